@@ -1,0 +1,65 @@
+/**
+ * What a machine can say about an attempt, whichever way it is reached. Over SSH and pulled alike the same wrapper
+ * script answers, so both speak these words. See docs/architecture.md, "One life of an attempt, two transports".
+ */
+
+/** Identity of a process that survives pid reuse: `startedAt` is the machine's own word, compared for equality only. */
+export type ProcessIdentity = { pid: number; startedAt: string; bootId: string };
+
+export const STREAMS = ['stdout', 'stderr'] as const;
+export type Stream = (typeof STREAMS)[number];
+
+/**
+ * Where an attempt stands on its machine:
+ * none: nothing known here · void: fenced, never ran, never will · starting, running · done: exit is known ·
+ * rebooted: another boot since · orphan: supervisor dead, process alive · vanished: both dead, no exit ·
+ * unstarted: supervisor dead before the process was made · busy: an older attempt of the task still has processes.
+ */
+export const MACHINE_STATES = [
+  'none',
+  'void',
+  'starting',
+  'running',
+  'done',
+  'rebooted',
+  'orphan',
+  'vanished',
+  'unstarted',
+  'busy',
+] as const;
+export type MachineState = (typeof MACHINE_STATES)[number];
+
+/** Why the machine ended the command; `exit` when it ended by itself. The first reason recorded wins. */
+export const END_REASONS = ['exit', 'timeout', 'cancel', 'setup'] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
+/** What is kept of one stream: `total` bytes were written, bytes from `keptFrom` on (and the head) can still be read. */
+export type StreamTotals = { total: number; keptFrom: number };
+
+export type MachineReport = {
+  state: MachineState;
+  /** Exit status as the shell saw it (128+n for signal n); null unless `done`. */
+  exitCode: number | null;
+  reason: EndReason | null;
+  /** One sentence when `reason` is `setup`: what is missing or full. */
+  message: string | null;
+  process: ProcessIdentity | null;
+  streams: Record<Stream, StreamTotals>;
+  /** Random id of the control folder: a changed one means that its memory of attempts is gone. */
+  storeId: string;
+  bootId: string;
+};
+
+/** Everything that a machine needs to run one attempt. Travels on standard input only. */
+export type StartSpec = {
+  attemptId: string;
+  taskId: string;
+  number: number;
+  /** Names the installation; each has a control folder of its own. */
+  installationId: string;
+  command: readonly string[];
+  input: Uint8Array;
+  environment: Readonly<Record<string, string>>;
+  timeoutSeconds: number;
+  killGraceSeconds: number;
+};

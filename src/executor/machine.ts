@@ -1,0 +1,52 @@
+import type { MachineReport, StartSpec, Stream } from '../domain/machine.ts';
+
+/** A piece of a stream; `offset` counts the bytes that the command had written before it. */
+export type LogPiece = { stream: Stream; offset: number; bytes: Uint8Array };
+
+export type MachineErrorKind = 'unreachable' | 'host_key' | 'auth' | 'noise' | 'shell' | 'home' | 'disk_full' | 'configuration';
+
+/** The machine could not be asked. Says nothing about the attempt: it may run, have run, or never have started. */
+export class MachineError extends Error {
+  override name = 'MachineError';
+  readonly kind: MachineErrorKind;
+  constructor(kind: MachineErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
+
+/**
+ * A machine that runs attempts: a host over SSH, or the one the agent lives on. Every operation may be repeated at any
+ * time by anybody and after any failure. All throw {@link MachineError} when the machine can't be asked.
+ */
+export type Machine = {
+  /** Starts the command once, detached; a repeated call finds what the first one began. */
+  start(spec: StartSpec, signal: AbortSignal): Promise<MachineReport>;
+  status(attemptId: string, signal: AbortSignal): Promise<MachineReport>;
+  /** Live output from the offsets on, best effort: resolves when the command ended or the stream was lost. */
+  follow(
+    attemptId: string,
+    from: Record<Stream, number>,
+    onPiece: (piece: LogPiece) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /**
+   * The truth: the report of now, and the bytes kept of one stream from `offset` on, at most `limit` of them.
+   * A piece that begins later than asked means that the bytes between are gone.
+   */
+  collect(
+    attemptId: string,
+    stream: Stream,
+    offset: number,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<{ report: MachineReport; piece: LogPiece | null }>;
+  /** Asks the machine to end the command (TERM, grace, KILL); it goes on by itself when the link dies. */
+  cancel(attemptId: string, graceSeconds: number, signal: AbortSignal): Promise<MachineReport>;
+  /** Makes sure that a start which has not happened never will. */
+  fence(attemptId: string, signal: AbortSignal): Promise<MachineReport>;
+  /** Removes workspace and logs of an ended attempt, leaving its tombstone. */
+  clean(attemptId: string, signal: AbortSignal): Promise<void>;
+  /** Round trip through the wrapper: is the machine able to take work? Answers its store id and boot id. */
+  ping(signal: AbortSignal): Promise<{ storeId: string; bootId: string }>;
+};
