@@ -3,7 +3,15 @@ import type { MachineReport, StartSpec, Stream } from '../domain/machine.ts';
 /** A piece of a stream; `offset` counts the bytes that the command had written before it. */
 export type LogPiece = { stream: Stream; offset: number; bytes: Uint8Array };
 
-export type MachineErrorKind = 'unreachable' | 'host_key' | 'auth' | 'noise' | 'shell' | 'home' | 'disk_full' | 'configuration';
+export type MachineErrorKind =
+  | 'unreachable'
+  | 'host_key'
+  | 'auth'
+  | 'noise'
+  | 'shell'
+  | 'home'
+  | 'disk_full'
+  | 'configuration';
 
 /** The machine could not be asked. Says nothing about the attempt: it may run, have run, or never have started. */
 export class MachineError extends Error {
