@@ -1,0 +1,125 @@
+import { z } from 'zod';
+import { AGENT_MODES } from '../domain/task.ts';
+import { id, listOf, processIdentity, text } from './common.ts';
+import { failureClass, outcome, status, task } from './task.ts';
+
+const json: z.ZodType = z.json();
+
+export const streamSizes = z.object({
+  bytes: z.int(),
+  stored_bytes: z.int(),
+  sha256: z.string().nullable(),
+  truncated: z.boolean(),
+});
+
+export const attempt = z.object({
+  id,
+  task_id: id,
+  number: z.int(),
+  execution_mode: z.enum(AGENT_MODES),
+  agent_id: z.string(),
+  outcome: outcome.nullable(),
+  failure_class: failureClass.nullable(),
+  exit_code: z.int().nullable(),
+  signal: z.string().nullable(),
+  error: z.string().nullable(),
+  proof: z.enum(['empty', 'left', 'unknown']).nullable(),
+  left_processes: z.array(z.object({ pid: z.int(), command: z.string() })).nullable(),
+  summary: z.string().nullable(),
+  output: json.nullable(),
+  usage: z.record(z.string(), z.number()).nullable(),
+  process: processIdentity.nullable(),
+  leased_at: z.string(),
+  started_at: z.string().nullable(),
+  finished_at: z.string().nullable(),
+  stdout: streamSizes,
+  stderr: streamSizes,
+  branch: z.string().nullable(),
+  pull_request: z.object({ number: z.int(), url: z.string() }).nullable(),
+  patch_bytes: z.int().nullable(),
+});
+export type Attempt = z.infer<typeof attempt>;
+export const attemptList = listOf(attempt);
+
+export const MAX_TASKS = 100;
+export const MAX_WAIT_SECONDS = 60;
+export const dequeue = z.strictObject({
+  max_tasks: z.int().min(1).max(MAX_TASKS).optional(),
+  wait_seconds: z.int().min(0).max(MAX_WAIT_SECONDS).optional(),
+  request_id: text().min(1).max(255).optional(),
+});
+
+/** What a taker gets with a task. `token` acts for this attempt and for nothing else. */
+export const leasedAttempt = z.object({
+  id,
+  number: z.int(),
+  lease_seconds: z.number(),
+  renew_seconds: z.number(),
+  lease_expires_at: z.string(),
+  token: z.string(),
+});
+export const dequeued = z.object({ tasks: z.array(task.extend({ attempt: leasedAttempt })) });
+export type DequeuedTask = z.infer<typeof dequeued>['tasks'][number];
+
+export const start = z.strictObject({ process: processIdentity.optional() });
+export const progressReport = z.strictObject({
+  percent: z.number().min(0).max(100).nullable().optional(),
+  message: text().max(1000).nullable().optional(),
+});
+export type ProgressReport = z.infer<typeof progressReport>;
+export const renew = z.strictObject({ progress: progressReport.optional() });
+export const renewed = z.object({
+  lease_seconds: z.number(),
+  lease_expires_at: z.string(),
+  cancel_requested: z.boolean(),
+  cancel_reason: z.string().nullable(),
+  followed: z.boolean(),
+});
+export type Renewed = z.infer<typeof renewed>;
+
+const MiB = 1024 * 1024;
+const said = z.union([
+  z.strictObject({ text: text().refine((value) => Buffer.byteLength(value) <= MiB, 'must be at most 1 MiB') }),
+  z.strictObject({
+    bytes: z.int().min(0),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
+      .nullable()
+      .optional(),
+    truncated: z.boolean().optional(),
+  }),
+]);
+
+export const complete = z
+  .strictObject({
+    outcome: z.enum(['completed', 'failed', 'cancelled', 'released', 'lost']),
+    exit_code: z.int().min(0).max(255).nullable().optional(),
+    signal: text().max(20).nullable().optional(),
+    error: text().max(2000).nullable().optional(),
+    failure_class: failureClass.nullable().optional(),
+    summary: text()
+      .refine((value) => Buffer.byteLength(value) <= 64 * 1024, 'must be at most 64 KiB')
+      .nullable()
+      .optional(),
+    output: json
+      .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= MiB, 'must be at most 1 MiB')
+      .nullable()
+      .optional(),
+    usage: z.record(z.string(), z.number()).nullable().optional(),
+    stdout: said.optional(),
+    stderr: said.optional(),
+  })
+  .refine((body) => body.outcome !== 'completed' || (body.exit_code ?? 0) === 0, {
+    path: ['exit_code'],
+    message: 'is not zero, so the outcome is not completed',
+  })
+  .refine((body) => body.outcome === 'failed' || (body.failure_class ?? null) === null, {
+    path: ['failure_class'],
+    message: 'belongs to the outcome failed',
+  });
+export type Complete = z.infer<typeof complete>;
+export const completed = z.object({ attempt_id: id, task_id: id, task_status: status });
+export type Completed = z.infer<typeof completed>;
+
+export const logWritten = z.object({ next_offset: z.int(), followed: z.boolean() });

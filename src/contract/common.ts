@@ -1,0 +1,38 @@
+import { z } from 'zod';
+
+/** Text that PostgreSQL and a program's arguments can hold: UTF-8 without NUL or half a surrogate pair. */
+export const text = () =>
+  z.string().refine((value) => !value.includes('\0') && value.isWellFormed(), 'must be text without NUL');
+
+export const id = z.uuid();
+/** RFC 3339 in UTC. */
+export const time = z.iso.datetime({ offset: true });
+export const label = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._:/-]{0,63}$/, 'must be 1–64 of a–z 0–9 . _ : / -, the first a letter or digit');
+export const labels = z.array(label).max(32);
+
+export const agentId = text().min(1).max(255);
+export const reason = text().min(1).max(1000);
+export const processIdentity = z.strictObject({
+  pid: z.int().positive(),
+  started_at: text().max(200),
+  boot_id: text().max(200),
+});
+
+/** A page of a list; `next_cursor` is null on the last one. */
+export const listOf = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), next_cursor: z.string().nullable() });
+
+export const MAX_LIMIT = 200;
+export const DEFAULT_LIMIT = 50;
+/** Query parameters that every list takes. */
+export const pageQuery = {
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/, 'must be a number from 1 to 200')
+    .transform(Number)
+    .refine((limit) => limit >= 1 && limit <= MAX_LIMIT, 'must be a number from 1 to 200')
+    .optional(),
+  cursor: z.string().max(500).optional(),
+};

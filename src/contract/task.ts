@@ -1,0 +1,232 @@
+import { z } from 'zod';
+import {
+  ACTOR_KINDS,
+  EXECUTION_MODES,
+  FAILURE_CLASSES,
+  OUTCOMES,
+  PRIORITY_NAMES,
+  type PriorityName,
+  STATUSES,
+} from '../domain/task.ts';
+import { agentId, id, labels, listOf, pageQuery, processIdentity, reason, text, time } from './common.ts';
+
+export const status = z.enum(STATUSES);
+export const executionMode = z.enum(EXECUTION_MODES);
+export const outcome = z.enum(OUTCOMES);
+export const failureClass = z.enum(FAILURE_CLASSES);
+export const priority = z.union([
+  z.int().min(0).max(10),
+  z.enum(Object.keys(PRIORITY_NAMES) as [PriorityName, ...PriorityName[]]),
+]);
+
+const json: z.ZodType = z.json();
+
+export const progress = z.object({
+  percent: z.number().nullable(),
+  message: z.string().nullable(),
+  at: z.string(),
+});
+
+export const limits = z.object({
+  cpu_percent: z.number().nullable(),
+  memory_bytes: z.number().nullable(),
+  processes: z.number().nullable(),
+  file_size_bytes: z.number().nullable(),
+  cost_usd: z.number().nullable(),
+});
+
+export const source = z.object({
+  forge: z.string(),
+  repository: z.string(),
+  kind: z.enum(['issue', 'pull_request', 'push', 'release']),
+  number: z.int().nullable(),
+  event: z.string(),
+  sender: z.string(),
+  url: z.string().nullable(),
+  ref: z.string().nullable(),
+  sha: z.string().nullable(),
+  delivery_id: z.string().nullable(),
+});
+
+/** The attempt as it stands in a task: the current one, or the last. */
+export const taskAttempt = z.object({
+  id,
+  number: z.int(),
+  agent_id: z.string(),
+  lease_expires_at: z.string().nullable(),
+  started_at: z.string().nullable(),
+  process: processIdentity.nullable(),
+  contact: z.object({ state: z.enum(['ok', 'unreachable']), since: z.string() }).nullable(),
+  progress: progress.nullable(),
+});
+
+export const result = z.object({
+  outcome,
+  exit_code: z.int().nullable(),
+  failure_class: failureClass.nullable(),
+  error: z.string().nullable(),
+  summary: z.string().nullable(),
+  output: json.nullable(),
+  attempt_id: id,
+});
+
+export const task = z.object({
+  id,
+  title: z.string(),
+  body: z.string().nullable(),
+  status,
+  execution_mode: executionMode,
+  requested_mode: executionMode,
+  priority: z.int(),
+  version: z.int(),
+  created_by: z.object({ kind: z.enum(['coordinator', 'forge', 'schedule']), id: z.string(), name: z.string() }),
+  template: z.string().nullable(),
+  command: z.array(z.string()),
+  input: z.string().nullable(),
+  environment: z.record(z.string(), z.string()),
+  requires: z.array(z.string()),
+  timeout_seconds: z.int(),
+  preemptible: z.boolean(),
+  repeatable: z.boolean(),
+  limits,
+  sandbox: z.enum(['none', 'bubblewrap', 'container']),
+  source: source.nullable(),
+  repository: z.string().nullable(),
+  named_agent_id: z.string().nullable(),
+  assigned_agent_id: z.string().nullable(),
+  assigned_at: z.string().nullable(),
+  attempt: taskAttempt.nullable(),
+  run_after: z.string().nullable(),
+  depends_on: z.array(id),
+  unmet_dependencies: z.int(),
+  on_dependency_failure: z.enum(['cancel', 'wait', 'run']),
+  requires_approval: z.boolean(),
+  approved_at: z.string().nullable(),
+  concurrency_key: z.string().nullable(),
+  max_retries: z.int(),
+  retries: z.int(),
+  max_infra_retries: z.int(),
+  infra_retries: z.int(),
+  retry_delay_seconds: z.int(),
+  cancel_requested: z.boolean(),
+  cancel_reason: z.string().nullable(),
+  waiting_reason: z.string().nullable(),
+  result: result.nullable(),
+  created_at: z.string(),
+  updated_at: z.string(),
+  finished_at: z.string().nullable(),
+});
+export type Task = z.infer<typeof task>;
+export const taskList = listOf(task);
+
+const KiB = 1024;
+/** Names that a shell or the loader gives a meaning of its own: never taken from a task. */
+const RESERVED_NAME =
+  /^(?:_|UID|EUID|PPID|SHELLOPTS|BASHOPTS|OPTIND|LINENO|IFS|ENV|BASH_ENV|PS4|PWD|OLDPWD|SHLVL|PATH|NODE_OPTIONS|GIT_.*|LD_.*|DYLD_.*|TASKEJO_.*)$/;
+export const environment = z
+  .record(
+    z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name of letters, digits and _')
+      .refine((name) => !RESERVED_NAME.test(name), 'is a name that the shell, the loader or Taskejo owns'),
+    text().refine((value) => Buffer.byteLength(value) <= 100 * KiB, 'must be at most 100 KiB'),
+  )
+  .refine((all) => Object.keys(all).length <= 100, 'must have at most 100 names')
+  .refine(
+    (all) =>
+      Object.entries(all).reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value), 0) <= 512 * KiB,
+    'must be at most 512 KiB together',
+  );
+
+export const command = z
+  .array(text())
+  .min(1)
+  .max(256)
+  .refine((args) => args[0] !== '', 'must begin with the name of a program')
+  .refine(
+    (args) => args.reduce((sum, arg) => sum + Buffer.byteLength(arg), 0) <= 32 * KiB,
+    'must be at most 32 KiB together',
+  );
+
+const largeText = text().refine((value) => Buffer.byteLength(value) <= 1024 * KiB, 'must be at most 1 MiB');
+
+export const repository = z
+  .string()
+  .max(255)
+  .regex(/^[A-Za-z0-9._-]+:[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+$/, 'must be forge:owner/name');
+
+export const createTask = z
+  .strictObject({
+    title: text().min(1).max(500),
+    command: command.optional(),
+    template: text().min(1).max(100).optional(),
+    variables: z.record(z.string(), z.union([text(), z.number(), z.boolean()])).optional(),
+    body: largeText.nullable().optional(),
+    input: largeText.nullable().optional(),
+    environment: environment.optional(),
+    requires: labels.optional(),
+    priority: priority.optional(),
+    execution_mode: executionMode.optional(),
+    agent_id: agentId.optional(),
+    timeout_seconds: z.int().min(1).max(604_800).optional(),
+    run_after: time.nullable().optional(),
+    max_retries: z.int().min(0).max(100).optional(),
+    max_infra_retries: z.int().min(0).max(100).optional(),
+    retry_delay_seconds: z.int().min(0).max(86_400).optional(),
+    preemptible: z.boolean().optional(),
+    repeatable: z.boolean().optional(),
+    repository: repository.nullable().optional(),
+  })
+  .refine((create) => (create.command === undefined) !== (create.template === undefined), {
+    path: ['command'],
+    message: 'give command or template, one of both',
+  })
+  .refine((create) => create.variables === undefined || create.template !== undefined, {
+    path: ['variables'],
+    message: 'fill a template, and none is given',
+  });
+export type CreateTask = z.infer<typeof createTask>;
+
+const listOfWords = <T extends string>(words: readonly [T, ...T[]]) =>
+  z
+    .string()
+    .transform((value) => value.split(','))
+    .pipe(z.array(z.enum(words)));
+
+export const tasksQuery = z.strictObject({
+  ...pageQuery,
+  status: listOfWords(STATUSES).optional(),
+  execution_mode: listOfWords(EXECUTION_MODES).optional(),
+  agent_id: agentId.optional(),
+  repository: text().max(255).optional(),
+  template: text().max(100).optional(),
+  label: text().max(64).optional(),
+  q: text().max(200).optional(),
+  created_after: time.optional(),
+  created_before: time.optional(),
+  sort: z.enum(['created', 'rank']).optional(),
+});
+export type TasksQuery = z.infer<typeof tasksQuery>;
+
+export const assign = z.strictObject({
+  agent_id: agentId,
+  execution_mode: z.enum(['ssh_cli', 'http_pull']).optional(),
+});
+export const cancel = z.strictObject({ reason: reason.optional() });
+
+export const event = z.object({
+  sequence: z.int(),
+  n: z.int(),
+  task_id: id,
+  attempt_id: id.nullable(),
+  at: z.string(),
+  type: z.string(),
+  actor: z.object({ kind: z.enum(ACTOR_KINDS), id: z.string() }),
+  from_status: status.nullable(),
+  to_status: status.nullable(),
+  data: z.record(z.string(), json),
+  previous_hash: z.string().nullable(),
+  hash: z.string(),
+});
+export type Event = z.infer<typeof event>;
+export const eventList = listOf(event);
