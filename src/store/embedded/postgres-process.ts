@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { StoreLog } from '../log.ts';
+import type { Launcher } from './launcher.ts';
+
+export type PostgresProcess = {
+  pid: number;
+  /** Resolves when the process is gone, with how it ended. */
+  exited: Promise<string>;
+  isRunning(): boolean;
+  /** The last lines that it wrote, for an error message. */
+  lastWords(): string;
+  /** Fast shutdown, after `patienceMs` the immediate one; resolves when the process is gone. */
+  stop(patienceMs?: number): Promise<void>;
+};
+
+export type Program = { path: string; args: string[]; launcher: Launcher; log: StoreLog };
+
+/** Runs one of PostgreSQL's programs, so that it ends when this process does. Throws when it can't be started. */
+export async function runPostgres({ path, args, launcher, log }: Program): Promise<PostgresProcess> {
+  const [file = path, ...rest] = [...launcher.prefix, path, ...args];
+  // A session of its own: Ctrl-C in a terminal must reach the server alone, which stops PostgreSQL last.
+  const child = spawn(file, rest, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: environment() });
+  const exited = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+  });
+  await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject));
+  const pid = child.pid ?? 0;
+  const lines = keepLines(child, pid, log);
+  const watcher = launcher.endsWithParent ? null : watchParent(pid);
+  void exited.then(() => watcher?.kill('SIGKILL'));
+  const isRunning = () => child.exitCode === null && child.signalCode === null;
+  return {
+    pid,
+    exited,
+    isRunning,
+    lastWords: () => lines.join('\n'),
+    async stop(patienceMs = 30_000) {
+      child.kill('SIGINT');
+      const timer = new AbortController();
+      const late = delay(patienceMs, true, { signal: timer.signal }).catch(() => false);
+      if (await Promise.race([exited.then(() => false), late])) child.kill('SIGQUIT');
+      await exited;
+      timer.abort();
+    },
+  };
+}
+
+function keepLines(child: ChildProcess, pid: number, log: StoreLog): string[] {
+  const lines: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) continue;
+    createInterface({ input: stream }).on('line', (line) => {
+      lines.push(line);
+      if (lines.length > 20) lines.shift();
+      if (/ (FATAL|PANIC): /.test(line)) log.warn({ pid }, line);
+      else log.debug({ pid }, line);
+    });
+  }
+  return lines;
+}
+
+/** Where the kernel can't tell PostgreSQL that its parent died, a shell at the other end of a pipe does. */
+function watchParent(pid: number): ChildProcess {
+  const script = 'read -r line; kill -INT "$1"';
+  const watcher = spawn('/bin/sh', ['-c', script, 'sh', String(pid)], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  watcher.unref();
+  return watcher;
+}
+
+/** Nothing of ours (PGDATA, PGHOST, LD_PRELOAD, …) may change what the database does. */
+function environment(): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+}
