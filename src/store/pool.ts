@@ -1,0 +1,83 @@
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import pg from 'pg';
+import { addressOptions, type DatabaseAddress } from './address.ts';
+import { noLog, type StoreLog } from './log.ts';
+import type { Database } from './schema.ts';
+
+export type PoolOptions = DatabaseAddress & {
+  /** Connections at most. */
+  max?: number;
+  statementTimeoutSeconds?: number;
+  lockTimeoutSeconds?: number;
+};
+
+/** The database can't be used as it is set up. The message is one sentence for the operator. */
+export class DatabaseUnfitError extends Error {
+  override name = 'DatabaseUnfitError';
+}
+
+const oldestServerVersion = 15;
+
+/** A pool in which every wait ends, and in which a lost connection is a line in the log, never a crash. */
+export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool {
+  const statementTimeoutMs = (options.statementTimeoutSeconds ?? 10) * 1000;
+  const pool = new pg.Pool({
+    ...addressOptions(options),
+    application_name: 'taskejo',
+    max: options.max ?? 10,
+    connectionTimeoutMillis: 10_000,
+    statement_timeout: statementTimeoutMs,
+    lock_timeout: (options.lockTimeoutSeconds ?? 5) * 1000,
+    idle_in_transaction_session_timeout: 30_000,
+    // For a link that died silently. Longer than the server's limit, so that a slow statement has surely ended there.
+    query_timeout: statementTimeoutMs + 5_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    types: { getTypeParser },
+  });
+  // A client emits its own errors also while it is lent out, when the pool doesn't listen.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.warn({ err: error }, 'a database connection was lost'));
+  });
+  pool.on('error', () => {}); // the same error once more
+  return pool;
+}
+
+/** int8 comes as a number: our sequences and byte counts stay far below 2^53, and a larger one is an error. */
+function getTypeParser(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
+  if (oid === pg.types.builtins.INT8 && format !== 'binary') return safeInteger;
+  return format === 'binary' ? pg.types.getTypeParser(oid, 'binary') : pg.types.getTypeParser(oid, 'text');
+}
+
+function safeInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} from the database is too large for a number`);
+  return value;
+}
+
+export type OpenDatabase = { db: Kysely<Database>; pool: pg.Pool; close(): Promise<void> };
+
+/** Opens a database for use. `close` waits for the statements under way. */
+export function openDatabase(options: PoolOptions, log?: StoreLog): OpenDatabase {
+  const pool = createPool(options, log);
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  return { db, pool, close: () => db.destroy() };
+}
+
+/** Throws {@link DatabaseUnfitError} if the server is too old, or may forget what it has acknowledged. */
+export async function checkDurability(db: Kysely<Database>): Promise<void> {
+  const { rows } = await sql<{ version: number; commit: string; fsync: string }>`
+    select current_setting('server_version_num')::int / 10000 as version,
+           current_setting('synchronous_commit') as commit,
+           current_setting('fsync') as fsync`.execute(db);
+  const [server] = rows;
+  if (server === undefined) return;
+  if (server.version < oldestServerVersion) {
+    throw new DatabaseUnfitError(`The database is PostgreSQL ${server.version}; taskejo needs 15 or newer.`);
+  }
+  const loose = server.commit === 'off' ? 'synchronous_commit' : server.fsync === 'off' ? 'fsync' : null;
+  if (loose === null) return;
+  throw new DatabaseUnfitError(
+    `The database has ${loose} off and may lose tasks that were acknowledged; turn it on for taskejo's database.`,
+  );
+}
