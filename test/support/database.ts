@@ -1,0 +1,37 @@
+import { inject } from 'vitest';
+import type { StoreLog } from '../../src/store/log.ts';
+import { type OpenDatabase, openDatabase } from '../../src/store/pool.ts';
+import { cloneDatabase } from './test-server.ts';
+
+export type TestDatabase = OpenDatabase & { connectionString: string };
+
+export type TestDatabaseOptions = {
+  /** Connections of its pool; 10 unless said. */
+  max?: number;
+  /** Without the program's tables. */
+  empty?: boolean;
+  log?: StoreLog;
+};
+
+const open = new Set<TestDatabase>();
+
+/** A database of its own for a test or a file, with all migrations and no rows. Closed by itself after the file. */
+export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
+  const { max = 10, empty = false, log } = options;
+  const connectionString = await cloneDatabase(inject('testServer'), empty);
+  const opened = openDatabase({ connectionString, max }, log);
+  const database = {
+    ...opened,
+    connectionString,
+    async close() {
+      if (open.delete(database)) await opened.close();
+    },
+  };
+  open.add(database);
+  return database;
+}
+
+/** Closes what a file left open. */
+export async function closeTestDatabases(): Promise<void> {
+  await Promise.all([...open].map((database) => database.close()));
+}

@@ -1,0 +1,52 @@
+import { accessSync, constants, mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { startEmbedded } from '../../src/store/embedded/start-embedded.ts';
+import { createTemplate, dropTestDatabases, type TestServer } from './test-server.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    testServer: TestServer;
+  }
+}
+
+/** One PostgreSQL for the whole run, with a migrated database that each file copies. Undone at the end. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const url = process.env.TEST_DATABASE_URL;
+  return url === undefined || url === '' ? useEmbedded(project) : useServerAt(url, project);
+}
+
+async function useEmbedded(project: TestProject): Promise<() => Promise<void>> {
+  const dataDir = mkdtempSync(join(sharedMemory(), 'taskejo-test-'));
+  // What a test writes need not survive a power cut.
+  const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '200' };
+  const server = await startEmbedded({ dataDir, settings });
+  const close = async () => {
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  try {
+    project.provide('testServer', await createTemplate(server.connectionString));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return close;
+}
+
+async function useServerAt(url: string, project: TestProject): Promise<() => Promise<void>> {
+  const server = await createTemplate(url);
+  project.provide('testServer', server);
+  return () => dropTestDatabases(server);
+}
+
+function sharedMemory(): string {
+  try {
+    accessSync('/dev/shm', constants.W_OK);
+    return '/dev/shm';
+  } catch {
+    return tmpdir();
+  }
+}
