@@ -1,7 +1,7 @@
 /**
  * The order of waiting tasks as one stored number, lowest first: microseconds of the moment since when a task counts
  * as waiting, less `ageingSecondsPerLevel` for each level of priority. Ageing is linear, so the order of two waiting
- * tasks never changes and needs no recomputing.
+ * tasks never changes and needs no recomputing. Microseconds of our centuries are safe integers.
  */
-export const rankOf = (waitsSinceMicros: bigint, priority: number, ageingSecondsPerLevel: number): bigint =>
-  waitsSinceMicros - BigInt(priority) * BigInt(ageingSecondsPerLevel) * 1_000_000n;
+export const rankOf = (waitsSinceMicros: number, priority: number, ageingSecondsPerLevel: number): number =>
+  waitsSinceMicros - priority * ageingSecondsPerLevel * 1_000_000;

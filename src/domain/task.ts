@@ -1,3 +1,6 @@
+import type { Json } from './canonical-json.ts';
+import type { ProcessIdentity } from './machine.ts';
+
 /** Where a task stands. The last three are final. */
 export const STATUSES = ['pending', 'assigned', 'running', 'completed', 'failed', 'cancelled'] as const;
 export type Status = (typeof STATUSES)[number];
@@ -62,3 +65,113 @@ const NAMES = Object.keys(PRIORITY_NAMES) as PriorityName[];
 export const priorityNumber = (priority: number | PriorityName): number =>
   typeof priority === 'number' ? priority : PRIORITY_NAMES[priority];
 export const isPriorityName = (text: string): text is PriorityName => (NAMES as string[]).includes(text);
+
+export type Progress = { percent: number | null; message: string | null; at: string };
+/** Over SSH: whether the host has answered about the attempt lately, and since when it is so. */
+export type Contact = { state: 'ok' | 'unreachable'; since: string };
+
+export type TaskResult = {
+  outcome: Outcome;
+  exitCode: number | null;
+  failureClass: FailureClass | null;
+  error: string | null;
+  summary: string | null;
+  output: Json;
+  attemptId: string;
+};
+
+export type TaskAttempt = {
+  id: string;
+  number: number;
+  agentId: string;
+  leaseExpiresAt: string | null;
+  startedAt: string | null;
+  process: ProcessIdentity | null;
+  contact: Contact | null;
+  progress: Progress | null;
+};
+
+/** A task as anybody may see it. Times are RFC 3339 in UTC with six digits of the second. */
+export type Task = {
+  id: string;
+  title: string;
+  body: string | null;
+  status: Status;
+  executionMode: ExecutionMode;
+  requestedMode: ExecutionMode;
+  priority: number;
+  version: number;
+  createdBy: Creator;
+  template: string | null;
+  command: string[];
+  input: string | null;
+  environment: Record<string, string>;
+  requires: string[];
+  timeoutSeconds: number;
+  preemptible: boolean;
+  repeatable: boolean;
+  source: TaskSource | null;
+  deliveryId: string | null;
+  repository: string | null;
+  namedAgentId: string | null;
+  assignedAgentId: string | null;
+  assignedAt: string | null;
+  /** The current attempt, or the last. */
+  attempt: TaskAttempt | null;
+  ready: boolean;
+  runAfter: string | null;
+  maxRetries: number;
+  retries: number;
+  maxInfraRetries: number;
+  infraRetries: number;
+  retryDelaySeconds: number;
+  stopReason: StopReason | null;
+  stopDetail: string | null;
+  /** Code of the first reason why a pending task waits. */
+  waitingReason: string | null;
+  /** Null until the task is final. */
+  result: TaskResult | null;
+  createdAt: string;
+  updatedAt: string;
+  finishedAt: string | null;
+};
+
+export type TaskFilter = {
+  statuses?: readonly Status[] | undefined;
+  executionModes?: readonly ExecutionMode[] | undefined;
+  agentId?: string | undefined;
+  /** `owner/name`, or `forge:owner/name`. */
+  repository?: string | undefined;
+  template?: string | undefined;
+  label?: string | undefined;
+  /** Words looked for in the title. */
+  query?: string | undefined;
+  createdAfter?: string | undefined;
+  createdBefore?: string | undefined;
+};
+export type TaskSort = 'created' | 'rank';
+
+/** What a caller decides about a new task; everything else has a default. */
+export type NewTask = {
+  title: string;
+  body: string | null;
+  template: string | null;
+  command: readonly string[];
+  input: string | null;
+  environment: Readonly<Record<string, string>>;
+  requires: readonly string[];
+  priority: number;
+  executionMode: ExecutionMode;
+  namedAgentId: string | null;
+  timeoutSeconds: number;
+  runAfter: string | null;
+  maxRetries: number;
+  maxInfraRetries: number;
+  retryDelaySeconds: number;
+  preemptible: boolean;
+  repeatable: boolean;
+  repository: string | null;
+  source: TaskSource | null;
+  deliveryId: string | null;
+  createdBy: Creator;
+};

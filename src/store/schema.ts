@@ -1,17 +1,22 @@
 import type { Generated, Insertable, JSONColumnType, Selectable } from 'kysely';
+import type { StateReason } from '../domain/agent.ts';
 import type { Json } from '../domain/canonical-json.ts';
+import type { Decision, RuleVerdict } from '../domain/delivery.ts';
 import type { EventType } from '../domain/event.ts';
 import type { ProcessIdentity, Stream } from '../domain/machine.ts';
 import type {
   AgentMode,
+  Contact,
   Creator,
   ExecutionMode,
   FailureClass,
   Outcome,
+  Progress,
   Status,
   StopReason,
   TaskSource,
 } from '../domain/task.ts';
+import type { Scope } from '../domain/token.ts';
 
 /** A JSON column: read as the value, written as its text. */
 type JsonOf<T> = JSONColumnType<T & object, string, string>;
@@ -19,11 +24,7 @@ type JsonOrNull<T> = JSONColumnType<(T & object) | null, string | null, string |
 /** int8: read as a number where it is safe; ranks and offsets are. */
 type Time = Date;
 
-export type Progress = { percent: number | null; message: string | null; at: string };
-export type Contact = { state: 'ok' | 'unreachable'; since: string };
-export type StateReason = { code: string; message: string; since: string };
 export type HostStore = { storeId: string; bootId: string };
-export type RuleVerdict = { rule: string; matched: boolean; reason: string };
 export type LeftProcess = { pid: number; command: string };
 
 type InstallationTable = {
@@ -63,9 +64,6 @@ type AgentsTable = {
   created_at: Generated<Time>;
   deleted_at: Time | null;
 };
-
-export const SCOPES = ['admin', 'coordinator', 'agent', 'viewer', 'register'] as const;
-export type Scope = (typeof SCOPES)[number];
 
 type TokensTable = {
   id: string;
@@ -196,9 +194,6 @@ type EventsTable = {
   hash: string;
   xact: Generated<string>;
 };
-
-export const DECISIONS = ['task_created', 'merged', 'command', 'ignored'] as const;
-export type Decision = (typeof DECISIONS)[number];
 
 type DeliveriesTable = {
   id: string;

@@ -1,0 +1,70 @@
+import type { Json } from './canonical-json.ts';
+import type { ProcessIdentity, Stream } from './machine.ts';
+import type { AgentMode, FailureClass, Outcome } from './task.ts';
+
+/** Kept of each stream, exactly: this many bytes from its beginning, and as many from its end. */
+export const LOG_HEAD_BYTES = 512 * 1024;
+export const LOG_TAIL_BYTES = 512 * 1024;
+
+export type StreamSizes = {
+  /** Written by the command, as far as is known. */
+  bytes: number;
+  storedBytes: number;
+  /** Of the stored bytes, once the attempt has ended. */
+  sha256: string | null;
+  truncated: boolean;
+};
+
+export type Attempt = {
+  id: string;
+  taskId: string;
+  number: number;
+  executionMode: AgentMode;
+  agentId: string;
+  outcome: Outcome | null;
+  failureClass: FailureClass | null;
+  exitCode: number | null;
+  signal: string | null;
+  error: string | null;
+  proof: 'empty' | 'left' | 'unknown' | null;
+  leftProcesses: { pid: number; command: string }[] | null;
+  summary: string | null;
+  output: Json;
+  usage: Record<string, number> | null;
+  process: ProcessIdentity | null;
+  leasedAt: string;
+  startedAt: string | null;
+  finishedAt: string | null;
+  streams: Record<Stream, StreamSizes>;
+};
+
+/** An attempt as its taker gets it. `token` acts for this attempt only. */
+export type LeasedAttempt = {
+  id: string;
+  number: number;
+  leaseSeconds: number;
+  renewSeconds: number;
+  leaseExpiresAt: string;
+  token: string;
+};
+
+/** What a holder says at the end of an attempt. */
+export type Result = {
+  outcome: Exclude<Outcome, 'preempted'>;
+  exitCode: number | null;
+  signal: string | null;
+  error: string | null;
+  failureClass: FailureClass | null;
+  summary: string | null;
+  output: Json;
+  usage: Record<string, number> | null;
+};
+
+/** Answer to a renewal: how long the lease lasts now, and whether the holder is to stop. */
+export type Renewal = {
+  leaseSeconds: number;
+  leaseExpiresAt: string;
+  stopReason: string | null;
+  /** Somebody is watching the log, so its tail is wanted at once. */
+  followed: boolean;
+};

@@ -1,0 +1,30 @@
+import type { Kysely } from 'kysely';
+import type { Policy } from '../domain/match.ts';
+import type { Database } from '../store/schema.ts';
+import type { Wakeups } from '../store/wakeups.ts';
+
+/** Durations are in seconds, as in the configuration file. */
+export type Settings = {
+  leases: { seconds: number; renewSeconds: number; sweepSeconds: number };
+  dispatch: {
+    tickSeconds: number;
+    pullAfterSeconds: number | null;
+    policy: Policy;
+    ageingSecondsPerLevel: number;
+    avoidSeconds: number;
+  };
+  execution: {
+    timeoutSeconds: number;
+    killGraceSeconds: number;
+    capacity: number;
+    retryDelayMaxSeconds: number;
+  };
+};
+
+/** What every use case is given: the database, the way to wake who waits for a change, settings and randomness. */
+export type Deps = {
+  db: Kysely<Database>;
+  wakeups: Wakeups;
+  settings: Settings;
+  random: () => number;
+};
