@@ -33,19 +33,28 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
     query_timeout: statementTimeoutMs + 5_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
+    options: '-c timezone=UTC',
     types: { getTypeParser },
   });
   // A client emits its own errors also while it is lent out, when the pool doesn't listen.
   pool.on('connect', (client) => {
-    client.on('error', (error) => log.warn({ err: error }, 'a database connection was lost'));
+    let told = false; // the database's farewell and the closed socket are two errors
+    client.on('error', (error) => {
+      if (!told) log.warn({ err: error }, 'a database connection was lost');
+      told = true;
+    });
   });
   pool.on('error', () => {}); // the same error once more
   return pool;
 }
 
-/** int8 comes as a number: our sequences and byte counts stay far below 2^53, and a larger one is an error. */
+/**
+ * int8 comes as a number: our sequences and byte counts stay far below 2^53, and a larger one is an error.
+ * Times come as text, because a Date would lose their microseconds.
+ */
 function getTypeParser(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
   if (oid === pg.types.builtins.INT8 && format !== 'binary') return safeInteger;
+  if (oid === pg.types.builtins.TIMESTAMPTZ && format !== 'binary') return rfc3339;
   return format === 'binary' ? pg.types.getTypeParser(oid, 'binary') : pg.types.getTypeParser(oid, 'text');
 }
 
@@ -53,6 +62,12 @@ function safeInteger(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) throw new RangeError(`${text} from the database is too large for a number`);
   return value;
+}
+
+/** The session's time zone is UTC, so PostgreSQL writes `2026-11-21 15:04:05.12+00`: RFC 3339 wants a few letters. */
+function rfc3339(text: string): string {
+  const [, date, time, fraction = ''] = /^(\S+) ([\d:]+)(?:\.(\d+))?\+00$/.exec(text) ?? [];
+  return date === undefined ? text : `${date}T${time}.${fraction.padEnd(6, '0')}Z`;
 }
 
 export type OpenDatabase = { db: Kysely<Database>; pool: pg.Pool; close(): Promise<void> };

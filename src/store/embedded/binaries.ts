@@ -8,7 +8,7 @@ export type Binaries = { directory: string; initdb: string; postgres: string };
 /** Finds the packaged PostgreSQL of this platform and completes its library links. */
 export async function findBinaries(platform = `${process.platform}-${process.arch}`): Promise<Binaries> {
   const directory = packageDirectory(platform);
-  await hydrate(directory);
+  await completeLinks(directory);
   const bin = join(directory, 'native', 'bin');
   return { directory, initdb: join(bin, 'initdb'), postgres: join(bin, 'postgres') };
 }
@@ -26,7 +26,7 @@ function packageDirectory(platform: string): string {
 }
 
 /** npm packages can't hold links, so an install script makes them, and many installations don't allow it to run. */
-async function hydrate(directory: string): Promise<void> {
+export async function completeLinks(directory: string): Promise<void> {
   const list = await readFile(join(directory, 'native', 'pg-symlinks.json'), 'utf8');
   const links: { source: string; target: string }[] = JSON.parse(list);
   for (const { source, target } of links) {

@@ -17,7 +17,15 @@ export type Launcher = {
   endsWithParent: boolean;
 };
 
-export type LauncherNeeds = { binaries: Binaries; dataDir: string; platform?: NodeJS.Platform; userId?: number };
+export type CanRun = (command: readonly string[]) => Promise<boolean>;
+
+export type LauncherNeeds = {
+  binaries: Binaries;
+  dataDir: string;
+  platform?: NodeJS.Platform;
+  userId?: number;
+  canRun?: CanRun | undefined;
+};
 
 const asOrdinaryUser = ['unshare', '--user', '--map-user=1000', '--map-group=1000'];
 const nobody = 65534;
@@ -26,15 +34,15 @@ const untilParentDies = ['setpriv', '--pdeathsig', 'INT'];
 
 /** Finds the way by trying; throws {@link DatabaseStartError} when root has none. */
 export async function chooseLauncher(needs: LauncherNeeds): Promise<Launcher> {
-  const { platform = process.platform, userId = process.getuid?.() ?? -1 } = needs;
-  const endsWithParent = platform === 'linux' && (await works([...untilParentDies, 'true']));
+  const { platform = process.platform, userId = process.getuid?.() ?? -1, canRun = works } = needs;
+  const endsWithParent = platform === 'linux' && (await canRun([...untilParentDies, 'true']));
   const guard = endsWithParent ? untilParentDies : [];
   if (userId !== 0) return { prefix: guard, ownerId: null, endsWithParent };
   if (platform !== 'linux') {
     throw new DatabaseStartError("PostgreSQL can't run as root here; start taskejo as an ordinary user.");
   }
   // In a user namespace root looks like an ordinary user to PostgreSQL, while the files stay root's.
-  if (await works([...asOrdinaryUser, ...guard, 'true'])) {
+  if (await canRun([...asOrdinaryUser, ...guard, 'true'])) {
     return { prefix: [...asOrdinaryUser, ...guard], ownerId: null, endsWithParent };
   }
   // `--pdeathsig` last: a change of user resets it.

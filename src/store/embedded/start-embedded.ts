@@ -7,7 +7,7 @@ import { noLog, type StoreLog } from '../log.ts';
 import { type Binaries, findBinaries } from './binaries.ts';
 import { lockDataDirectory, prepareDataDirectory } from './data-directory.ts';
 import { DatabaseStartError, errorCode } from './errors.ts';
-import { chooseLauncher, giveTo, type Launcher } from './launcher.ts';
+import { type CanRun, chooseLauncher, giveTo, type Launcher } from './launcher.ts';
 import { type PostgresProcess, runPostgres } from './postgres-process.ts';
 import { clusterMark, endPreviousServer } from './previous-server.ts';
 
@@ -19,8 +19,8 @@ export type EmbeddedOptions = {
   signal?: AbortSignal;
   /** PostgreSQL settings over the durable defaults: tests give up fsync for speed. */
   settings?: Record<string, string>;
-  /** What the kernel offers is found by trying; tests name another platform. */
-  platform?: NodeJS.Platform;
+  /** What this machine offers is found by trying; a test takes some of it away. */
+  canRun?: CanRun;
 };
 
 export type EmbeddedDatabase = {
@@ -68,11 +68,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedD
   const lock = await lockDataDirectory(dataDir);
   try {
     const binaries = await findBinaries();
-    const launcher = await chooseLauncher({
-      binaries,
-      dataDir,
-      ...(options.platform === undefined ? {} : { platform: options.platform }),
-    });
+    const launcher = await chooseLauncher({ binaries, dataDir, canRun: options.canRun });
     const cluster = join(dataDir, 'postgres');
     await endPreviousServer(cluster, log, signal);
     const socket = await makeSocketFolder(dataDir, launcher);

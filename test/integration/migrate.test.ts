@@ -1,0 +1,124 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { describe, expect, test } from 'vitest';
+import { type Migrated, MigrationError, migrate } from '../../src/store/migrate.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+
+type Fixture = { statements: string[]; oldestProgram?: number };
+
+const first = { '0001-letters': { statements: ['create table letters (letter text primary key)'] } };
+const second = { '0002-words': { statements: ['create table words (word text)', "insert into letters values ('a')"] } };
+const third = { '0003-drop': { statements: ['drop table words'], oldestProgram: 3 } };
+
+/** A folder with migrations, as another release of the program would ship it. */
+function release(migrations: Record<string, Fixture>): string {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
+  for (const [name, { statements, oldestProgram = 1 }] of Object.entries(migrations)) {
+    writeFileSync(
+      join(folder, `${name}.ts`),
+      `export const oldestProgram: number = ${oldestProgram};
+       export async function up(db: any): Promise<void> {
+         const raw = (text: string) => ({ sql: text, parameters: [], query: { kind: 'RawNode' }, queryId: {} });
+         for (const text of ${JSON.stringify(statements)}) await db.executeQuery(raw(text));
+       }`,
+    );
+  }
+  return folder;
+}
+
+const emptyDatabase = () => createTestDatabase({ empty: true });
+
+function run({ connectionString }: TestDatabase, directory: string): Promise<Migrated> {
+  return migrate({ connectionString }, { directory });
+}
+
+async function has(database: TestDatabase, table: string): Promise<boolean> {
+  const { rows } = await database.pool.query('select to_regclass($1) is not null as there', [table]);
+  return rows[0].there;
+}
+
+describe('migrate', () => {
+  test('applies what is missing, in order, and then nothing', async () => {
+    const database = await emptyDatabase();
+    expect(await run(database, release(first))).toEqual({ applied: ['0001-letters'], version: 1 });
+    const both = release({ ...first, ...second });
+    expect(await run(database, both)).toEqual({ applied: ['0002-words'], version: 2 });
+    expect(await run(database, both)).toEqual({ applied: [], version: 2 });
+    const { rows } = await sql`select version, name, length(checksum) as length from migrations order by 1`.execute(
+      database.db,
+    );
+    expect(rows).toEqual([
+      { version: 1, name: '0001-letters', length: 64 },
+      { version: 2, name: '0002-words', length: 64 },
+    ]);
+  });
+
+  test('applies each migration once when four servers start at once on an empty database', async () => {
+    const database = await emptyDatabase();
+    const folder = release({ ...first, ...second, ...third });
+    const results = await Promise.all([1, 2, 3, 4].map(() => run(database, folder)));
+    expect(results.flatMap(({ applied }) => applied).sort()).toEqual(['0001-letters', '0002-words', '0003-drop']);
+    expect(results.map(({ version }) => version)).toEqual([3, 3, 3, 3]);
+  });
+
+  test('leaves nothing of a migration that fails, and keeps those before it', async () => {
+    const database = await emptyDatabase();
+    const broken = { '0002-words': { statements: ['create table words (word text)', 'select 1/0'] } };
+    const failure = run(database, release({ ...first, ...broken }));
+    await expect(failure).rejects.toThrow(MigrationError);
+    await expect(failure).rejects.toThrow('Migration 0002-words failed (division by zero).');
+    expect([await has(database, 'letters'), await has(database, 'words')]).toEqual([true, false]);
+    expect(await run(database, release({ ...first, ...second }))).toMatchObject({ applied: ['0002-words'] });
+  });
+
+  test('refuses a migration that was changed after it was applied, by its name', async () => {
+    const database = await emptyDatabase();
+    await run(database, release(first));
+    const changed = { '0001-letters': { statements: ['create table letters (letter text)'] } };
+    const refusal = run(database, release({ ...changed, ...second }));
+    await expect(refusal).rejects.toThrow('Migration 0001-letters was changed');
+    expect(await has(database, 'words')).toBe(false);
+  });
+
+  test('refuses a migration that comes before what the database has', async () => {
+    const database = await emptyDatabase();
+    await run(database, release(secondAlone()));
+    await expect(run(database, release({ ...first, ...secondAlone() }))).rejects.toThrow(
+      'Migration 0001-letters comes before version 2',
+    );
+  });
+
+  test('refuses two migrations of one number', async () => {
+    const database = await emptyDatabase();
+    const twins = { ...first, '0001-numbers': { statements: [] } };
+    await expect(run(database, release(twins))).rejects.toThrow('two migrations with the number of 0001-letters');
+  });
+
+  test('accepts a newer database that still serves this program', async () => {
+    const database = await emptyDatabase();
+    await run(database, release({ ...first, ...second }));
+    expect(await run(database, release(first))).toEqual({ applied: [], version: 2 });
+  });
+
+  test('refuses a program that is too old for the database, and says which it needs', async () => {
+    const database = await emptyDatabase();
+    await run(database, release({ ...first, ...second, ...third }));
+    await expect(run(database, release({ ...first, ...second }))).rejects.toThrow(
+      'This program knows the database up to version 2, and the database (version 3) needs a program that knows 3',
+    );
+  });
+
+  test("brings a database to the program's own tables", async () => {
+    const database = await createTestDatabase();
+    const { applied, version } = await migrate(database);
+    expect(applied).toEqual([]);
+    expect(version).toBeGreaterThan(0);
+  });
+
+  function secondAlone(): Record<string, Fixture> {
+    return { '0002-words': { statements: ['create table words (word text)'] } };
+  }
+});
