@@ -34,7 +34,7 @@ async function installation(db: Kysely<unknown>): Promise<void> {
       -- when the beat before this one was: leases that had lapsed by then may be ended
       previous_at timestamptz not null
     )`.execute(db);
-  await sql`insert into beat (at, previous_at) values ('-infinity', '-infinity')`.execute(db);
+  await sql`insert into beat (at, previous_at) values ('epoch', 'epoch')`.execute(db);
   await sql`
     create table replicas (
       id uuid primary key,
@@ -248,6 +248,8 @@ async function attempts(db: Kysely<unknown>): Promise<void> {
   // At most one open attempt of a task: the constraint that decides every race to take it.
   await sql`create unique index attempts_open on attempts (task_id) where finished_at is null`.execute(db);
   await sql`create index attempts_unsettled on attempts (agent_id) where not settled`.execute(db);
+  // Who calls with the token of an attempt is found by its hash alone.
+  await sql`create index attempts_token on attempts using hash (token_hash)`.execute(db);
   await sql`
     create table attempt_streams (
       attempt_id uuid not null references attempts on delete cascade,

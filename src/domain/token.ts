@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { AgentMode } from './task.ts';
 
 export const SCOPES = ['admin', 'coordinator', 'agent', 'viewer', 'register'] as const;
 export type Scope = (typeof SCOPES)[number];
@@ -17,7 +18,7 @@ export type Token = {
 export type Principal =
   | { kind: 'token'; tokenId: string; scope: Exclude<Scope, 'agent'>; name: string }
   | { kind: 'agent'; agentId: string; tokenId: string }
-  | { kind: 'attempt'; attemptId: string; taskId: string; agentId: string; open: boolean };
+  | { kind: 'attempt'; attemptId: string; taskId: string; agentId: string; executionMode: AgentMode; open: boolean };
 
 const CHECK_LENGTH = 6;
 const checksum = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, CHECK_LENGTH);

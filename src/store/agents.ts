@@ -1,0 +1,106 @@
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { Agent, HostDefinition } from '../domain/agent.ts';
+import type { AgentRow, Database } from './schema.ts';
+
+type Db = Kysely<Database>;
+type Trx = Transaction<Database>;
+type Row = AgentRow & { running: number };
+
+/** Agents that aren't deleted, with the places taken: attempts that are open or that the machine may still run. */
+const liveAgents = (db: Db) =>
+  db
+    .selectFrom('agents')
+    .selectAll('agents')
+    .select(
+      sql<number>`(
+        select count(*)::int from attempts where attempts.agent_id = agents.id and not attempts.settled)`.as('running'),
+    )
+    .where('agents.deleted_at', 'is', null);
+
+export async function findAgent(db: Db, id: string): Promise<Agent | null> {
+  const row = await liveAgents(db).where('agents.id', '=', id).executeTakeFirst();
+  return row === undefined ? null : toAgent(row);
+}
+
+/** In the order of their names, which are unique among agents that aren't deleted. */
+export async function listAgents(db: Db, limit: number, afterName: string | null): Promise<Agent[]> {
+  let query = liveAgents(db);
+  if (afterName !== null) query = query.where('agents.name', '>', afterName);
+  return (await query.orderBy('agents.name').limit(limit).execute()).map(toAgent);
+}
+
+export type NewPullAgent = Pick<Agent, 'id' | 'name' | 'labels' | 'capacity' | 'version'>;
+
+/** Adds a pull agent that is online from now on; answers false if the name is taken, by a host too. */
+export async function insertPullAgent(trx: Trx, agent: NewPullAgent): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await trx
+    .insertInto('agents')
+    .values({ ...agent, execution_mode: 'http_pull', online: true, last_seen_at: sql<string>`clock_timestamp()` })
+    .onConflict((conflict) => conflict.column('name').where('deleted_at', 'is', null).doNothing())
+    .executeTakeFirst();
+  return numInsertedOrUpdatedRows === 1n;
+}
+
+/** The row of an agent that isn't deleted, locked as whoever gives out its places locks it. */
+export async function lockAgent(trx: Trx, id: string): Promise<AgentRow | null> {
+  const row = await trx
+    .selectFrom('agents')
+    .selectAll()
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+    .forNoKeyUpdate()
+    .executeTakeFirst();
+  return row ?? null;
+}
+
+export type AgentPatch = Partial<Pick<AgentRow, 'labels' | 'capacity' | 'cordoned' | 'cordon_reason' | 'draining'>>;
+
+export async function changeAgent(trx: Trx, id: string, patch: AgentPatch): Promise<void> {
+  await trx.updateTable('agents').set(patch).where('id', '=', id).execute();
+}
+
+/** Its row stays for the history, its name is free. */
+export async function markAgentDeleted(trx: Trx, id: string): Promise<void> {
+  await trx.updateTable('agents').set({ deleted_at: sql<string>`now()`, online: false }).where('id', '=', id).execute();
+}
+
+/**
+ * Adds a host of the configuration, or brings it up to date; answers false if an agent that pulls has this id.
+ * Violates `agents_name` if one has this name.
+ */
+export async function upsertHost(trx: Trx, host: HostDefinition): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    insert into agents (id, name, execution_mode, labels, capacity)
+    values (${host.id}, ${host.id}, 'ssh_cli', ${host.labels}::text[], ${host.capacity})
+    on conflict (id) do update
+      set labels = excluded.labels, capacity = excluded.capacity, deleted_at = null
+      where agents.execution_mode = 'ssh_cli'`.execute(trx);
+  return numAffectedRows === 1n;
+}
+
+/** Deletes the hosts that the configuration no longer has; answers their ids. */
+export async function deleteOtherHosts(trx: Trx, ids: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    update agents set deleted_at = now(), online = false
+    where execution_mode = 'ssh_cli' and deleted_at is null and id <> all(${ids}::text[])
+    returning id`.execute(trx);
+  return rows.map((row) => row.id);
+}
+
+const toAgent = (row: Row): Agent => ({
+  id: row.id,
+  name: row.name,
+  executionMode: row.execution_mode,
+  online: row.online,
+  stateReason: row.state_reason,
+  cordoned: row.cordoned,
+  cordonReason: row.cordon_reason,
+  draining: row.draining,
+  labels: row.labels,
+  capacity: row.capacity,
+  running: row.running,
+  lastSeenAt: row.last_seen_at,
+  version: row.version,
+  metrics: row.metrics,
+  createdAt: row.created_at,
+});

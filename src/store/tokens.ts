@@ -1,0 +1,121 @@
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { AgentMode } from '../domain/task.ts';
+import type { Scope, Token } from '../domain/token.ts';
+import type { Database, TokenRow } from './schema.ts';
+
+type Db = Kysely<Database>;
+type Trx = Transaction<Database>;
+
+export type NewTokenRow = {
+  id: string;
+  name: string;
+  scope: Scope;
+  hash: Buffer;
+  agentId: string | null;
+  expiresInSeconds: number | null;
+};
+
+export async function insertToken(trx: Trx, token: NewTokenRow): Promise<Token> {
+  const { id, name, scope, hash, agentId, expiresInSeconds } = token;
+  const row = await trx
+    .insertInto('tokens')
+    .values({
+      id,
+      name,
+      scope,
+      hash,
+      agent_id: agentId,
+      expires_at: expiresInSeconds === null ? null : sql<string>`now() + make_interval(secs => ${expiresInSeconds})`,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return toToken(row);
+}
+
+export type TokenPosition = { createdAt: string; id: string };
+
+/** Tokens that aren't revoked, newest first. */
+export async function listTokens(db: Db, limit: number, after: TokenPosition | null): Promise<Token[]> {
+  let query = db.selectFrom('tokens').selectAll().where('revoked_at', 'is', null);
+  if (after) query = query.where(sql<boolean>`(created_at, id) < (${after.createdAt}::timestamptz, ${after.id}::uuid)`);
+  const rows = await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).execute();
+  return rows.map(toToken);
+}
+
+/** Answers false if there is no such token, or it was revoked before. */
+export async function revokeToken(db: Db, id: string): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('tokens')
+    .set({ revoked_at: sql<string>`now()` })
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+export async function revokeTokensOfAgent(trx: Trx, agentId: string): Promise<void> {
+  await trx
+    .updateTable('tokens')
+    .set({ revoked_at: sql<string>`now()` })
+    .where('agent_id', '=', agentId)
+    .where('revoked_at', 'is', null)
+    .execute();
+}
+
+/** Whether an admin token was ever made, revoked or not. */
+export async function hadAdminToken(trx: Trx): Promise<boolean> {
+  const row = await trx.selectFrom('tokens').select('id').where('scope', '=', 'admin').limit(1).executeTakeFirst();
+  return row !== undefined;
+}
+
+export type TokenUse = Pick<TokenRow, 'id' | 'name' | 'scope' | 'agent_id' | 'hash'> & {
+  /** Its last use was noted more than a minute ago, or never. */
+  unnoted: boolean;
+  /** Of an agent that counts as offline, or was last seen more than a second ago. */
+  unseen: boolean;
+};
+
+/** The token of this hash, unless it is revoked or expired, or its agent deleted. */
+export async function findValidToken(db: Db, hash: Buffer): Promise<TokenUse | null> {
+  const { rows } = await sql<TokenUse>`
+    select t.id, t.name, t.scope, t.agent_id, t.hash,
+      coalesce(t.last_used_at < now() - interval '1 minute', true) as unnoted,
+      a.id is not null and coalesce(not a.online or a.last_seen_at < now() - interval '1 second', true) as unseen
+    from tokens t left join agents a on a.id = t.agent_id
+    where t.hash = ${hash} and t.revoked_at is null
+      and (t.expires_at is null or t.expires_at > now())
+      and a.deleted_at is null`.execute(db);
+  return rows[0] ?? null;
+}
+
+export async function noteTokenUse(db: Db, id: string): Promise<void> {
+  await db.updateTable('tokens').set({ last_used_at: sql<string>`now()` }).where('id', '=', id).execute();
+}
+
+export type AttemptTokenUse = {
+  id: string;
+  task_id: string;
+  agent_id: string;
+  execution_mode: AgentMode;
+  open: boolean;
+  token_hash: Buffer;
+};
+
+/** The attempt of this token's hash, while it is open and for ten minutes after its end. */
+export async function findAttemptOfToken(db: Db, hash: Buffer): Promise<AttemptTokenUse | null> {
+  const { rows } = await sql<AttemptTokenUse>`
+    select id, task_id, agent_id, execution_mode, finished_at is null as open, token_hash
+    from attempts
+    where token_hash = ${hash} and (finished_at is null or finished_at > now() - interval '10 minutes')`.execute(db);
+  return rows[0] ?? null;
+}
+
+const toToken = (row: TokenRow): Token => ({
+  id: row.id,
+  name: row.name,
+  scope: row.scope,
+  agentId: row.agent_id,
+  expiresAt: row.expires_at,
+  createdAt: row.created_at,
+  lastUsedAt: row.last_used_at,
+});
