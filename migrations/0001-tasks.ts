@@ -60,6 +60,8 @@ async function agents(db: Kysely<unknown>): Promise<void> {
       cordoned boolean not null default false,
       cordon_reason text,
       draining boolean not null default false,
+      -- the agent itself takes nothing new: it was told to on its machine, or its store is full
+      says_draining text check (says_draining in ('drain', 'store_full')),
       version text,
       metrics jsonb,
       last_seen_at timestamptz,

@@ -1,5 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Agent, HostDefinition } from '../domain/agent.ts';
+import type { AgentMode } from '../domain/task.ts';
 import type { AgentRow, Database } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -29,13 +30,17 @@ export async function listAgents(db: Db, limit: number, afterName: string | null
   return (await query.orderBy('agents.name').limit(limit).execute()).map(toAgent);
 }
 
-export type NewPullAgent = Pick<Agent, 'id' | 'name' | 'labels' | 'capacity' | 'version'>;
+export type NewPullAgent = Pick<Agent, 'id' | 'name' | 'labels' | 'capacity' | 'version' | 'online'>;
 
-/** Adds a pull agent that is online from now on; answers false if the name is taken, by a host too. */
+/** Adds a pull agent; answers false if the name is taken, by a host too. One that is online was seen now. */
 export async function insertPullAgent(trx: Trx, agent: NewPullAgent): Promise<boolean> {
   const { numInsertedOrUpdatedRows } = await trx
     .insertInto('agents')
-    .values({ ...agent, execution_mode: 'http_pull', online: true, last_seen_at: sql<string>`clock_timestamp()` })
+    .values({
+      ...agent,
+      execution_mode: 'http_pull',
+      last_seen_at: agent.online ? sql<string>`clock_timestamp()` : null,
+    })
     .onConflict((conflict) => conflict.column('name').where('deleted_at', 'is', null).doNothing())
     .executeTakeFirst();
   return numInsertedOrUpdatedRows === 1n;
@@ -51,6 +56,18 @@ export async function lockAgent(trx: Trx, id: string): Promise<AgentRow | null> 
     .forNoKeyUpdate()
     .executeTakeFirst();
   return row ?? null;
+}
+
+/** The kind of an agent that may be named; its row is shared, so that it can't be deleted while a task is given to it. */
+export async function agentModeForNaming(db: Db, id: string): Promise<AgentMode | null> {
+  const row = await db
+    .selectFrom('agents')
+    .select('execution_mode')
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+    .forShare()
+    .executeTakeFirst();
+  return row?.execution_mode ?? null;
 }
 
 export type AgentPatch = Partial<Pick<AgentRow, 'labels' | 'capacity' | 'cordoned' | 'cordon_reason' | 'draining'>>;
@@ -95,7 +112,7 @@ const toAgent = (row: Row): Agent => ({
   stateReason: row.state_reason,
   cordoned: row.cordoned,
   cordonReason: row.cordon_reason,
-  draining: row.draining,
+  draining: row.draining || row.says_draining !== null,
   labels: row.labels,
   capacity: row.capacity,
   running: row.running,

@@ -21,8 +21,8 @@ import type { Scope } from '../domain/token.ts';
 /** A JSON column: read as the value, written as its text. */
 type JsonOf<T> = JSONColumnType<T & object, string, string>;
 type JsonOrNull<T> = JSONColumnType<(T & object) | null, string | null, string | null>;
-/** int8: read as a number where it is safe; ranks and offsets are. */
-type Time = Date;
+/** RFC 3339 in UTC with six digits of the second, in both directions. */
+type Time = string;
 
 export type HostStore = { storeId: string; bootId: string };
 export type LeftProcess = { pid: number; command: string };
@@ -58,6 +58,7 @@ type AgentsTable = {
   cordoned: Generated<boolean>;
   cordon_reason: string | null;
   draining: Generated<boolean>;
+  says_draining: string | null;
   version: string | null;
   metrics: JsonOrNull<Record<string, Json>>;
   last_seen_at: Time | null;

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Policy } from '../domain/match.ts';
 import type { Database } from '../store/schema.ts';
 import type { Wakeups } from '../store/wakeups.ts';
+import type { Followers } from './followers.ts';
 
 /** Durations are in seconds, as in the configuration file. */
 export type Settings = {
@@ -27,4 +28,6 @@ export type Deps = {
   wakeups: Wakeups;
   settings: Settings;
   random: () => number;
+  /** Who watches a log here. */
+  followers: Followers;
 };

@@ -1,0 +1,131 @@
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { Database } from './schema.ts';
+
+type Trx = Transaction<Database>;
+
+/** Longest that an attempt may be renewed beyond what its timeout and the grace to stop it take. */
+const OVERTIME_SECONDS = 90;
+/** Longest that an attempt may be held without being started. */
+const UNSTARTED_SECONDS = 300;
+
+/**
+ * When a renewed lease ends; it stays as it is for an attempt that should have ended long ago, so that nobody holds
+ * a task for ever.
+ */
+const renewedLease = (seconds: number) => sql<string>`case
+  when a.started_at is null and clock_timestamp() > a.leased_at + make_interval(secs => ${UNSTARTED_SECONDS})
+    then t.lease_expires_at
+  when clock_timestamp() > a.started_at + make_interval(secs => t.timeout_seconds + ${OVERTIME_SECONDS})
+    then t.lease_expires_at
+  else clock_timestamp() + make_interval(secs => ${seconds}) end`;
+
+export type RenewedRow = { attempt_id: string; lease_expires_at: string; stop_reason: string | null };
+
+/**
+ * Renews leases of attempts that are current and held as said; who isn't in the answer has lost it. Only columns that
+ * no event tells are touched, so a renewal never changes the chain.
+ */
+export async function renewLeases(
+  db: Kysely<Database>,
+  held: { agentId: string } | { replicaId: string },
+  attemptIds: readonly string[],
+  seconds: number,
+): Promise<RenewedRow[]> {
+  if (attemptIds.length === 0) return [];
+  const holds =
+    'agentId' in held
+      ? sql`t.assigned_agent_id = ${held.agentId} and t.execution_mode = 'http_pull'`
+      : sql`t.holder = ${held.replicaId}::uuid`;
+  const { rows } = await sql<RenewedRow>`
+    update tasks t set lease_expires_at = ${renewedLease(seconds)}
+    from attempts a
+    where a.id = any(${attemptIds}::uuid[]) and t.id = a.task_id and t.attempt_id = a.id
+      and t.status in ('assigned', 'running') and ${holds}
+    returning t.attempt_id, t.lease_expires_at, t.stop_reason`.execute(db);
+  return rows;
+}
+
+export async function setProgress(
+  trx: Kysely<Database>,
+  attemptId: string,
+  progress: { percent: number | null; message: string | null },
+): Promise<boolean> {
+  const result = await sql`
+    update tasks set progress = jsonb_build_object('percent', ${progress.percent}::float8,
+      'message', ${progress.message}::text,
+      'at', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    where id = (select task_id from attempts where id = ${attemptId}) and attempt_id = ${attemptId}
+      and status in ('assigned', 'running')`.execute(trx);
+  return (result.numAffectedRows ?? 0n) === 1n;
+}
+
+export type Beat = { outage: boolean; previousAt: string };
+
+/**
+ * Takes the beat: one sweep at a time. `outage`: since the last beat so much time passed, or less than none, that
+ * nobody can have renewed. The row is locked by one statement and read by the next.
+ */
+export async function takeBeat(trx: Trx, outageSeconds: number): Promise<Beat> {
+  await sql`select 1 from beat for update`.execute(trx);
+  const { rows } = await sql<{ outage: boolean; previous_at: string }>`
+    with told as (select at as last_at, clock_timestamp() as now from beat)
+    update beat set previous_at = told.last_at, at = told.now from told
+    returning told.last_at as previous_at,
+      told.now - told.last_at > make_interval(secs => ${outageSeconds}) or told.now < told.last_at as outage`.execute(
+    trx,
+  );
+  const [row] = rows;
+  return { outage: row?.outage ?? true, previousAt: row?.previous_at ?? '' };
+}
+
+/** After an outage of ours every open lease of a pull agent begins anew, and none ends. */
+export async function refreshPullLeases(trx: Trx, seconds: number): Promise<void> {
+  await sql`
+    update tasks set lease_expires_at = clock_timestamp() + make_interval(secs => ${seconds})
+    where lease_expires_at is not null and execution_mode = 'http_pull'`.execute(trx);
+}
+
+/** Attempts of pull agents whose lease had lapsed when the beat before this one was taken. */
+export async function lapsedPullAttempts(trx: Trx, lapsedBy: string, limit: number): Promise<string[]> {
+  const { rows } = await sql<{ attempt_id: string }>`
+    select attempt_id from tasks
+    where lease_expires_at is not null and lease_expires_at < ${lapsedBy}::timestamptz
+      and execution_mode = 'http_pull'
+    order by lease_expires_at limit ${limit}`.execute(trx);
+  return rows.map((row) => row.attempt_id);
+}
+
+/** Running attempts that should have timed out by themselves and haven't been asked to stop. */
+export async function overdueTasks(db: Kysely<Database>, graceSeconds: number, limit: number): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select t.id from tasks t join attempts a on a.id = t.attempt_id
+    where t.lease_expires_at is not null and t.stop_reason is null
+      and clock_timestamp() > a.started_at + make_interval(secs => t.timeout_seconds + ${graceSeconds})
+    limit ${limit}`.execute(db);
+  return rows.map((row) => row.id);
+}
+
+/** Makes tasks ready whose time has come; answers how many. */
+export async function readyDueTasks(db: Kysely<Database>): Promise<number> {
+  const result = await sql`
+    update tasks set ready = true, ready_at = clock_timestamp()
+    where status = 'pending' and not ready and due_at <= clock_timestamp()`.execute(db);
+  return Number(result.numAffectedRows ?? 0n);
+}
+
+/** Pull agents that were silent for this long are offline. */
+export async function markSilentAgents(db: Kysely<Database>, seconds: number): Promise<number> {
+  const result = await sql`
+    update agents set online = false
+    where execution_mode = 'http_pull' and online
+      and last_seen_at < clock_timestamp() - make_interval(secs => ${seconds})`.execute(db);
+  return Number(result.numAffectedRows ?? 0n);
+}
+
+/** Any call of an agent counts as a sign of life; the row is written at most once a second. */
+export async function touchAgent(db: Kysely<Database>, agentId: string): Promise<void> {
+  await sql`
+    update agents set online = true, last_seen_at = clock_timestamp()
+    where id = ${agentId} and deleted_at is null
+      and (not online or last_seen_at is null or last_seen_at < clock_timestamp() - interval '1 second')`.execute(db);
+}

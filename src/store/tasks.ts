@@ -1,0 +1,217 @@
+import { type Kysely, sql } from 'kysely';
+import type { Task, TaskAttempt, TaskFilter, TaskResult, TaskSort } from '../domain/task.ts';
+import { isFinal } from '../domain/task.ts';
+import type { AttemptRow, Database, TaskRow } from './schema.ts';
+
+type Db = Kysely<Database>;
+
+/** Columns of the current or last attempt, read beside a task. */
+type AttemptPart = {
+  attempt: Pick<
+    AttemptRow,
+    | 'id'
+    | 'number'
+    | 'agent_id'
+    | 'started_at'
+    | 'process'
+    | 'contact'
+    | 'outcome'
+    | 'exit_code'
+    | 'failure_class'
+    | 'error'
+    | 'summary'
+    | 'output'
+  > | null;
+};
+type Row = TaskRow & AttemptPart;
+
+const withAttempt = (db: Db) =>
+  db
+    .selectFrom('tasks')
+    .leftJoin('attempts as a', 'a.id', 'tasks.attempt_id')
+    .selectAll('tasks')
+    .select(
+      sql<AttemptPart['attempt']>`case when a.id is null then null else jsonb_build_object(
+        'id', a.id, 'number', a.number, 'agent_id', a.agent_id, 'process', a.process, 'contact', a.contact,
+        'started_at', to_char(a.started_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        'outcome', a.outcome, 'exit_code', a.exit_code, 'failure_class', a.failure_class, 'error', a.error,
+        'summary', a.summary, 'output', a.output) end`.as('attempt'),
+    );
+
+export async function findTask(db: Db, id: string): Promise<Task | null> {
+  const row = await withAttempt(db).where('tasks.id', '=', id).executeTakeFirst();
+  return row === undefined ? null : toTask(row);
+}
+
+/** The tasks whose current or last attempt is one of these, in the order of the queue. */
+export async function findTasksOfAttempts(db: Db, attemptIds: readonly string[]): Promise<Task[]> {
+  if (attemptIds.length === 0) return [];
+  const rows = await withAttempt(db).where('a.id', 'in', attemptIds).orderBy('rank').orderBy('tasks.id').execute();
+  return rows.map(toTask);
+}
+
+/** Where a page of a list begins; a newest-first page begins after (time, id), the queue's after (group, key, id). */
+export type TaskPosition = { sort: TaskSort; waiting: boolean; key: string; id: string };
+export type TaskPage = { items: Task[]; next: TaskPosition | null };
+
+/** Newest first; or in the order of the queue: pending ones by rank, then all others, newest first. */
+export async function listTasks(
+  db: Db,
+  filter: TaskFilter,
+  sort: TaskSort,
+  limit: number,
+  after: TaskPosition | null,
+): Promise<TaskPage> {
+  const rows: Row[] = [];
+  if (sort === 'rank' && (after === null || after.waiting)) {
+    rows.push(...(await waitingPage(db, filter, limit + 1, after)));
+  }
+  if (rows.length <= limit) {
+    const rest = sort === 'rank' && after?.waiting !== false ? null : after;
+    rows.push(...(await newestPage(db, filter, limit + 1 - rows.length, rest, sort === 'rank')));
+  }
+  const last = rows[limit - 1];
+  return {
+    items: rows.slice(0, limit).map(toTask),
+    next: rows.length > limit && last !== undefined ? positionOf(last, sort) : null,
+  };
+}
+
+const positionOf = (row: Row, sort: TaskSort): TaskPosition => {
+  const waiting = sort === 'rank' && row.status === 'pending';
+  return { sort, waiting, key: waiting ? String(row.rank) : row.created_at, id: row.id };
+};
+
+function waitingPage(db: Db, filter: TaskFilter, limit: number, after: TaskPosition | null): Promise<Row[]> {
+  let query = filtered(withAttempt(db), filter).where('tasks.status', '=', 'pending');
+  if (after) query = query.where(sql<boolean>`(tasks.rank, tasks.id) > (${after.key}::bigint, ${after.id}::uuid)`);
+  return query.orderBy('tasks.rank').orderBy('tasks.id').limit(limit).execute();
+}
+
+function newestPage(
+  db: Db,
+  filter: TaskFilter,
+  limit: number,
+  after: TaskPosition | null,
+  withoutPending: boolean,
+): Promise<Row[]> {
+  let query = filtered(withAttempt(db), filter);
+  if (withoutPending) query = query.where('tasks.status', '<>', 'pending');
+  if (after) {
+    query = query.where(sql<boolean>`(tasks.created_at, tasks.id) < (${after.key}::timestamptz, ${after.id}::uuid)`);
+  }
+  return query.orderBy('tasks.created_at', 'desc').orderBy('tasks.id', 'desc').limit(limit).execute();
+}
+
+type TaskQuery = ReturnType<typeof withAttempt>;
+
+function filtered(query: TaskQuery, filter: TaskFilter): TaskQuery {
+  const conditions = [
+    filter.statuses && sql<boolean>`tasks.status = any(${filter.statuses})`,
+    filter.executionModes && sql<boolean>`tasks.execution_mode = any(${filter.executionModes})`,
+    filter.agentId && sql<boolean>`tasks.assigned_agent_id = ${filter.agentId}`,
+    filter.repository && inRepository(filter.repository),
+    filter.template && sql<boolean>`tasks.template = ${filter.template}`,
+    filter.label && sql<boolean>`${filter.label} = any(tasks.requires)`,
+    filter.query && sql<boolean>`strpos(lower(tasks.title), lower(${filter.query})) > 0`,
+    filter.createdAfter && sql<boolean>`tasks.created_at > ${filter.createdAfter}`,
+    filter.createdBefore && sql<boolean>`tasks.created_at < ${filter.createdBefore}`,
+  ];
+  return conditions.reduce<TaskQuery>((q, condition) => (condition ? q.where(condition) : q), query);
+}
+
+/** Given with its forge, or by `owner/name` in any forge. */
+const inRepository = (repository: string) =>
+  repository.includes(':')
+    ? sql<boolean>`tasks.repository = ${repository}`
+    : sql<boolean>`split_part(tasks.repository, ':', 2) = ${repository}`;
+
+/** How many tasks stand in each status; what the head of the list shows. */
+export async function countByStatus(db: Db): Promise<Map<string, number>> {
+  const rows = await db
+    .selectFrom('tasks')
+    .select(['status', sql<number>`count(*)::int`.as('tasks')])
+    .groupBy('status')
+    .execute();
+  return new Map(rows.map((row) => [row.status, row.tasks]));
+}
+
+export function toTask(row: Row): Task {
+  return {
+    id: row.id,
+    title: row.title,
+    body: row.body,
+    status: row.status,
+    executionMode: row.execution_mode,
+    requestedMode: row.requested_mode,
+    priority: row.priority,
+    version: row.version,
+    createdBy: row.created_by,
+    template: row.template,
+    command: row.command,
+    input: row.input,
+    environment: row.environment,
+    requires: row.requires,
+    timeoutSeconds: row.timeout_seconds,
+    preemptible: row.preemptible,
+    repeatable: row.repeatable,
+    source: row.source,
+    deliveryId: row.delivery_id,
+    repository: row.repository,
+    namedAgentId: row.named_agent_id,
+    assignedAgentId: row.assigned_agent_id,
+    assignedAt: row.assigned_at,
+    attempt: row.attempt && toTaskAttempt(row, row.attempt),
+    ready: row.ready,
+    runAfter: row.run_after,
+    maxRetries: row.max_retries,
+    retries: row.retries,
+    maxInfraRetries: row.max_infra_retries,
+    infraRetries: row.infra_retries,
+    retryDelaySeconds: row.retry_delay_seconds,
+    stopReason: row.stop_reason,
+    stopDetail: row.stop_detail,
+    waitingReason: null,
+    result: isFinal(row.status) && row.attempt ? toResult(row.attempt) : null,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    finishedAt: row.finished_at,
+  };
+}
+
+const toTaskAttempt = (row: Row, attempt: NonNullable<AttemptPart['attempt']>): TaskAttempt => ({
+  id: attempt.id,
+  number: attempt.number,
+  agentId: attempt.agent_id,
+  leaseExpiresAt: row.lease_expires_at,
+  startedAt: attempt.started_at,
+  process: attempt.process,
+  contact: attempt.contact,
+  progress: row.progress,
+});
+
+/** Null when the task ended without its last attempt having decided it: cancelled while it was pending again. */
+function toResult(attempt: NonNullable<AttemptPart['attempt']>): TaskResult | null {
+  if (attempt.outcome === null) return null;
+  return {
+    outcome: attempt.outcome,
+    exitCode: attempt.exit_code,
+    failureClass: attempt.failure_class,
+    error: attempt.error,
+    summary: attempt.summary,
+    output: attempt.output as TaskResult['output'],
+    attemptId: attempt.id,
+  };
+}
+
+/** Ids of pending tasks that name an agent, in the order of their ids. */
+export async function pendingTasksNaming(db: Db, agentId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('tasks')
+    .select('id')
+    .where('status', '=', 'pending')
+    .where('named_agent_id', '=', agentId)
+    .orderBy('id')
+    .execute();
+  return rows.map((row) => row.id);
+}

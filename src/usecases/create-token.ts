@@ -1,0 +1,32 @@
+import { newToken, type Scope, type Token, tokenHash } from '../domain/token.ts';
+import { insertPullAgent } from '../store/agents.ts';
+import { insertToken } from '../store/tokens.ts';
+import type { Deps } from './deps.ts';
+import { nameTaken } from './register-agent.ts';
+
+export type TokenRequest = {
+  name: string;
+  expiresInSeconds: number | null;
+} & ({ scope: Exclude<Scope, 'agent'> } | { scope: 'agent'; agentName: string });
+
+/**
+ * Makes a token; its text is only in this answer. One of scope `agent` makes the pull agent that it is for, which is
+ * offline until it calls. Throws `name_taken` if an agent or a host has that name.
+ */
+export async function createToken(deps: Deps, request: TokenRequest): Promise<{ token: Token; secret: string }> {
+  const { name, scope, expiresInSeconds } = request;
+  const secret = newToken(scope);
+  const token = await deps.db.transaction().execute(async (trx) => {
+    let agentId: string | null = null;
+    if (request.scope === 'agent') {
+      agentId = crypto.randomUUIDv7();
+      const agent = { id: agentId, name: request.agentName, labels: [], version: null, online: false };
+      const added = await insertPullAgent(trx, { ...agent, capacity: deps.settings.execution.capacity });
+      if (!added) throw nameTaken(request.agentName);
+    }
+    const id = crypto.randomUUIDv7();
+    return insertToken(trx, { id, name, scope, hash: tokenHash(secret), agentId, expiresInSeconds });
+  });
+  if (token.agentId !== null) deps.wakeups.emit({ kind: 'agents' });
+  return { token, secret };
+}

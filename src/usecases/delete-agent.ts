@@ -1,0 +1,30 @@
+import type { Transaction } from 'kysely';
+import { AppError, notFound } from '../domain/errors.ts';
+import { lockAgent, markAgentDeleted } from '../store/agents.ts';
+import type { AgentRow, Database } from '../store/schema.ts';
+import { revokeTokensOfAgent } from '../store/tokens.ts';
+import type { Deps } from './deps.ts';
+import { unnameTasks } from './unname-tasks.ts';
+
+/**
+ * Takes a pull agent out of service: its credential ends, its name is free, pending tasks that name it name nobody.
+ * Its open attempts live on their leases. Throws `not_found`, and `configured_in_file` for a host.
+ */
+export async function deleteAgent(deps: Deps, id: string): Promise<void> {
+  await deps.db.transaction().execute(async (trx) => {
+    const row = await lockAgent(trx, id);
+    if (row === null) throw notFound('agent');
+    if (row.execution_mode === 'ssh_cli') {
+      throw new AppError('configured_in_file', 'A host is deleted in the configuration file.');
+    }
+    await retire(trx, row);
+  });
+  deps.wakeups.emit({ kind: 'agents' }, { kind: 'ready' });
+}
+
+/** For an agent whose row is locked: a claim that waits for the row finds it deleted and takes nothing. */
+export async function retire(trx: Transaction<Database>, { id }: Pick<AgentRow, 'id'>): Promise<void> {
+  await markAgentDeleted(trx, id);
+  await revokeTokensOfAgent(trx, id);
+  await unnameTasks(trx, id);
+}

@@ -1,0 +1,172 @@
+import type { Transaction } from 'kysely';
+import type { Result } from '../domain/attempt.ts';
+import { type Ending, endAttempt, type Standing } from '../domain/endings.ts';
+import type { EventType } from '../domain/event.ts';
+import { retryDelaySeconds } from '../domain/retry.ts';
+import type { Actor, Status } from '../domain/task.ts';
+import { avoidAgent, changeOpenAttempt, openAttemptsOfAgent } from '../store/attempts.ts';
+import { sealLogs } from '../store/logs.ts';
+import type { Database } from '../store/schema.ts';
+import { changeTask, type TaskPatch } from '../store/task-changes.ts';
+import type { Deps } from './deps.ts';
+import { type Held, isHeld, lockOwn } from './holding.ts';
+
+type Trx = Transaction<Database>;
+
+export type EndOptions = {
+  actor: Actor;
+  /** Hash of what its holder said; null when the server ends the attempt. */
+  saidHash: string | null;
+  /** The machine runs nothing of it any more; else it keeps its place until the machine was asked. */
+  settled: boolean;
+  /** Proven by the machine: the command was never started. */
+  provenUnstarted: boolean;
+};
+
+/**
+ * Ends a held attempt and decides what its task becomes. The row's lock, the fence and the attempt's open row make
+ * sure that of all who want to end it one does; the answer is the task's status after that.
+ */
+export async function endHeld(
+  trx: Trx,
+  deps: Deps,
+  { task, attempt }: Held,
+  result: Result,
+  options: EndOptions,
+): Promise<Status> {
+  const standing: Standing = {
+    stopReason: task.stop_reason,
+    repeatable: task.repeatable,
+    retries: task.retries,
+    maxRetries: task.max_retries,
+    infraRetries: task.infra_retries,
+    maxInfraRetries: task.max_infra_retries,
+    processReported: attempt.process !== null,
+    // A holder asks before it makes a process, so an attempt that was never started has done nothing.
+    provenUnstarted: options.provenUnstarted || task.status === 'assigned',
+  };
+  const ending = endAttempt(result, standing);
+  await sealLogs(trx, attempt.id);
+  await changeOpenAttempt(trx, attempt.id, {
+    finished_at: task.at,
+    settled: options.settled,
+    outcome: ending.outcome,
+    failure_class: ending.failureClass,
+    exit_code: ending.outcome === 'lost' ? null : result.exitCode,
+    signal: ending.outcome === 'lost' ? null : result.signal,
+    error: ending.outcome === 'completed' ? null : (result.error ?? sentence(ending, result)),
+    summary: result.summary,
+    output: result.output === null ? null : JSON.stringify(result.output),
+    usage: result.usage && JSON.stringify(result.usage),
+    said_hash: options.saidHash,
+  });
+  if (isAgentsFault(ending)) {
+    await avoidAgent(trx, task.id, attempt.agent_id, deps.settings.dispatch.avoidSeconds);
+  }
+  await changeTask(trx, task, ending.status === 'pending' ? again(deps, task, ending) : final(task, ending), {
+    type: eventType(ending),
+    actor: options.actor,
+    attemptId: attempt.id,
+    data: eventData(ending, result),
+  });
+  return ending.status;
+}
+
+/** The machinery failed there, so the same task is better off elsewhere for a while. */
+const isAgentsFault = ({ outcome, failureClass }: Ending): boolean =>
+  outcome === 'lost' || failureClass === 'setup' || failureClass === 'infrastructure';
+
+const final = (task: Held['task'], ending: Ending): TaskPatch => ({
+  status: ending.status,
+  finished_at: task.at,
+  lease_expires_at: null,
+  holder: null,
+});
+
+/** Pending again: as it was asked for at its creation, unless it names an agent. */
+function again(deps: Deps, task: Held['task'], ending: Ending): TaskPatch {
+  const delaySeconds =
+    ending.spends === 'retries'
+      ? retryDelaySeconds(
+          task.retry_delay_seconds,
+          task.retries,
+          deps.settings.execution.retryDelayMaxSeconds,
+          deps.random,
+        )
+      : 0;
+  const dueAt = delaySeconds === 0 ? null : new Date(Date.parse(task.at) + delaySeconds * 1000).toISOString();
+  return {
+    status: 'pending',
+    execution_mode: task.named_agent_id === null ? task.requested_mode : task.execution_mode,
+    assigned_agent_id: task.named_agent_id,
+    assigned_at: task.named_agent_id === null ? null : task.assigned_at,
+    lease_expires_at: null,
+    holder: null,
+    progress: null,
+    stop_reason: null,
+    stop_detail: null,
+    stop_asked_at: null,
+    retries: task.retries + (ending.spends === 'retries' ? 1 : 0),
+    infra_retries: task.infra_retries + (ending.spends === 'infraRetries' ? 1 : 0),
+    ready: dueAt === null,
+    ready_at: dueAt === null ? task.at : null,
+    due_at: dueAt,
+  };
+}
+
+function eventType({ status, outcome }: Ending): EventType {
+  if (status !== 'pending') return status;
+  if (outcome === 'lost') return 'lease_lost';
+  return outcome === 'preempted' || outcome === 'released' ? outcome : 'failed';
+}
+
+const eventData = (ending: Ending, result: Result) => ({
+  outcome: ending.outcome,
+  failure_class: ending.failureClass,
+  exit_code: result.exitCode,
+  error: result.error,
+});
+
+/** What a person reads when nobody said it better. */
+function sentence({ outcome, failureClass }: Ending, { exitCode, signal }: Result): string {
+  if (outcome === 'cancelled') return 'cancelled';
+  if (outcome === 'preempted') return 'stopped for a task of higher priority';
+  if (outcome === 'released') return 'handed back before it was started';
+  if (outcome === 'lost') return 'nothing more can be known of the attempt';
+  if (failureClass === 'exit') return `the command ended with exit code ${exitCode}`;
+  if (failureClass === 'signal') return `the command was ended by ${signal ?? 'a signal'}`;
+  if (failureClass === 'timeout') return 'the command ran longer than its timeout';
+  return `the attempt failed (${failureClass})`;
+}
+
+/** What the server says in place of a holder that is gone. */
+export const lostResult = (error: string): Result => ({
+  outcome: 'lost',
+  exitCode: null,
+  signal: null,
+  error,
+  failureClass: null,
+  summary: null,
+  output: null,
+  usage: null,
+});
+
+export const SERVER: Actor = { kind: 'server', id: 'server' };
+
+/** Ends an agent's open attempts as lost, at once: it has left. */
+export async function loseAttempts(deps: Deps, agentId: string): Promise<void> {
+  for (const attemptId of await openAttemptsOfAgent(deps.db, agentId)) {
+    await deps.db.transaction().execute(async (trx) => {
+      const holder = { kind: 'agent', agentId, attemptId: null } as const;
+      const held = await lockOwn(trx, holder, attemptId);
+      if (held === null || !isHeld(held, holder)) return;
+      await endHeld(trx, deps, held, lostResult(`agent ${agentId} has left`), {
+        actor: { kind: 'agent', id: agentId },
+        saidHash: null,
+        settled: true,
+        provenUnstarted: false,
+      });
+    });
+  }
+  deps.wakeups.emit({ kind: 'ready' });
+}

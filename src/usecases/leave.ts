@@ -1,0 +1,17 @@
+import { lockAgent } from '../store/agents.ts';
+import { retire } from './delete-agent.ts';
+import type { Deps } from './deps.ts';
+import { loseAttempts } from './end-attempt.ts';
+
+/**
+ * An agent leaves: it takes nothing from now on, its credential ends, its open attempts end as lost at once. Should
+ * we die between the two, those attempts end with their leases.
+ */
+export async function leave(deps: Deps, agentId: string): Promise<void> {
+  await deps.db.transaction().execute(async (trx) => {
+    const row = await lockAgent(trx, agentId);
+    if (row !== null) await retire(trx, row);
+  });
+  await loseAttempts(deps, agentId);
+  deps.wakeups.emit({ kind: 'agents' });
+}

@@ -1,0 +1,44 @@
+import type { Agent } from '../domain/agent.ts';
+import { AppError, notFound } from '../domain/errors.ts';
+import { type AgentPatch, changeAgent, findAgent, lockAgent } from '../store/agents.ts';
+import type { AgentRow } from '../store/schema.ts';
+import type { Deps } from './deps.ts';
+
+export type AgentChange = {
+  labels?: readonly string[] | undefined;
+  capacity?: number | undefined;
+  cordoned?: boolean | undefined;
+  cordonReason?: string | null | undefined;
+  draining?: boolean | undefined;
+};
+
+/**
+ * Changes what was given. Throws `not_found`, and `configured_in_file` for the labels or capacity of a host. An
+ * agent that is let back has no reason any more.
+ */
+export async function patchAgent(deps: Deps, id: string, change: AgentChange): Promise<Agent> {
+  const agent = await deps.db.transaction().execute(async (trx) => {
+    const row = await lockAgent(trx, id);
+    if (row === null) throw notFound('agent');
+    const patch = patchOf(row, change);
+    if (Object.keys(patch).length > 0) await changeAgent(trx, id, patch);
+    return findAgent(trx, id);
+  });
+  if (agent === null) throw notFound('agent');
+  deps.wakeups.emit({ kind: 'agents' }, { kind: 'ready' });
+  return agent;
+}
+
+function patchOf(row: AgentRow, { labels, capacity, cordoned, cordonReason, draining }: AgentChange): AgentPatch {
+  if (row.execution_mode === 'ssh_cli' && (labels !== undefined || capacity !== undefined)) {
+    throw new AppError('configured_in_file', 'Labels and capacity of a host are set in the configuration file.');
+  }
+  const reason = (cordoned ?? row.cordoned) ? cordonReason : null;
+  return {
+    ...(labels === undefined ? {} : { labels: [...labels] }),
+    ...(capacity === undefined ? {} : { capacity }),
+    ...(cordoned === undefined ? {} : { cordoned }),
+    ...(reason === undefined ? {} : { cordon_reason: reason }),
+    ...(draining === undefined ? {} : { draining }),
+  };
+}

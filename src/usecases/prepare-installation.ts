@@ -1,0 +1,34 @@
+import { randomBytes } from 'node:crypto';
+import { newToken, tokenHash } from '../domain/token.ts';
+import { type Installation, lockInstallation, readInstallation } from '../store/installation.ts';
+import { hadAdminToken, insertToken } from '../store/tokens.ts';
+import type { Deps } from './deps.ts';
+
+export type { Installation };
+
+/**
+ * Makes what all replicas share, once per database. Where no admin token was ever made, and `keepAdminToken` is given,
+ * it makes the first one and has it kept before the commit: if we die in between, the next start makes another. Answers
+ * the token's text only to the one start that made it.
+ */
+export async function prepareInstallation(
+  deps: Pick<Deps, 'db'>,
+  keepAdminToken: ((token: string) => Promise<void>) | null,
+): Promise<{ installation: Installation; adminToken: string | null }> {
+  return deps.db.transaction().execute(async (trx) => {
+    await lockInstallation(trx, { id: crypto.randomUUIDv7(), secret: randomBytes(32) });
+    const installation = await readInstallation(trx);
+    if (keepAdminToken === null || (await hadAdminToken(trx))) return { installation, adminToken: null };
+    const adminToken = newToken('admin');
+    await insertToken(trx, {
+      id: crypto.randomUUIDv7(),
+      name: 'first admin token',
+      scope: 'admin',
+      hash: tokenHash(adminToken),
+      agentId: null,
+      expiresInSeconds: null,
+    });
+    await keepAdminToken(adminToken);
+    return { installation, adminToken };
+  });
+}

@@ -1,0 +1,94 @@
+import type { Kysely } from 'kysely';
+import type { Attempt } from '../domain/attempt.ts';
+import { invalidField } from '../domain/errors.ts';
+import { type Taker, waitingReason } from '../domain/explain.ts';
+import type { Task, TaskFilter, TaskSort } from '../domain/task.ts';
+import { listAgents } from '../store/agents.ts';
+import * as attempts from '../store/attempts.ts';
+import * as events from '../store/events.ts';
+import type { Database } from '../store/schema.ts';
+import * as tasks from '../store/tasks.ts';
+
+type Reading = { db: Kysely<Database> };
+export type Page = { limit: number; cursor: string | null };
+export type PageOf<T> = { items: T[]; nextCursor: string | null };
+export type { StoredEvent } from '../store/events.ts';
+
+/** More agents than this aren't looked at to say why a task waits. */
+const MAX_TAKERS = 1_000;
+
+export async function getTask(deps: Reading, id: string): Promise<Task | null> {
+  const task = await tasks.findTask(deps.db, id);
+  return task && ((await withWaitingReasons(deps, [task]))[0] ?? null);
+}
+
+export async function listTasks(
+  deps: Reading,
+  filter: TaskFilter,
+  sort: TaskSort,
+  { limit, cursor }: Page,
+): Promise<PageOf<Task>> {
+  const after = cursor === null ? null : positionOf(cursor, sort);
+  const page = await tasks.listTasks(deps.db, filter, sort, limit, after);
+  return {
+    items: await withWaitingReasons(deps, page.items),
+    nextCursor: page.next && encode(page.next),
+  };
+}
+
+export async function listEvents(
+  deps: Reading,
+  taskId: string,
+  { limit, cursor }: Page,
+): Promise<PageOf<events.StoredEvent>> {
+  const found = await events.listEvents(deps.db, taskId, limit + 1, numberOf(cursor));
+  const items = found.slice(0, limit);
+  return { items, nextCursor: found.length > limit ? encode(items.at(-1)?.n ?? 0) : null };
+}
+
+export async function listAttempts(deps: Reading, taskId: string, { limit, cursor }: Page): Promise<PageOf<Attempt>> {
+  const found = await attempts.listAttempts(deps.db, taskId, limit + 1, numberOf(cursor));
+  const items = found.slice(0, limit);
+  return { items, nextCursor: found.length > limit ? encode(items.at(-1)?.number ?? 0) : null };
+}
+
+export const getAttempt = (deps: Reading, id: string): Promise<Attempt | null> => attempts.findAttempt(deps.db, id);
+
+export const countTasks = (deps: Reading): Promise<Map<string, number>> => tasks.countByStatus(deps.db);
+
+async function withWaitingReasons(deps: Reading, found: readonly Task[]): Promise<Task[]> {
+  if (!found.some((task) => task.status === 'pending')) return [...found];
+  const takers: Taker[] = await listAgents(deps.db, MAX_TAKERS, null);
+  return found.map((task) => ({ ...task, waitingReason: waitingReason(task, takers) }));
+}
+
+const encode = (position: unknown): string => Buffer.from(JSON.stringify(position)).toString('base64url');
+
+function decode(cursor: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(cursor, 'base64url').toString());
+  } catch {
+    throw notOurs();
+  }
+}
+
+const notOurs = () => invalidField('cursor', 'is not one that a list answered with');
+
+function numberOf(cursor: string | null): number {
+  if (cursor === null) return 0;
+  const value = decode(cursor);
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw notOurs();
+  return value;
+}
+
+const isUuid = (text: unknown) => typeof text === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+const isKey = (text: unknown, waiting: boolean) =>
+  typeof text === 'string' && (waiting ? /^-?\d{1,18}$/ : /^\d{4}-\d\d-\d\dT[\d:.]{8,15}Z$/).test(text);
+
+function positionOf(cursor: string, sort: TaskSort): tasks.TaskPosition {
+  const position = decode(cursor) as Partial<tasks.TaskPosition> | null;
+  if (typeof position !== 'object' || position === null) throw notOurs();
+  const { key, id, waiting } = position;
+  if (position.sort !== sort || typeof waiting !== 'boolean' || !isUuid(id) || !isKey(key, waiting)) throw notOurs();
+  return position as tasks.TaskPosition;
+}

@@ -1,0 +1,22 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDatabaseAway } from '../store/database-errors.ts';
+import { readInstallation } from '../store/installation.ts';
+import type { Deps } from './deps.ts';
+
+export { isDatabaseAway };
+
+/** Whoever asks whether we are ready wants to know it soon. */
+const ANSWER_WITHIN_MS = 2_000;
+
+/** Whether the database answers and has its tables. */
+export async function isReady(deps: Pick<Deps, 'db'>): Promise<boolean> {
+  const late = new AbortController();
+  const answer = readInstallation(deps.db).then(
+    () => true,
+    () => false,
+  );
+  const timeout = delay(ANSWER_WITHIN_MS, false, { signal: late.signal }).catch(() => false);
+  const ready = await Promise.race([answer, timeout]);
+  late.abort();
+  return ready;
+}

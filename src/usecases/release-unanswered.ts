@@ -1,0 +1,33 @@
+import type { Result } from '../domain/attempt.ts';
+import type { Deps } from './deps.ts';
+import { endHeld, SERVER } from './end-attempt.ts';
+import { isHeld, lockOwn } from './holding.ts';
+
+const handedBack: Result = {
+  outcome: 'released',
+  exitCode: null,
+  signal: null,
+  error: 'the agent was gone before it could be told of the task',
+  failureClass: null,
+  summary: null,
+  output: null,
+  usage: null,
+};
+
+/** Hands back at once what an agent was given that had hung up before the answer was written. */
+export async function releaseUnanswered(deps: Deps, agentId: string, attemptIds: readonly string[]): Promise<void> {
+  for (const attemptId of attemptIds) {
+    await deps.db.transaction().execute(async (trx) => {
+      const holder = { kind: 'agent', agentId, attemptId: null } as const;
+      const held = await lockOwn(trx, holder, attemptId);
+      if (held === null || !isHeld(held, holder) || held.task.status !== 'assigned') return;
+      await endHeld(trx, deps, held, handedBack, {
+        actor: SERVER,
+        saidHash: null,
+        settled: true,
+        provenUnstarted: true,
+      });
+    });
+  }
+  deps.wakeups.emit({ kind: 'ready' });
+}

@@ -1,0 +1,25 @@
+import { notFound } from '../domain/errors.ts';
+import type { Holder } from '../domain/holder.ts';
+import { findAttemptRow } from '../store/attempts.ts';
+import { setProgress } from '../store/leases.ts';
+import type { Deps } from './deps.ts';
+import { lockHeld } from './holding.ts';
+import type { ProgressReport } from './renew-attempt.ts';
+
+/** Keeps how far an attempt has come; the token of the attempt may say it over SSH too. */
+export async function reportProgress(
+  deps: Deps,
+  holder: Holder,
+  attemptId: string,
+  progress: ProgressReport,
+): Promise<void> {
+  const attempt = await findAttemptRow(deps.db, attemptId);
+  if (attempt === null) throw notFound('attempt');
+  await deps.db.transaction().execute(async (trx) => {
+    // Over SSH the replica holds the lease, and the attempt's own token speaks for what runs on the host.
+    const ownToken = holder.kind === 'agent' && holder.attemptId === attemptId && attempt.execution_mode === 'ssh_cli';
+    if (!ownToken) await lockHeld(trx, holder, attemptId);
+    if (!(await setProgress(trx, attemptId, progress))) throw notFound('attempt');
+  });
+  deps.wakeups.emit({ kind: 'task', taskId: attempt.task_id });
+}

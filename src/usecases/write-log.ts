@@ -1,0 +1,46 @@
+import { LOG_HEAD_BYTES, LOG_TAIL_BYTES } from '../domain/attempt.ts';
+import { AppError } from '../domain/errors.ts';
+import type { Holder } from '../domain/holder.ts';
+import type { Stream } from '../domain/machine.ts';
+import { appendLog, lockStream, trimLog } from '../store/logs.ts';
+import type { Deps } from './deps.ts';
+import { isFollowed } from './followers.ts';
+import { lockHeld } from './holding.ts';
+
+export type LogWrite = {
+  offset: number;
+  bytes: Uint8Array;
+  /** The bytes between what is stored and `offset` were left out by the sender. */
+  gap: boolean;
+};
+
+/**
+ * Stores a piece of what an attempt printed. Repeats and overlaps are harmless; a piece that begins beyond the next
+ * offset expected is refused with `offset_gap`, unless its sender says that it left bytes out.
+ */
+export async function writeLog(
+  deps: Deps,
+  holder: Holder,
+  attemptId: string,
+  stream: Stream,
+  { offset, bytes, gap }: LogWrite,
+): Promise<{ nextOffset: number; followed: boolean }> {
+  const nextOffset = await deps.db.transaction().execute(async (trx) => {
+    await lockHeld(trx, holder, attemptId);
+    const state = await lockStream(trx, attemptId, stream);
+    const expected = state.totalBytes;
+    if (offset > expected && !gap) {
+      throw new AppError('offset_gap', `The next byte expected is ${expected}.`, { extra: { next_offset: expected } });
+    }
+    const begin = Math.max(offset, expected);
+    const fresh = bytes.subarray(Math.min(begin - offset, bytes.length));
+    const end = begin + fresh.length;
+    if (end === expected) return expected;
+    const leftOutBytes = state.leftOutBytes + (begin - expected);
+    await appendLog(trx, attemptId, stream, begin, fresh, { totalBytes: end, leftOutBytes });
+    if (end > LOG_HEAD_BYTES + LOG_TAIL_BYTES) await trimLog(trx, attemptId, stream, end);
+    return end;
+  });
+  deps.wakeups.emit({ kind: 'log', attemptId });
+  return { nextOffset, followed: isFollowed(deps, attemptId) };
+}
