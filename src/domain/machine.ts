@@ -36,6 +36,9 @@ export type EndReason = (typeof END_REASONS)[number];
 /** What is kept of one stream: `total` bytes were written, bytes from `keptFrom` on (and the head) can still be read. */
 export type StreamTotals = { total: number; keptFrom: number };
 
+/** A process of the attempt that outlived every attempt to kill it. */
+export type LeftProcess = { pid: number; command: string };
+
 export type MachineReport = {
   state: MachineState;
   /** Exit status as the shell saw it (128+n for signal n); null unless `done`. */
@@ -45,6 +48,12 @@ export type MachineReport = {
   message: string | null;
   process: ProcessIdentity | null;
   streams: Record<Stream, StreamTotals>;
+  /** The machine's disk was full: what the command wrote after `total` was not kept. */
+  logLost: boolean;
+  /** After the end: what could not be killed. An empty list is proof that nothing is left; null while not `done`. */
+  left: LeftProcess[] | null;
+  /** Last line of the command's progress file, only in answer to `status`; null when it wrote none. */
+  progress: string | null;
   /** Random id of the control folder: a changed one means that its memory of attempts is gone. */
   storeId: string;
   bootId: string;

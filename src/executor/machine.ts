@@ -11,6 +11,8 @@ export type MachineErrorKind =
   | 'shell'
   | 'home'
   | 'disk_full'
+  /** The machine knows another attempt under this number, or a later one: our memory is older than the machine's. */
+  | 'refused'
   | 'configuration';
 
 /** The machine could not be asked. Says nothing about the attempt: it may run, have run, or never have started. */
@@ -28,7 +30,10 @@ export class MachineError extends Error {
  * time by anybody and after any failure. All throw {@link MachineError} when the machine can't be asked.
  */
 export type Machine = {
-  /** Starts the command once, detached; a repeated call finds what the first one began. */
+  /**
+   * Starts the command once, detached; a repeated call finds what the first one began. State `busy`: an older attempt
+   * of the task is being ended, nothing was started, ask again.
+   */
   start(spec: StartSpec, signal: AbortSignal): Promise<MachineReport>;
   status(attemptId: string, signal: AbortSignal): Promise<MachineReport>;
   /** Live output from the offsets on, best effort: resolves when the command ended or the stream was lost. */
@@ -40,7 +45,8 @@ export type Machine = {
   ): Promise<void>;
   /**
    * The truth: the report of now, and the bytes kept of one stream from `offset` on, at most `limit` of them.
-   * A piece that begins later than asked means that the bytes between are gone.
+   * A piece that begins later than asked means that the bytes between are gone, a shorter one nothing; null: there is
+   * nothing from `offset` on.
    */
   collect(
     attemptId: string,
@@ -49,6 +55,8 @@ export type Machine = {
     limit: number,
     signal: AbortSignal,
   ): Promise<{ report: MachineReport; piece: LogPiece | null }>;
+  /** What the command left in its output file, at most `limit` bytes of `total`; null when it left none. */
+  output(attemptId: string, limit: number, signal: AbortSignal): Promise<{ total: number; bytes: Uint8Array } | null>;
   /** Asks the machine to end the command (TERM, grace, KILL); it goes on by itself when the link dies. */
   cancel(attemptId: string, graceSeconds: number, signal: AbortSignal): Promise<MachineReport>;
   /** Makes sure that a start which has not happened never will. */

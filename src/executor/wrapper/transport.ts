@@ -1,0 +1,76 @@
+import type { Readable } from 'node:stream';
+import type { Stream } from '../../domain/machine.ts';
+import { MachineError } from '../machine.ts';
+
+export type RunOptions = {
+  /** Sent whole, then closed; `open` keeps standard input open until the operation ends. */
+  stdin: Uint8Array | 'open';
+  /** Called with each chunk, one at a time per stream; the sender waits for it. Without it the output is collected. */
+  onOutput?: (stream: Stream, chunk: Buffer) => Promise<void>;
+  /** No limit when left out. */
+  deadlineMs?: number;
+  /** More output than this ends the operation: a machine can't fill our memory. */
+  maxBytes: number;
+  signal: AbortSignal;
+};
+
+export type RunResult = { stdout: Buffer; stderr: Buffer; exitCode: number };
+
+/**
+ * How an operation of the wrapper script reaches its machine. `run` rejects with {@link MachineError} when it could
+ * not be asked or the end was not seen, and with the signal's reason when that fired.
+ */
+export type Transport = {
+  run(words: readonly string[], options: RunOptions): Promise<RunResult>;
+  /** Puts the wrapper script on the machine: whole under its name, or not at all. */
+  install(signal: AbortSignal): Promise<void>;
+};
+
+type Gathering = { stdout: Buffer; stderr: Buffer };
+
+/** Reads both streams to their end, always, within the byte budget; `fail` is called once if it is exceeded. */
+export function gather(
+  sources: Record<Stream, Readable>,
+  options: Pick<RunOptions, 'onOutput' | 'maxBytes'>,
+  fail: (error: Error) => void,
+): () => Gathering {
+  const chunks: Record<Stream, Buffer[]> = { stdout: [], stderr: [] };
+  let received = 0;
+  const accept = (stream: Stream, chunk: Buffer): Promise<void> | null => {
+    received += chunk.length;
+    if (received > options.maxBytes) {
+      fail(new MachineError('unreachable', `the machine sent more than ${options.maxBytes} bytes`));
+      return null;
+    }
+    if (options.onOutput) return options.onOutput(stream, chunk);
+    chunks[stream].push(chunk);
+    return null;
+  };
+  for (const stream of ['stdout', 'stderr'] as const) {
+    const source = sources[stream];
+    source.on('data', (chunk: Buffer) => {
+      const wait = accept(stream, chunk);
+      if (!wait) return;
+      source.pause();
+      wait.then(() => source.resume(), fail);
+    });
+    source.on('error', () => {}); // the end of the operation tells more
+  }
+  return () => ({ stdout: Buffer.concat(chunks.stdout), stderr: Buffer.concat(chunks.stderr) });
+}
+
+/** Calls `end` when the signal fires or the time is over; answers a function that takes both away. */
+export function guard(
+  { signal, deadlineMs }: Pick<RunOptions, 'signal' | 'deadlineMs'>,
+  end: (error: Error) => void,
+): () => void {
+  const onAbort = () => end(signal.reason instanceof Error ? signal.reason : new Error('stopped'));
+  const timer = deadlineMs === undefined ? undefined : setTimeout(() => end(late(deadlineMs)), deadlineMs);
+  signal.addEventListener('abort', onAbort, { once: true });
+  return () => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  };
+}
+
+const late = (deadlineMs: number) => new MachineError('unreachable', `no answer within ${deadlineMs} ms`);
