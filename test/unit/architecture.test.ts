@@ -55,7 +55,7 @@ const startingCommands: Record<string, string> = {
 const packages: Record<string, RegExp> = {
   pg: /^store\//,
   kysely: /^(store|usecases)\//,
-  zod: /^(contract|forgejo|http|agent|cli|config|yaml-file)[/.]/,
+  zod: /^(contract|executor|forgejo|http|agent|cli|config|yaml-file)[/.]/,
   '@hono/zod-openapi': /^(contract|http)\//,
   hono: /^(http|dashboard)\/|^server\.ts$/,
   '@hono/node-server': /^(http|dashboard)\/|^server\.ts$/,

