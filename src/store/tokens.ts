@@ -71,6 +71,8 @@ export async function hadAdminToken(trx: Trx): Promise<boolean> {
 export type TokenUse = Pick<TokenRow, 'id' | 'name' | 'scope' | 'agent_id' | 'hash'> & {
   /** Its last use was noted more than a minute ago, or never. */
   unnoted: boolean;
+  /** Of an agent that counts as offline. */
+  offline: boolean;
   /** Of an agent that counts as offline, or was last seen more than a second ago. */
   unseen: boolean;
 };
@@ -80,6 +82,7 @@ export async function findValidToken(db: Db, hash: Buffer): Promise<TokenUse | n
   const { rows } = await sql<TokenUse>`
     select t.id, t.name, t.scope, t.agent_id, t.hash,
       coalesce(t.last_used_at < now() - interval '1 minute', true) as unnoted,
+      a.id is not null and not a.online as offline,
       a.id is not null and coalesce(not a.online or a.last_seen_at < now() - interval '1 second', true) as unseen
     from tokens t left join agents a on a.id = t.agent_id
     where t.hash = ${hash} and t.revoked_at is null

@@ -1,5 +1,8 @@
+import { randomUUIDv7 } from 'node:crypto';
+import type { Transaction } from 'kysely';
 import { newToken, type Scope, type Token, tokenHash } from '../domain/token.ts';
 import { insertPullAgent } from '../store/agents.ts';
+import type { Database } from '../store/schema.ts';
 import { insertToken } from '../store/tokens.ts';
 import type { Deps } from './deps.ts';
 import { nameTaken } from './register-agent.ts';
@@ -17,16 +20,18 @@ export async function createToken(deps: Deps, request: TokenRequest): Promise<{ 
   const { name, scope, expiresInSeconds } = request;
   const secret = newToken(scope);
   const token = await deps.db.transaction().execute(async (trx) => {
-    let agentId: string | null = null;
-    if (request.scope === 'agent') {
-      agentId = crypto.randomUUIDv7();
-      const agent = { id: agentId, name: request.agentName, labels: [], version: null, online: false };
-      const added = await insertPullAgent(trx, { ...agent, capacity: deps.settings.execution.capacity });
-      if (!added) throw nameTaken(request.agentName);
-    }
-    const id = crypto.randomUUIDv7();
+    const agentId = request.scope === 'agent' ? await addAgent(trx, deps, request.agentName) : null;
+    const id = randomUUIDv7();
     return insertToken(trx, { id, name, scope, hash: tokenHash(secret), agentId, expiresInSeconds });
   });
   if (token.agentId !== null) deps.wakeups.emit({ kind: 'agents' });
   return { token, secret };
+}
+
+async function addAgent(trx: Transaction<Database>, deps: Deps, name: string): Promise<string> {
+  const id = randomUUIDv7();
+  const { capacity } = deps.settings.execution;
+  const added = await insertPullAgent(trx, { id, name, labels: [], capacity, version: null, online: false });
+  if (!added) throw nameTaken(name);
+  return id;
 }

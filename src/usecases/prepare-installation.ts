@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import { newToken, tokenHash } from '../domain/token.ts';
 import { type Installation, lockInstallation, readInstallation } from '../store/installation.ts';
 import { hadAdminToken, insertToken } from '../store/tokens.ts';
@@ -16,12 +16,12 @@ export async function prepareInstallation(
   keepAdminToken: ((token: string) => Promise<void>) | null,
 ): Promise<{ installation: Installation; adminToken: string | null }> {
   return deps.db.transaction().execute(async (trx) => {
-    await lockInstallation(trx, { id: crypto.randomUUIDv7(), secret: randomBytes(32) });
+    await lockInstallation(trx, { id: randomUUIDv7(), secret: randomBytes(32) });
     const installation = await readInstallation(trx);
     if (keepAdminToken === null || (await hadAdminToken(trx))) return { installation, adminToken: null };
     const adminToken = newToken('admin');
     await insertToken(trx, {
-      id: crypto.randomUUIDv7(),
+      id: randomUUIDv7(),
       name: 'first admin token',
       scope: 'admin',
       hash: tokenHash(adminToken),

@@ -1,3 +1,4 @@
+import { randomUUIDv7 } from 'node:crypto';
 import { AppError } from '../domain/errors.ts';
 import { newToken, tokenHash } from '../domain/token.ts';
 import { insertPullAgent } from '../store/agents.ts';
@@ -21,7 +22,7 @@ export async function registerAgent(
   deps: Deps,
   { name, labels, capacity, version }: Registration,
 ): Promise<Registered> {
-  const agentId = crypto.randomUUIDv7();
+  const agentId = randomUUIDv7();
   const token = newToken('agent');
   await deps.db.transaction().execute(async (trx) => {
     const added = await insertPullAgent(trx, {
@@ -33,7 +34,7 @@ export async function registerAgent(
       online: true,
     });
     if (!added) throw nameTaken(name);
-    const id = crypto.randomUUIDv7();
+    const id = randomUUIDv7();
     await insertToken(trx, { id, name, scope: 'agent', hash: tokenHash(token), agentId, expiresInSeconds: null });
   });
   deps.wakeups.emit({ kind: 'agents' });

@@ -1,0 +1,40 @@
+/** Whether a statement was refused because of this constraint or unique index. */
+export const violates = (error: unknown, constraint: string): boolean =>
+  error instanceof Error && 'constraint' in error && error.constraint === constraint;
+
+/** SQLSTATEs of statements that may succeed when they are tried again: nobody's fault who asked. */
+const PASSING_STATES = new Set([
+  '40001', // serialization_failure
+  '40P01', // deadlock_detected
+  '53100', // disk_full
+  '53200', // out_of_memory
+  '53300', // too_many_connections
+  '55P03', // lock_not_available: lock_timeout
+  '57014', // query_canceled: statement_timeout
+  '57P01', // admin_shutdown
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now
+  '25006', // read_only_sql_transaction: a standby, or a full disk
+]);
+const CONNECTION_STATE = /^08/;
+const SYSTEM_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENOTFOUND',
+]);
+/** What `pg` says of a connection that ended, or could not be had in time. It gives these errors no code. */
+const CONNECTION_MESSAGE =
+  /^(?:Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end)/;
+
+/** Whether an error of the store means that the database can't answer now, rather than that something is wrong. */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
+  if (code === null) return CONNECTION_MESSAGE.test(error.message);
+  const fromSystem = 'syscall' in error && SYSTEM_CODES.has(code);
+  return fromSystem || PASSING_STATES.has(code) || CONNECTION_STATE.test(code);
+}
