@@ -1,0 +1,32 @@
+import { createWakeups } from '../../src/store/wakeups.ts';
+import type { Deps, Settings } from '../../src/usecases/deps.ts';
+import { createFollowers } from '../../src/usecases/followers.ts';
+import type { TestDatabase } from './database.ts';
+
+export const testSettings: Settings = {
+  leases: { seconds: 30, renewSeconds: 10, sweepSeconds: 2 },
+  dispatch: {
+    tickSeconds: 10,
+    pullAfterSeconds: 30,
+    policy: 'least_loaded',
+    ageingSecondsPerLevel: 86_400,
+    avoidSeconds: 60,
+  },
+  execution: { timeoutSeconds: 300, killGraceSeconds: 10, capacity: 3, retryDelayMaxSeconds: 3600 },
+};
+
+/** What use cases need, on a test's database; call `stop` at the end. */
+export async function createTestDeps(
+  database: TestDatabase,
+  settings: Partial<Settings> = {},
+): Promise<Deps & { stop(): Promise<void> }> {
+  const wakeups = await createWakeups({ connectionString: database.connectionString }, { warn: () => {} });
+  return {
+    db: database.db,
+    wakeups,
+    settings: { ...testSettings, ...settings },
+    random: () => 0.5,
+    followers: createFollowers(),
+    stop: () => wakeups.stop(),
+  };
+}
