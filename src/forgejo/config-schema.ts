@@ -41,7 +41,7 @@ export const forgeSchema = z
     name,
     url: forgeUrl,
     webhook_secrets: z
-      .array(z.string().min(1, 'must not be empty'))
+      .array(z.string().min(1, 'must not be empty').meta({ secret: true }))
       .min(1, 'must have a secret: without one no delivery is accepted'),
     trusted_senders: z.array(trustedSender).default([]),
     bot: login.optional(),

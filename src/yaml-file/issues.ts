@@ -57,13 +57,18 @@ function words(issue: RawIssue): string | undefined {
     case 'too_big':
       return `must ${bound(issue.origin)}${issue.inclusive === false ? 'less than' : 'at most'} ${counted(issue.origin, Number(issue.maximum))}`;
     case 'invalid_value':
-      return `must be ${issue.values.length > 1 ? 'one of ' : ''}${issue.values.map(String).join(', ')}`;
+      return oneOf(issue.values);
+    case 'invalid_union':
+      return 'options' in issue && Array.isArray(issue.options) ? oneOf(issue.options) : undefined;
     case 'invalid_format':
       return `must be ${FORMATS[issue.format] ?? `text of the form ${issue.pattern ?? issue.format}`}`;
     default:
       return undefined;
   }
 }
+
+const oneOf = (values: readonly unknown[]) =>
+  `must be ${values.length > 1 ? 'one of ' : ''}${values.map(String).join(', ')}`;
 
 function tooSmall(origin: string, minimum: number, inclusive: boolean): string {
   if (minimum === 1 && inclusive && bound(origin) !== 'be ') return 'must not be empty';

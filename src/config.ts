@@ -1,0 +1,149 @@
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type ListenAddress, parseListen } from './config/addresses.ts';
+import { crossChecks } from './config/cross-checks.ts';
+import { type ConfigFile, configSchema } from './config/schema.ts';
+import type { Policy } from './domain/match.ts';
+import { compileSettings, type ForgejoSettings } from './forgejo/configuration.ts';
+import { ConfigError, type Environment, type Mistake, readYamlConfig, type YamlConfig } from './yaml-file.ts';
+
+export { ConfigError } from './yaml-file.ts';
+
+/** One machine that the server drives over SSH. Each host key is `SHA256:…`, or `TYPE BASE64`. */
+export type HostSettings = {
+  id: string;
+  address: string;
+  port: number;
+  user: string;
+  privateKey: string;
+  hostKeys: readonly string[];
+  labels: readonly string[];
+  capacity: number;
+  lostAfterSeconds: number;
+};
+
+/** The server's settings. Durations are in seconds, paths absolute, secrets in clear: never to be logged whole. */
+export type Config = {
+  /** Null: there is no file. */
+  file: string | null;
+  listen: ListenAddress;
+  /** Null: the address that it listens on. */
+  publicUrl: string | null;
+  dataDir: string;
+  /** Null: the embedded database in `dataDir`. */
+  databaseUrl: string | null;
+  database: { pool: number; statementTimeoutSeconds: number; lockTimeoutSeconds: number };
+  /** Without a format: text on a terminal, else JSON. */
+  log: { level: 'debug' | 'info' | 'warn' | 'error'; format: 'json' | 'text' | null };
+  trustedProxies: readonly string[];
+  /** Counts beside those in the database; null: none is set. */
+  adminToken: string | null;
+  forgejo: ForgejoSettings;
+  dispatch: {
+    tickSeconds: number;
+    pullAfterSeconds: number | null;
+    policy: Policy;
+    ageingSecondsPerLevel: number;
+    avoidSeconds: number;
+  };
+  leases: { seconds: number; renewSeconds: number; sweepSeconds: number };
+  execution: { timeoutSeconds: number; killGraceSeconds: number; capacity: number; retryDelayMaxSeconds: number };
+  ssh: { probeSeconds: number };
+  hosts: readonly HostSettings[];
+};
+
+export type ConfigOptions = {
+  /** Else the variable `TASKEJO_CONFIG`, else `taskejo.yaml` in the working directory if it is there. */
+  file?: string | undefined;
+  env: Environment;
+  flags?: { listen?: string | undefined; dataDir?: string | undefined };
+};
+
+const DEFAULT_FILE = 'taskejo.yaml';
+const LEAST_ADMIN_TOKEN = 32;
+
+/**
+ * The server's settings from flags, environment and file, in this order; without any, the defaults.
+ * @throws {ConfigError} with every mistake, each with its file, line and column
+ */
+export async function loadConfig({ file, env, flags = {} }: ConfigOptions): Promise<Config> {
+  const path = file ?? (env.TASKEJO_CONFIG || (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : null));
+  const tokenMistakes = checkAdminToken(env);
+  const read = await readYamlConfig({
+    path,
+    schema: configSchema,
+    env,
+    envPrefix: 'TASKEJO_',
+    envNames: { DATABASE_URL: ['database_url'] },
+    flags: [
+      ...(flags.listen === undefined ? [] : [{ name: '--listen', path: ['listen'], value: flags.listen }]),
+      ...(flags.dataDir === undefined ? [] : [{ name: '--data-dir', path: ['data_dir'], value: flags.dataDir }]),
+    ],
+    check: crossChecks,
+  }).catch((error: unknown) => {
+    throw error instanceof ConfigError ? new ConfigError([...error.mistakes, ...tokenMistakes]) : error;
+  });
+  if (tokenMistakes.length > 0) throw new ConfigError(tokenMistakes);
+  return toConfig(read, path, env);
+}
+
+function checkAdminToken(env: Environment): Mistake[] {
+  const token = env.TASKEJO_ADMIN_TOKEN || null;
+  if (token === null || token.length >= LEAST_ADMIN_TOKEN) return [];
+  return [{ where: 'TASKEJO_ADMIN_TOKEN', path: '', message: `must have at least ${LEAST_ADMIN_TOKEN} characters` }];
+}
+
+function toConfig({ value, saidBy }: YamlConfig<ConfigFile>, path: string | null, env: Environment): Config {
+  const listen = parseListen(value.listen);
+  if (listen === null) throw new Error('a wrong listen address was not reported');
+  const folder = path !== null && saidBy(['data_dir']) === 'file' ? dirname(resolve(path)) : process.cwd();
+  return {
+    file: path === null ? null : resolve(path),
+    listen,
+    publicUrl: value.public_url,
+    dataDir: resolve(folder, value.data_dir),
+    databaseUrl: value.database_url,
+    log: { level: value.log.level, format: value.log.format ?? null },
+    trustedProxies: value.trusted_proxies,
+    adminToken: env.TASKEJO_ADMIN_TOKEN || null,
+    forgejo: compileSettings({ ...value, rules: value.rules }).settings,
+    ssh: { probeSeconds: value.ssh.probe_seconds },
+    hosts: hostsOf(value),
+    ...limitsOf(value),
+  };
+}
+
+const hostsOf = ({ hosts, execution, ssh }: ConfigFile): HostSettings[] =>
+  hosts.map((host) => ({
+    id: host.id,
+    address: host.address,
+    port: host.port,
+    user: host.user,
+    privateKey: host.private_key,
+    hostKeys: host.host_key,
+    labels: host.labels,
+    capacity: host.capacity ?? execution.capacity,
+    lostAfterSeconds: host.lost_after_seconds ?? ssh.lost_after_seconds,
+  }));
+
+const limitsOf = ({ database, dispatch, leases, execution }: ConfigFile) => ({
+  database: {
+    pool: database.pool,
+    statementTimeoutSeconds: database.statement_timeout_seconds,
+    lockTimeoutSeconds: database.lock_timeout_seconds,
+  },
+  dispatch: {
+    tickSeconds: dispatch.tick_seconds,
+    pullAfterSeconds: dispatch.pull_after_seconds,
+    policy: dispatch.policy,
+    ageingSecondsPerLevel: dispatch.ageing_seconds_per_level,
+    avoidSeconds: dispatch.avoid_seconds,
+  },
+  leases: { seconds: leases.seconds, renewSeconds: leases.renew_seconds, sweepSeconds: leases.sweep_seconds },
+  execution: {
+    timeoutSeconds: execution.timeout_seconds,
+    killGraceSeconds: execution.kill_grace_seconds,
+    capacity: execution.capacity,
+    retryDelayMaxSeconds: execution.retry_delay_max_seconds,
+  },
+});
