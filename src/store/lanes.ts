@@ -37,3 +37,51 @@ export async function markHostMatched(db: Kysely<Database>, hostLabels: readonly
         and (host_matched_at is null or host_matched_at < clock_timestamp() - interval '1 second')`.execute(db);
   }
 }
+
+/** The labels of each host that is online and not cordoned; a busy one counts. */
+export async function hostLabelSets(db: Kysely<Database>): Promise<string[][]> {
+  const rows = await db
+    .selectFrom('agents')
+    .select('labels')
+    .where('execution_mode', '=', 'ssh_cli')
+    .where('deleted_at', 'is', null)
+    .where('online', '=', true)
+    .where('cordoned', '=', false)
+    .execute();
+  return rows.map((row) => row.labels);
+}
+
+/** Ready undecided tasks for whose lane no host was online for so long, and which a pass before had seen. */
+export async function tasksWithoutHost(
+  db: Kysely<Database>,
+  seconds: number,
+  seenBefore: string,
+  limit: number,
+): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select t.id from lanes l join tasks t on t.lane = l.id
+    where l.agent_id is null and t.status = 'pending' and t.ready and t.execution_mode = 'undecided'
+      and (l.host_matched_at is null or l.host_matched_at <= clock_timestamp() - make_interval(secs => ${seconds}))
+      and t.ready_at <= least(clock_timestamp() - make_interval(secs => ${seconds}), ${seenBefore}::timestamptz)
+    order by t.rank limit ${limit}`.execute(db);
+  return rows.map((row) => row.id);
+}
+
+/** Tasks left to the agents whose labels a host has that is online now. */
+export async function tasksForHostsAgain(
+  db: Kysely<Database>,
+  hostLabels: readonly string[][],
+  limit: number,
+): Promise<string[]> {
+  if (hostLabels.length === 0) return [];
+  const anyHost = sql.join(
+    hostLabels.map((labels) => sql`l.requires <@ ${labels}::text[]`),
+    sql` or `,
+  );
+  const { rows } = await sql<{ id: string }>`
+    select t.id from lanes l join tasks t on t.lane = l.id
+    where l.agent_id is null and (${anyHost}) and t.status = 'pending'
+      and t.execution_mode = 'http_pull' and t.requested_mode = 'undecided'
+    order by t.rank limit ${limit}`.execute(db);
+  return rows.map((row) => row.id);
+}

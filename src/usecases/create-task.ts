@@ -33,19 +33,19 @@ export const laneForNew = (deps: Pick<Deps, 'db'>, task: NewTask): Promise<numbe
 export const wakeForNew = (deps: Pick<Deps, 'wakeups'>, taskId: string): void =>
   deps.wakeups.emit({ kind: 'ready' }, { kind: 'task', taskId });
 
-/** Writes a new task within somebody's transaction; answers its id. */
+/** Writes a new task within somebody's transaction, ready if its time has come; answers its id. */
 export async function insertNewTask(
   trx: Transaction<Database>,
   deps: Pick<Deps, 'settings'>,
   actor: Actor,
   task: NewTask,
   lane: number,
+  id: string = randomUUIDv7(),
 ): Promise<string> {
   const mode = await namedMode(trx, task);
   const at = await databaseTime(trx);
   const waitsSince = task.runAfter !== null && task.runAfter > at ? task.runAfter : at;
   const due = waitsSince === at;
-  const id = randomUUIDv7();
   await insertTask(
     trx,
     {

@@ -1,0 +1,102 @@
+import { randomUUIDv7 } from 'node:crypto';
+import type { Transaction } from 'kysely';
+import { chooseHost, hasLabels, type Place } from '../domain/match.ts';
+import { newToken, tokenHash } from '../domain/token.ts';
+import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../store/claims.ts';
+import type { AgentRow, Database } from '../store/schema.ts';
+import { databaseTime } from '../store/task-changes.ts';
+import type { Deps } from './deps.ts';
+import { SERVER } from './end-attempt.ts';
+
+/** An attempt that this replica is to start on a host. `token` is for the command's own reports. */
+export type Dispatched = { attemptId: string; taskId: string; hostId: string; token: string };
+
+export type DispatchOptions = {
+  replicaId: string;
+  /** Hosts of this replica's file that answered lately, in the order of the file. */
+  hostIds: readonly string[];
+  /** For the policy `round_robin`. */
+  lastUsed: string | null;
+};
+
+/**
+ * Phase 1: gives ready tasks, best rank first, to hosts that have their labels and a free place. The hosts' rows are
+ * locked before their places are counted, and the task's row decides against dequeue, assign and other replicas.
+ */
+export async function dispatchToHosts(deps: Deps, options: DispatchOptions): Promise<Dispatched[]> {
+  if (options.hostIds.length === 0) return [];
+  const dispatched = await deps.db.transaction().execute((trx) => claimForHosts(trx, deps, options));
+  for (const { taskId } of dispatched) deps.wakeups.emit({ kind: 'task', taskId });
+  return dispatched;
+}
+
+async function claimForHosts(
+  trx: Transaction<Database>,
+  deps: Deps,
+  { replicaId, hostIds, lastUsed }: DispatchOptions,
+): Promise<Dispatched[]> {
+  const locked = await lockAgents(trx, hostIds);
+  const hosts = hostIds.flatMap((id) => locked.find((host) => host.id === id && takesWork(host)) ?? []);
+  if (hosts.length === 0) return [];
+  const taken = await takenPlaces(trx, hostIds);
+  const places = hosts.map((host) => ({ host, taken: taken.get(host.id) ?? 0 }));
+  const free = places.reduce((sum, place) => sum + Math.max(0, place.host.capacity - place.taken), 0);
+  if (free === 0) return [];
+  const candidates = await lockCandidates(trx, 'ssh_cli', hosts, free);
+  const takes = placeAll(candidates, places, deps.settings.dispatch.policy, lastUsed);
+  const opened = await takeTasks(trx, takes, {
+    mode: 'ssh_cli',
+    at: await databaseTime(trx),
+    leaseSeconds: deps.settings.leases.seconds,
+    holder: replicaId,
+    requestId: null,
+    happening: (take) => ({
+      type: 'assigned',
+      actor: SERVER,
+      attemptId: take.attemptId,
+      data: { agent_id: take.agentId, execution_mode: 'ssh_cli' },
+    }),
+  });
+  return takes
+    .filter((take) => opened.includes(take.attemptId))
+    .map(({ attemptId, candidate, agentId, token }) => ({
+      attemptId,
+      taskId: candidate.id,
+      hostId: agentId,
+      token,
+    }));
+}
+
+const takesWork = (host: AgentRow): boolean =>
+  host.execution_mode === 'ssh_cli' && host.deleted_at === null && host.online && !host.cordoned && !host.draining;
+
+type Counted = { host: AgentRow; taken: number };
+
+function placeAll(
+  candidates: readonly Candidate[],
+  places: Counted[],
+  policy: Deps['settings']['dispatch']['policy'],
+  lastUsed: string | null,
+): (Take & { token: string })[] {
+  let last = lastUsed;
+  return candidates.flatMap((candidate) => {
+    const chosen = chooseHost(placesFor(candidate, places), policy, last);
+    const place = places.find(({ host }) => host.id === chosen);
+    if (place === undefined) return [];
+    place.taken += 1;
+    last = place.host.id;
+    const token = newToken('attempt');
+    const take = { candidate, agentId: place.host.id, attemptId: randomUUIDv7(), token, tokenHash: tokenHash(token) };
+    return [take];
+  });
+}
+
+/** A name stands in place of the labels; where the task failed a moment ago it isn't sent, unless it is named there. */
+const placesFor = (candidate: Candidate, places: readonly Counted[]): Place[] =>
+  places
+    .filter(({ host }) =>
+      candidate.named_agent_id === null
+        ? hasLabels(host.labels, candidate.requires) && !candidate.avoided.includes(host.id)
+        : candidate.named_agent_id === host.id,
+    )
+    .map(({ host, taken }) => ({ agentId: host.id, capacity: host.capacity, taken }));

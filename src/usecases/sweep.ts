@@ -1,0 +1,81 @@
+import { findAttemptRow } from '../store/attempts.ts';
+import {
+  lapsedPullAttempts,
+  markSilentAgents,
+  overdueTasks,
+  readyDueTasks,
+  refreshPullLeases,
+  takeBeat,
+} from '../store/leases.ts';
+import { changeTask, lockTask } from '../store/task-changes.ts';
+import type { Deps } from './deps.ts';
+import { endHeld, lostResult, SERVER } from './end-attempt.ts';
+
+/** So many beats may be missed before nobody can be blamed for not having renewed. */
+const OUTAGE_BEATS = 3;
+/** An agent that missed so many of its heartbeats is offline. */
+const SILENT_BEATS = 3;
+/** How long after its timeout an attempt that hasn't ended by itself is asked to stop. */
+const OVERDUE_SECONDS = 30;
+const BATCH = 500;
+
+export type Swept = { outage: boolean; lost: number };
+
+/**
+ * Everything that comes due: leases, delays, timeouts, silence. Only this ends a lease. The beat's row lines up the
+ * sweeps of all replicas, and what it tells comes from the database's clock alone.
+ */
+export async function sweep(deps: Deps): Promise<Swept> {
+  const { leases } = deps.settings;
+  const { outage, lapsed, lapsedBy } = await deps.db.transaction().execute(async (trx) => {
+    const beat = await takeBeat(trx, OUTAGE_BEATS * leases.sweepSeconds);
+    if (beat.outage) await refreshPullLeases(trx, leases.seconds);
+    return {
+      outage: beat.outage,
+      lapsedBy: beat.previousAt,
+      lapsed: beat.outage ? [] : await lapsedPullAttempts(trx, beat.previousAt, BATCH),
+    };
+  });
+  for (const attemptId of lapsed) await loseLapsed(deps, attemptId, lapsedBy);
+  const ready = await readyDueTasks(deps.db);
+  for (const taskId of await overdueTasks(deps.db, OVERDUE_SECONDS, BATCH)) await askTimeout(deps, taskId);
+  const silent = await markSilentAgents(deps.db, SILENT_BEATS * leases.renewSeconds);
+  if (lapsed.length + ready > 0) deps.wakeups.emit({ kind: 'ready' });
+  if (silent > 0) deps.wakeups.emit({ kind: 'agents' });
+  return { outage, lost: lapsed.length };
+}
+
+/** Ends an attempt whose lease lapsed, unless it was renewed or ended between the look and the lock. */
+async function loseLapsed(deps: Deps, attemptId: string, lapsedBy: string): Promise<void> {
+  const taskId = await deps.db.transaction().execute(async (trx) => {
+    const known = await findAttemptRow(trx, attemptId);
+    const task = known && (await lockTask(trx, known.task_id));
+    const attempt = task && (await findAttemptRow(trx, attemptId));
+    if (!attempt || task.attempt_id !== attemptId || attempt.finished_at !== null) return null;
+    if (task.lease_expires_at === null || task.lease_expires_at >= lapsedBy) return null;
+    const result = lostResult(`agent ${attempt.agent_id} was not heard of until its lease had lapsed`);
+    await endHeld(trx, deps, { task, attempt }, result, {
+      actor: SERVER,
+      saidHash: null,
+      settled: true,
+      provenUnstarted: false,
+    });
+    return task.id;
+  });
+  if (taskId !== null) deps.wakeups.emit({ kind: 'task', taskId }, { kind: 'log', attemptId });
+}
+
+/** The holder should have ended it by itself; the next renewal tells it to. */
+async function askTimeout(deps: Deps, taskId: string): Promise<void> {
+  await deps.db.transaction().execute(async (trx) => {
+    const task = await lockTask(trx, taskId);
+    if (task === null || task.status !== 'running' || task.stop_reason !== null) return;
+    await changeTask(
+      trx,
+      task,
+      { stop_reason: 'timeout', stop_detail: `longer than ${task.timeout_seconds} s`, stop_asked_at: task.at },
+      { type: 'cancel_requested', actor: SERVER, attemptId: task.attempt_id, data: { reason: 'timeout' } },
+    );
+  });
+  deps.wakeups.emit({ kind: 'task', taskId });
+}
