@@ -82,7 +82,7 @@ export function parseDelivery(delivery: { headers: DeliveryHeaders; body: Uint8A
   if ('malformed' in read) return { ...parsed, malformed: read.malformed };
   const head = headSchema.parse(read.object);
   const known = { ...parsed, action: head.action, repository: head.repository ?? null, sender: head.sender };
-  const reading = (READERS[eventType] ?? readOther)(read.object, head.action);
+  const reading = (READERS.get(eventType) ?? readOther)(read.object, head.action);
   return 'malformed' in reading ? { ...known, malformed: reading.malformed } : { ...known, ...reading.facts };
 }
 
@@ -144,25 +144,25 @@ const readComment: Reader = (body, action) => {
   return onPullRequest ? readPullRequestComment(body, action) : readIssueComment(body, action);
 };
 
-const READERS: Readonly<Record<string, Reader | undefined>> = {
-  issues: readIssue,
-  issue_assign: readIssue,
-  issue_label: readIssue,
-  issue_milestone: readIssue,
-  issue_comment: readComment,
-  pull_request: readPullRequest,
-  pull_request_assign: readPullRequest,
-  pull_request_label: readPullRequest,
-  pull_request_milestone: readPullRequest,
-  pull_request_sync: readPullRequest,
-  pull_request_review_request: readPullRequest,
-  pull_request_review_approved: readReview,
-  pull_request_review_rejected: readReview,
-  pull_request_review_comment: readReview,
-  pull_request_comment: readComment,
-  push: readPush,
-  release: readRelease,
-  action_run_failure: readRun,
-  action_run_success: readRun,
-  action_run_recover: readRun,
-};
+const READERS: ReadonlyMap<string, Reader> = new Map([
+  ['issues', readIssue],
+  ['issue_assign', readIssue],
+  ['issue_label', readIssue],
+  ['issue_milestone', readIssue],
+  ['issue_comment', readComment],
+  ['pull_request', readPullRequest],
+  ['pull_request_assign', readPullRequest],
+  ['pull_request_label', readPullRequest],
+  ['pull_request_milestone', readPullRequest],
+  ['pull_request_sync', readPullRequest],
+  ['pull_request_review_request', readPullRequest],
+  ['pull_request_review_approved', readReview],
+  ['pull_request_review_rejected', readReview],
+  ['pull_request_review_comment', readReview],
+  ['pull_request_comment', readComment],
+  ['push', readPush],
+  ['release', readRelease],
+  ['action_run_failure', readRun],
+  ['action_run_success', readRun],
+  ['action_run_recover', readRun],
+]);
