@@ -1,32 +1,33 @@
 import { z } from 'zod';
 import { AGENT_MODES } from '../domain/task.ts';
-import { id, labels, listOf, text } from './common.ts';
+import { id, json, labels, listOf, text } from './common.ts';
 
-const json: z.ZodType = z.json();
 const capacity = z.int().min(1).max(1000);
 export const agentName = text()
   .min(1)
   .max(100)
   .regex(/^[^\s/]+$/, 'must have no white space and no slash');
 
-export const agent = z.object({
-  id: z.string(),
-  name: z.string(),
-  execution_mode: z.enum(AGENT_MODES),
-  state: z.enum(['online', 'offline', 'cordoned']),
-  online: z.boolean(),
-  state_reason: z.object({ code: z.string(), message: z.string(), since: z.string() }).nullable(),
-  cordon_reason: z.string().nullable(),
-  draining: z.boolean(),
-  allowed_networks: z.array(z.string()),
-  labels: z.array(z.string()),
-  capacity: z.int(),
-  running: z.int(),
-  last_seen_at: z.string().nullable(),
-  version: z.string().nullable(),
-  metrics: z.record(z.string(), json).nullable(),
-  created_at: z.string(),
-});
+export const agent = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    execution_mode: z.enum(AGENT_MODES),
+    state: z.enum(['online', 'offline', 'cordoned']),
+    online: z.boolean(),
+    state_reason: z.object({ code: z.string(), message: z.string(), since: z.string() }).nullable(),
+    cordon_reason: z.string().nullable(),
+    draining: z.boolean(),
+    allowed_networks: z.array(z.string()),
+    labels: z.array(z.string()),
+    capacity: z.int(),
+    running: z.int(),
+    last_seen_at: z.string().nullable(),
+    version: z.string().nullable(),
+    metrics: z.record(z.string(), json()).nullable(),
+    created_at: z.string(),
+  })
+  .meta({ id: 'Agent' });
 export type Agent = z.infer<typeof agent>;
 export const agentList = listOf(agent);
 
@@ -51,7 +52,7 @@ export type PatchAgent = z.infer<typeof patchAgent>;
 export const heartbeat = z.strictObject({
   attempt_ids: z.array(id).max(1000),
   draining: z.enum(['drain', 'store_full']).nullable().optional(),
-  metrics: z.record(z.string(), json).optional(),
+  metrics: z.record(z.string(), json()).optional(),
 });
 export const heartbeatAnswer = z.object({
   renewed: z.array(z.object({ attempt_id: id, lease_expires_at: z.string() })),

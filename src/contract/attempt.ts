@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import { AGENT_MODES } from '../domain/task.ts';
-import { id, listOf, processIdentity, text } from './common.ts';
+import { id, json, listOf, processIdentity, text } from './common.ts';
 import { failureClass, outcome, status, task } from './task.ts';
-
-const json: z.ZodType = z.json();
 
 export const streamSizes = z.object({
   bytes: z.int(),
@@ -12,32 +10,34 @@ export const streamSizes = z.object({
   truncated: z.boolean(),
 });
 
-export const attempt = z.object({
-  id,
-  task_id: id,
-  number: z.int(),
-  execution_mode: z.enum(AGENT_MODES),
-  agent_id: z.string(),
-  outcome: outcome.nullable(),
-  failure_class: failureClass.nullable(),
-  exit_code: z.int().nullable(),
-  signal: z.string().nullable(),
-  error: z.string().nullable(),
-  proof: z.enum(['empty', 'left', 'unknown']).nullable(),
-  left_processes: z.array(z.object({ pid: z.int(), command: z.string() })).nullable(),
-  summary: z.string().nullable(),
-  output: json.nullable(),
-  usage: z.record(z.string(), z.number()).nullable(),
-  process: processIdentity.nullable(),
-  leased_at: z.string(),
-  started_at: z.string().nullable(),
-  finished_at: z.string().nullable(),
-  stdout: streamSizes,
-  stderr: streamSizes,
-  branch: z.string().nullable(),
-  pull_request: z.object({ number: z.int(), url: z.string() }).nullable(),
-  patch_bytes: z.int().nullable(),
-});
+export const attempt = z
+  .object({
+    id,
+    task_id: id,
+    number: z.int(),
+    execution_mode: z.enum(AGENT_MODES),
+    agent_id: z.string(),
+    outcome: outcome.nullable(),
+    failure_class: failureClass.nullable(),
+    exit_code: z.int().nullable(),
+    signal: z.string().nullable(),
+    error: z.string().nullable(),
+    proof: z.enum(['empty', 'left', 'unknown']).nullable(),
+    left_processes: z.array(z.object({ pid: z.int(), command: z.string() })).nullable(),
+    summary: z.string().nullable(),
+    output: json(),
+    usage: z.record(z.string(), z.number()).nullable(),
+    process: processIdentity.nullable(),
+    leased_at: z.string(),
+    started_at: z.string().nullable(),
+    finished_at: z.string().nullable(),
+    stdout: streamSizes,
+    stderr: streamSizes,
+    branch: z.string().nullable(),
+    pull_request: z.object({ number: z.int(), url: z.string() }).nullable(),
+    patch_bytes: z.int().nullable(),
+  })
+  .meta({ id: 'Attempt' });
 export type Attempt = z.infer<typeof attempt>;
 export const attemptList = listOf(attempt);
 
@@ -102,8 +102,8 @@ export const complete = z
       .refine((value) => Buffer.byteLength(value) <= 64 * 1024, 'must be at most 64 KiB')
       .nullable()
       .optional(),
-    output: json
-      .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= MiB, 'must be at most 1 MiB')
+    output: json()
+      .refine((value) => Buffer.byteLength(JSON.stringify(value) ?? '') <= MiB, 'must be at most 1 MiB')
       .nullable()
       .optional(),
     usage: z.record(z.string(), z.number()).nullable().optional(),

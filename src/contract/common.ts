@@ -1,8 +1,22 @@
 import { z } from 'zod';
+import type { Json } from '../domain/canonical-json.ts';
 
 /** Text that PostgreSQL and a program's arguments can hold: UTF-8 without NUL or half a surrogate pair. */
 export const text = () =>
   z.string().refine((value) => !value.includes('\0') && value.isWellFormed(), 'must be text without NUL');
+
+/** Any JSON that PostgreSQL can hold: its texts as {@link text} has them. */
+export const json = (): z.ZodType<Json, Json> =>
+  z.unknown().refine(isStorable, 'must hold no text with NUL or half a surrogate pair') as unknown as z.ZodType<
+    Json,
+    Json
+  >;
+
+function isStorable(value: unknown): boolean {
+  if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.entries(value).every(([key, member]) => isStorable(key) && isStorable(member));
+}
 
 export const id = z.uuid();
 /** RFC 3339 in UTC. */

@@ -12,20 +12,22 @@ export const accepted = z.object({
 });
 export type Accepted = z.infer<typeof accepted>;
 
-export const delivery = z.object({
-  id,
-  forge: z.string(),
-  forge_uuid: z.string().nullable(),
-  event_type: z.string(),
-  action: z.string().nullable(),
-  repository: z.string().nullable(),
-  sender: z.string().nullable(),
-  received_at: z.string(),
-  decision,
-  reason: z.string(),
-  task_ids: z.array(id),
-  duplicate_of: id.nullable(),
-});
+export const delivery = z
+  .object({
+    id,
+    forge: z.string(),
+    forge_uuid: z.string().nullable(),
+    event_type: z.string(),
+    action: z.string().nullable(),
+    repository: z.string().nullable(),
+    sender: z.string().nullable(),
+    received_at: z.string(),
+    decision,
+    reason: z.string(),
+    task_ids: z.array(id),
+    duplicate_of: id.nullable(),
+  })
+  .meta({ id: 'Delivery' });
 export type Delivery = z.infer<typeof delivery>;
 export const deliveryList = listOf(delivery);
 

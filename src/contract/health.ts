@@ -6,4 +6,5 @@ export const health = z.object({
   generation: z.int(),
   version: z.string(),
 });
-export const readiness = z.object({ status: z.enum(['ready', 'not_ready']), reason: z.string().nullable() });
+/** Who isn't ready answers 503 instead. */
+export const readiness = z.object({ status: z.literal('ready') });

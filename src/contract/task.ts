@@ -8,7 +8,7 @@ import {
   type PriorityName,
   STATUSES,
 } from '../domain/task.ts';
-import { agentId, id, labels, listOf, pageQuery, processIdentity, reason, text, time } from './common.ts';
+import { agentId, id, json, labels, listOf, pageQuery, processIdentity, reason, text, time } from './common.ts';
 
 export const status = z.enum(STATUSES);
 export const executionMode = z.enum(EXECUTION_MODES);
@@ -18,8 +18,6 @@ export const priority = z.union([
   z.int().min(0).max(10),
   z.enum(Object.keys(PRIORITY_NAMES) as [PriorityName, ...PriorityName[]]),
 ]);
-
-const json: z.ZodType = z.json();
 
 export const progress = z.object({
   percent: z.number().nullable(),
@@ -66,56 +64,58 @@ export const result = z.object({
   failure_class: failureClass.nullable(),
   error: z.string().nullable(),
   summary: z.string().nullable(),
-  output: json.nullable(),
+  output: json(),
   attempt_id: id,
 });
 
-export const task = z.object({
-  id,
-  title: z.string(),
-  body: z.string().nullable(),
-  status,
-  execution_mode: executionMode,
-  requested_mode: executionMode,
-  priority: z.int(),
-  version: z.int(),
-  created_by: z.object({ kind: z.enum(['coordinator', 'forge', 'schedule']), id: z.string(), name: z.string() }),
-  template: z.string().nullable(),
-  command: z.array(z.string()),
-  input: z.string().nullable(),
-  environment: z.record(z.string(), z.string()),
-  requires: z.array(z.string()),
-  timeout_seconds: z.int(),
-  preemptible: z.boolean(),
-  repeatable: z.boolean(),
-  limits,
-  sandbox: z.enum(['none', 'bubblewrap', 'container']),
-  source: source.nullable(),
-  repository: z.string().nullable(),
-  named_agent_id: z.string().nullable(),
-  assigned_agent_id: z.string().nullable(),
-  assigned_at: z.string().nullable(),
-  attempt: taskAttempt.nullable(),
-  run_after: z.string().nullable(),
-  depends_on: z.array(id),
-  unmet_dependencies: z.int(),
-  on_dependency_failure: z.enum(['cancel', 'wait', 'run']),
-  requires_approval: z.boolean(),
-  approved_at: z.string().nullable(),
-  concurrency_key: z.string().nullable(),
-  max_retries: z.int(),
-  retries: z.int(),
-  max_infra_retries: z.int(),
-  infra_retries: z.int(),
-  retry_delay_seconds: z.int(),
-  cancel_requested: z.boolean(),
-  cancel_reason: z.string().nullable(),
-  waiting_reason: z.string().nullable(),
-  result: result.nullable(),
-  created_at: z.string(),
-  updated_at: z.string(),
-  finished_at: z.string().nullable(),
-});
+export const task = z
+  .object({
+    id,
+    title: z.string(),
+    body: z.string().nullable(),
+    status,
+    execution_mode: executionMode,
+    requested_mode: executionMode,
+    priority: z.int(),
+    version: z.int(),
+    created_by: z.object({ kind: z.enum(['coordinator', 'forge', 'schedule']), id: z.string(), name: z.string() }),
+    template: z.string().nullable(),
+    command: z.array(z.string()),
+    input: z.string().nullable(),
+    environment: z.record(z.string(), z.string()),
+    requires: z.array(z.string()),
+    timeout_seconds: z.int(),
+    preemptible: z.boolean(),
+    repeatable: z.boolean(),
+    limits,
+    sandbox: z.enum(['none', 'bubblewrap', 'container']),
+    source: source.nullable(),
+    repository: z.string().nullable(),
+    named_agent_id: z.string().nullable(),
+    assigned_agent_id: z.string().nullable(),
+    assigned_at: z.string().nullable(),
+    attempt: taskAttempt.nullable(),
+    run_after: z.string().nullable(),
+    depends_on: z.array(id),
+    unmet_dependencies: z.int(),
+    on_dependency_failure: z.enum(['cancel', 'wait', 'run']),
+    requires_approval: z.boolean(),
+    approved_at: z.string().nullable(),
+    concurrency_key: z.string().nullable(),
+    max_retries: z.int(),
+    retries: z.int(),
+    max_infra_retries: z.int(),
+    infra_retries: z.int(),
+    retry_delay_seconds: z.int(),
+    cancel_requested: z.boolean(),
+    cancel_reason: z.string().nullable(),
+    waiting_reason: z.string().nullable(),
+    result: result.nullable(),
+    created_at: z.string(),
+    updated_at: z.string(),
+    finished_at: z.string().nullable(),
+  })
+  .meta({ id: 'Task' });
 export type Task = z.infer<typeof task>;
 export const taskList = listOf(task);
 
@@ -214,19 +214,21 @@ export const assign = z.strictObject({
 });
 export const cancel = z.strictObject({ reason: reason.optional() });
 
-export const event = z.object({
-  sequence: z.int(),
-  n: z.int(),
-  task_id: id,
-  attempt_id: id.nullable(),
-  at: z.string(),
-  type: z.string(),
-  actor: z.object({ kind: z.enum(ACTOR_KINDS), id: z.string() }),
-  from_status: status.nullable(),
-  to_status: status.nullable(),
-  data: z.record(z.string(), json),
-  previous_hash: z.string().nullable(),
-  hash: z.string(),
-});
+export const event = z
+  .object({
+    sequence: z.int(),
+    n: z.int(),
+    task_id: id,
+    attempt_id: id.nullable(),
+    at: z.string(),
+    type: z.string(),
+    actor: z.object({ kind: z.enum(ACTOR_KINDS), id: z.string() }),
+    from_status: status.nullable(),
+    to_status: status.nullable(),
+    data: z.record(z.string(), json()),
+    previous_hash: z.string().nullable(),
+    hash: z.string(),
+  })
+  .meta({ id: 'Event' });
 export type Event = z.infer<typeof event>;
 export const eventList = listOf(event);

@@ -18,15 +18,17 @@ export const createToken = z
   });
 export type CreateToken = z.infer<typeof createToken>;
 
-export const token = z.object({
-  id,
-  name: z.string(),
-  scope,
-  agent_id: z.string().nullable(),
-  expires_at: z.string().nullable(),
-  created_at: z.string(),
-  last_used_at: z.string().nullable(),
-});
+export const token = z
+  .object({
+    id,
+    name: z.string(),
+    scope,
+    agent_id: z.string().nullable(),
+    expires_at: z.string().nullable(),
+    created_at: z.string(),
+    last_used_at: z.string().nullable(),
+  })
+  .meta({ id: 'Token' });
 export type Token = z.infer<typeof token>;
 export const tokenList = listOf(token);
 /** The only answer that holds the secret itself. */

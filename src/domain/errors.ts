@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   configured_in_file: [409, 'This is set in the configuration file'],
   too_large: [413, 'The request is too large'],
   unsupported_media_type: [415, 'The media type is not supported'],
+  range_not_satisfiable: [416, 'The range lies beyond the end'],
   invalid: [422, 'The request is not valid'],
   unknown_template: [422, 'No template of this name is configured'],
   rate_limited: [429, 'Too many requests'],
