@@ -1,0 +1,162 @@
+import type { MachineReport, ProcessIdentity, StartSpec } from '../../domain/machine.ts';
+import { linkBackoff } from '../backoff.ts';
+import type { Log } from '../log.ts';
+import { type Machine, MachineError } from '../machine.ts';
+import { type Act, type Memory, nextAct } from './next-act.ts';
+import type { Orders } from './orders.ts';
+import type { LaunchFailure } from './read-ending.ts';
+
+export type DriveDeps = {
+  machine: Machine;
+  spec: StartSpec;
+  orders: Orders;
+  memory: Memory;
+  /** How long the machine may take to begin the command. */
+  launchMs: number;
+  /** Told before the first start is sent, to be remembered past our own death. */
+  onStarting: (store: { storeId: string; bootId: string }) => Promise<void>;
+  onProcess: (process: ProcessIdentity) => void;
+  /** Sees to a command that is starting or running until it is neither. */
+  watch: (signal: AbortSignal) => Promise<MachineReport>;
+  random: () => number;
+  now: () => number;
+  log: Log;
+};
+
+/** The machine's last word on the attempt (null: it never heard of it), and what can't be read from that. */
+export type Driven = { report: MachineReport | null; launchFailure: LaunchFailure | null; unstarted: boolean };
+
+/** The machine will not begin the command, and surely has not. */
+class LaunchRefused extends Error {
+  override name = 'LaunchRefused';
+  readonly failure: LaunchFailure;
+  constructor(failure: LaunchFailure, options?: ErrorOptions) {
+    super(failure.error, options);
+    this.failure = failure;
+  }
+}
+
+/**
+ * Brings the attempt on its machine from where it stands to its end: starts it once, watches it, or makes sure that it
+ * never begins. A machine that can't be asked is asked again until the signal is aborted.
+ */
+export async function driveMachine(deps: DriveDeps, signal: AbortSignal): Promise<Driven> {
+  const { memory, orders } = deps;
+  const backoff = linkBackoff(deps.random);
+  const launch = createLaunch(deps);
+  let report: MachineReport | null = null;
+  let unstarted = false;
+  const next = () => nextAct(report, memory, orders.hold || launch.failure !== null);
+  for (let act = next(); act !== 'end'; ) {
+    const before = act;
+    try {
+      report = await perform(deps, launch, act, signal);
+      noteProcess(deps, report);
+      unstarted ||= report.state === 'unstarted';
+    } catch (error) {
+      signal.throwIfAborted();
+      report = null;
+      noteFailure(deps, launch, error);
+    }
+    launch.checkTime(report);
+    act = next();
+    if (act === before || report === null) await orders.pause(backoff.next(), signal);
+    else backoff.reset();
+  }
+  return { report, launchFailure: launch.failure, unstarted };
+}
+
+function noteFailure({ log, spec }: DriveDeps, launch: Launch, error: unknown): void {
+  if (error instanceof LaunchRefused) launch.fail(error.failure);
+  else if (!(error instanceof MachineError)) throw error;
+  else log.debug({ attempt_id: spec.attemptId, kind: error.kind, cause: error.message }, 'machine not reached');
+}
+
+function perform(deps: DriveDeps, launch: Launch, act: Exclude<Act, 'end'>, signal: AbortSignal) {
+  const { machine, spec } = deps;
+  switch (act) {
+    case 'start':
+      return launch.start(signal);
+    case 'status':
+      return machine.status(spec.attemptId, signal);
+    case 'fence':
+      return machine.fence(spec.attemptId, signal);
+    case 'cancel':
+      return machine.cancel(spec.attemptId, spec.killGraceSeconds, signal);
+    case 'watch':
+      return deps.watch(signal);
+  }
+}
+
+export function noteProcess({ memory, onProcess }: Pick<DriveDeps, 'memory' | 'onProcess'>, report: MachineReport) {
+  if (report.process === null) return;
+  memory.processSeen = true;
+  onProcess(report.process);
+}
+
+type Launch = {
+  readonly failure: LaunchFailure | null;
+  fail(failure: LaunchFailure): void;
+  /** @throws {LaunchRefused} when the machine said no, {@link MachineError} when it is not known what became of it */
+  start(signal: AbortSignal): Promise<MachineReport>;
+  /** Gives up on a machine that takes too long; where a start may have reached it, only once it is known not to have. */
+  checkTime(report: MachineReport | null): void;
+};
+
+function createLaunch(deps: DriveDeps): Launch {
+  const { memory, machine, spec, now } = deps;
+  const deadline = now() + deps.launchMs;
+  let failure: LaunchFailure | null = null;
+  let lastError = 'the machine did not begin the command in time';
+  const note = (error: unknown) => {
+    if (error instanceof MachineError) lastError = error.message;
+  };
+  return {
+    get failure() {
+      return failure;
+    },
+    fail(why) {
+      failure ??= why;
+    },
+    async start(signal) {
+      try {
+        if (memory.store === null) await prepare(deps, signal);
+        const first = !memory.sent;
+        memory.sent = true;
+        return await machine.start(spec, signal).catch((error: unknown) => {
+          if (first && isRefusal(error)) memory.sent = false;
+          throw error;
+        });
+      } catch (error) {
+        note(error);
+        if (!memory.sent && isFinal(error)) throw new LaunchRefused(failureOf(error), { cause: error });
+        throw error;
+      }
+    },
+    checkTime(report) {
+      const begun = report !== null && report.state !== 'none' && report.state !== 'busy';
+      const late = now() > deadline && !begun && !memory.processSeen && (report !== null || !memory.sent);
+      if (late) failure ??= { failureClass: 'infrastructure', error: lastError };
+    },
+  };
+}
+
+/** Reads which memory and boot the machine has, so that a later `none` can be told from a forgotten start. */
+async function prepare({ machine, memory, onStarting }: DriveDeps, signal: AbortSignal): Promise<void> {
+  const store = await machine.ping(signal);
+  await onStarting(store);
+  memory.store = store;
+}
+
+/** The machine's own answer to a start: it has begun nothing. Of `shell`, `noise` and a dead link this isn't known. */
+const REFUSALS: readonly string[] = ['home', 'disk_full', 'refused', 'configuration'];
+const isRefusal = (error: unknown): boolean => error instanceof MachineError && REFUSALS.includes(error.kind);
+
+/** Trying again would not help: everything but a machine that is out of reach for now. */
+const isFinal = (error: unknown): error is MachineError =>
+  error instanceof MachineError && error.kind !== 'unreachable';
+
+function failureOf(error: MachineError): LaunchFailure {
+  const ours = error.kind === 'disk_full' || error.kind === 'configuration';
+  return { failureClass: ours ? 'setup' : 'infrastructure', error: error.message };
+}

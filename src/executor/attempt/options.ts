@@ -1,0 +1,62 @@
+import type { Result } from '../../domain/attempt.ts';
+import type { ProcessIdentity, StartSpec } from '../../domain/machine.ts';
+import type { ControlPlane } from '../control-plane.ts';
+import type { Log } from '../log.ts';
+import type { Machine } from '../machine.ts';
+
+/** Identity of a machine's memory, and of the boot in which it was read. */
+export type MachineStore = { storeId: string; bootId: string };
+
+/** What is on record of an attempt that somebody drove before: a start may have been sent. */
+export type Resumed = { store: MachineStore | null; process: ProcessIdentity | null };
+
+/** Called at the moments that must outlive the driver; what they return is awaited before the life goes on. */
+export type AttemptHooks = {
+  /** Before the first start is sent. */
+  onStarting?: (store: MachineStore) => Promise<void>;
+  /** The machine has shown the command's process. */
+  onProcess?: (process: ProcessIdentity) => Promise<void>;
+  /** Before the result is said for the first time. */
+  onEnded?: (result: Result) => Promise<void>;
+  /** The machine answered about the attempt. */
+  onContact?: () => void;
+};
+
+export type RunAttemptOptions = {
+  plane: ControlPlane;
+  machine: Machine;
+  spec: StartSpec;
+  /** Null for an attempt that nobody has driven yet. */
+  resume: Resumed | null;
+  renewSeconds: number;
+  /**
+   * Set over SSH, where the lease is contact: it is renewed only if the machine has answered since the last renewal,
+   * driving ends when the lease of so many seconds has lapsed by our own clock, and a lost one leaves the command alone.
+   * Unset, a lost lease ends the command.
+   */
+  contactLease?: { seconds: number };
+  /** How long the machine may take to begin the command; 30 unless said. */
+  launchSeconds?: number;
+  /** Aborted: a command that has not begun is not to begin, and the attempt is handed back. */
+  handBack?: AbortSignal;
+  /** Aborted: the machine's owner wants the command ended; reported as a failure of the infrastructure. */
+  stopHere?: AbortSignal;
+  hooks?: AttemptHooks;
+  /** Aborted: stop driving at once and leave the command to the machine. */
+  signal: AbortSignal;
+  log: Log;
+  random?: () => number;
+  /** Milliseconds on a clock that nobody sets. */
+  now?: () => number;
+};
+
+/**
+ * ended: the control plane has a result (null: it had one before) · lease_lost: the attempt is not ours any more; over
+ * SSH nothing was touched, else the command is proven ended · lapsed: over SSH, the lease must be taken again first ·
+ * detached: the signal ended the driving, the command goes on.
+ */
+export type AttemptEnd =
+  | { kind: 'ended'; result: Result | null }
+  | { kind: 'lease_lost'; result: Result | null }
+  | { kind: 'lapsed' }
+  | { kind: 'detached' };

@@ -1,0 +1,66 @@
+import { createWake } from './wake.ts';
+
+/** Why nothing more may be done for the attempt: lost to somebody else, or our own clock says that it may be. */
+export type Fence = 'lease_lost' | 'lapsed';
+
+/**
+ * What the driver of an attempt is told while it works, by the control plane or by the program around it. Nothing here
+ * is ever taken back.
+ */
+export type Orders = {
+  /** The control plane wants the command stopped, for this reason. */
+  stop(reason: string): void;
+  readonly stopReason: string | null;
+  /** The command is to be ended, whoever wants it. */
+  readonly end: boolean;
+  /** What has not begun is not to begin. */
+  readonly hold: boolean;
+  fence(why: Fence): void;
+  readonly fenced: Fence | null;
+  /** Aborted when fenced. */
+  readonly fenceSignal: AbortSignal;
+  /** Waits, but not past an order: resolves after `ms`, or when there is a new one. */
+  pause(ms: number, signal: AbortSignal): Promise<void>;
+  /** Ends a pause. */
+  nudge(): void;
+  release(): void;
+};
+
+export type OutsideOrders = { handBack?: AbortSignal | undefined; stopHere?: AbortSignal | undefined };
+
+export function createOrders({ handBack, stopHere }: OutsideOrders): Orders {
+  const wake = createWake();
+  const fenced = new AbortController();
+  let stopReason: string | null = null;
+  let fence: Fence | null = null;
+  const outside = [handBack, stopHere].filter((signal) => signal !== undefined);
+  for (const signal of outside) signal.addEventListener('abort', wake.nudge);
+  return {
+    stop(reason) {
+      if (stopReason === null) wake.nudge();
+      stopReason ??= reason;
+    },
+    get stopReason() {
+      return stopReason;
+    },
+    get end() {
+      return stopReason !== null || stopHere?.aborted === true;
+    },
+    get hold() {
+      return stopReason !== null || outside.some((signal) => signal.aborted);
+    },
+    fence(why) {
+      fence ??= why;
+      fenced.abort();
+    },
+    get fenced() {
+      return fence;
+    },
+    fenceSignal: fenced.signal,
+    pause: wake.wait,
+    nudge: wake.nudge,
+    release() {
+      for (const signal of outside) signal.removeEventListener('abort', wake.nudge);
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import { constants } from 'node:os';
+import type { Result } from '../../domain/attempt.ts';
+import type { Json } from '../../domain/canonical-json.ts';
+import type { MachineReport } from '../../domain/machine.ts';
+import type { FailureClass } from '../../domain/task.ts';
+
+/** Why the command could not be begun; proven that it never will be. */
+export type LaunchFailure = { failureClass: Extract<FailureClass, 'setup' | 'infrastructure'>; error: string };
+
+/** What is known besides the machine's last report. */
+export type EndingFacts = {
+  /** Asked by the control plane. */
+  stopReason: string | null;
+  launchFailure: LaunchFailure | null;
+  /** The machine once reported the command's process. */
+  processSeen: boolean;
+  /** The supervisor was found dead before it had made the process. */
+  unstarted: boolean;
+  timeoutSeconds: number;
+  output: Json;
+};
+
+const BLANK: Omit<Result, 'outcome'> = {
+  exitCode: null,
+  signal: null,
+  error: null,
+  failureClass: null,
+  summary: null,
+  output: null,
+  usage: null,
+};
+
+export const lost = (error: string): Result => ({ ...BLANK, outcome: 'lost', error });
+const failed = (failureClass: FailureClass, error: string): Result => ({
+  ...BLANK,
+  outcome: 'failed',
+  failureClass,
+  error,
+});
+
+/**
+ * What the holder says about an attempt that is over, from the machine's last word on it; null where the machine was
+ * never told of it. What can't be known is `lost`: never a success and never a plain failure.
+ */
+export function readEnding(report: MachineReport | null, facts: EndingFacts): Result {
+  if (report === null || report.state === 'void') return neverRan(facts);
+  switch (report.state) {
+    case 'done':
+      return { ...doneResult(report, facts), output: facts.output };
+    case 'rebooted':
+      return lost('the machine was restarted while the command ran');
+    case 'vanished':
+    case 'orphan':
+      return lost('the process that watched the command was killed, so its exit code is unknown');
+    case 'none':
+      return lost('the machine no longer knows the attempt: its control folder was removed');
+    default:
+      return lost(`the attempt was left while ${report.state}`);
+  }
+}
+
+function neverRan({ stopReason, launchFailure, processSeen, unstarted }: EndingFacts): Result {
+  if (processSeen) return lost('the machine no longer knows of the command that it had started');
+  if (stopReason !== null) return cancelled(stopReason);
+  if (launchFailure !== null) return failed(launchFailure.failureClass, launchFailure.error);
+  if (unstarted) return failed('infrastructure', 'the machine ended the start before the command began');
+  return { ...BLANK, outcome: 'released' };
+}
+
+function doneResult({ reason, exitCode, message }: MachineReport, { stopReason, timeoutSeconds }: EndingFacts): Result {
+  switch (reason) {
+    case 'timeout':
+      return failed('timeout', `the command was stopped after ${timeoutSeconds} s, its timeout`);
+    case 'cancel':
+      // Ended without the control plane's wish: the machine's owner did it. Should it wish so later, that goes first.
+      return stopReason === null ? failed('infrastructure', 'stopped on the machine') : cancelled(stopReason);
+    case 'setup':
+      return failed('setup', message ?? 'the command could not be started');
+    default:
+      return exitCode === null ? lost('the machine reported an end without an exit code') : exitResult(exitCode);
+  }
+}
+
+const cancelled = (reason: string): Result => ({ ...BLANK, outcome: 'cancelled', error: `stopped: ${reason}` });
+
+function exitResult(exitCode: number): Result {
+  if (exitCode === 0) return { ...BLANK, outcome: 'completed', exitCode };
+  const signal = signalName(exitCode - 128);
+  if (signal !== null) return { ...failed('signal', `the command was ended by ${signal}`), signal };
+  return { ...failed('exit', `the command ended with exit code ${exitCode}`), exitCode };
+}
+
+const NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+/** Two names share a number here and there; these are the ones that people know. */
+for (const name of ['SIGABRT', 'SIGIO'] as const) NAMES.set(constants.signals[name], name);
+
+function signalName(number: number): string | null {
+  return NAMES.get(number) ?? null;
+}

@@ -1,0 +1,107 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { MachineReport } from '../../domain/machine.ts';
+import { createBackoff, linkBackoff } from '../backoff.ts';
+import { ControlPlaneError } from '../control-plane.ts';
+import type { Log } from '../log.ts';
+import { type LogPiece, type Machine, MachineError } from '../machine.ts';
+import type { Orders } from './orders.ts';
+import { type LogPump, OutOfStep } from './pump-log.ts';
+
+export type WatchDeps = {
+  machine: Machine;
+  attemptId: string;
+  killGraceSeconds: number;
+  orders: Orders;
+  pump: LogPump;
+  isFollowed: () => boolean;
+  onReport: (report: MachineReport) => void;
+  random: () => number;
+  log: Log;
+};
+
+/** A machine that says nothing of its own is asked this often. */
+const ASK_MS = 5_000;
+/** While somebody watches a log that is past its head. */
+const ASK_FOLLOWED_MS = 1_000;
+const isGoing = ({ state }: MachineReport): boolean => state === 'starting' || state === 'running';
+
+/**
+ * Watches a command to its end: passes its output on live, asks the machine how it stands, and has it ended when that
+ * is ordered. Live output is best effort; only what the machine answers counts.
+ */
+export async function watchCommand(deps: WatchDeps, outer: AbortSignal): Promise<MachineReport> {
+  const over = new AbortController();
+  const signal = AbortSignal.any([outer, over.signal]);
+  const following = followLog(deps, signal);
+  following.catch(() => {}); // awaited below, and no surprise until then
+  const sampler = createSampler(deps, signal);
+  try {
+    return await askUntilEnded(deps, sampler.sample, outer);
+  } finally {
+    over.abort();
+    await Promise.all([following, sampler.idle()]);
+  }
+}
+
+async function askUntilEnded(deps: WatchDeps, sample: (report: MachineReport) => void, signal: AbortSignal) {
+  const { machine, attemptId, killGraceSeconds, orders, isFollowed } = deps;
+  const ending = createBackoff({ minMs: 200, maxMs: 2_000, random: deps.random });
+  const away = linkBackoff(deps.random);
+  let askMs = 50;
+  for (;;) {
+    await orders.pause(orders.end ? Math.min(askMs, ending.next()) : askMs, signal);
+    try {
+      const report = orders.end
+        ? await machine.cancel(attemptId, killGraceSeconds, signal)
+        : await machine.status(attemptId, signal);
+      deps.onReport(report);
+      if (!isGoing(report)) return report;
+      sample(report);
+      away.reset();
+      askMs = isFollowed() ? ASK_FOLLOWED_MS : ASK_MS;
+    } catch (error) {
+      if (!(error instanceof MachineError)) throw error;
+      askMs = away.next();
+    }
+  }
+}
+
+type Sampler = { sample: (report: MachineReport) => void; idle: () => Promise<void> };
+
+/** Sends the tails of long streams beside the asking, never twice at once. */
+function createSampler({ pump, isFollowed }: WatchDeps, signal: AbortSignal): Sampler {
+  let current: Promise<void> | null = null;
+  return {
+    sample(report) {
+      if (current !== null || !isFollowed()) return;
+      current = pump
+        .sampleTails(report, signal)
+        .catch(() => {}) // it is sent at the end in any case
+        .finally(() => {
+          current = null;
+        });
+    },
+    idle: async () => current ?? undefined,
+  };
+}
+
+async function followLog(deps: WatchDeps, signal: AbortSignal): Promise<void> {
+  const { machine, attemptId, orders, pump, log } = deps;
+  const backoff = linkBackoff(deps.random);
+  while (!signal.aborted) {
+    try {
+      const take = (piece: LogPiece) => {
+        backoff.reset();
+        return pump.takePiece(piece, signal);
+      };
+      await machine.follow(attemptId, { ...pump.offsets }, take, signal);
+      orders.nudge(); // it ended, or the link did: ask which
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof ControlPlaneError) return; // the lease is gone: noted where it was found
+      if (!(error instanceof MachineError || error instanceof OutOfStep)) throw error;
+      log.debug({ attempt_id: attemptId, cause: String(error) }, 'live log interrupted');
+    }
+    await delay(backoff.next(), undefined, { signal }).catch(() => {});
+  }
+}
