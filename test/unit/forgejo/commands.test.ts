@@ -21,6 +21,8 @@ describe('the command that a comment begins with', () => {
     ['> # A heading\n/run real', { name: 'run', rest: 'real' }],
     ['>\n/run after an empty quote', { name: 'run', rest: 'after an empty quote' }],
     ['    /run in code\n\n/run real', { name: 'run', rest: 'real' }],
+    ['\t/run in code\n\n/run real', { name: 'run', rest: 'real' }],
+    ['  \t/run in code\n\n/run real', { name: 'run', rest: 'real' }],
   ])('%j is a command', (comment, command) => {
     expect(parseCommand(comment)).toEqual(command);
   });
@@ -46,6 +48,7 @@ describe('the command that a comment begins with', () => {
     ['```\n``` not closed by this\n/run still inside'],
     ['~~~\n```\n/run another mark does not close\n```'],
     ['```/run on the line of the fence'],
+    ['```a`b is no fence\n```\n/run after'],
     ['    /run indented\n\nas above'],
     ['\t/run indented by a tab'],
     ['  \t/run indented by blanks and a tab'],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { forgeSchema } from '../../../src/forgejo/config-schema.ts';
+import { draftTask } from '../../../src/forgejo/task-draft.ts';
 import { type Recording, recorded, recordings, VERSIONS } from '../../support/recordings.ts';
 import { altered, forge, ledger, parsed, settings } from './support.ts';
 
@@ -379,6 +380,21 @@ describe('the task that a delivery makes', () => {
       )?.title;
     expect(titled(`x${'🚀'.repeat(400)}`)).toBe(`x${'🚀'.repeat(249)}`);
     expect(titled('  ')).toBe('alice/widgets#1');
+  });
+
+  test.each([
+    ['push', 'alice pushes a new branch named feat/$(id)', 'push to refs/heads/feat/$(id)', 'refs/heads/feat/$(id)'],
+    ['release', 'alice publishes a release', 'One', 'refs/tags/v1.0.0'],
+  ])('of a %s is titled by what it is about', (kind, title, expected, ref) => {
+    const { templates } = settings();
+    const task = templates[0] && draftTask(forge(), parsed(recorded('v15', title, kind)), templates[0], null);
+    expect(task).toMatchObject({ title: expected, source: { kind, number: null, event: kind, ref } });
+  });
+
+  test('is none of what is no issue, pull request, push or release', () => {
+    const { templates } = settings();
+    const fork = parsed(recorded('v15', 'mallory forks the repository'));
+    expect(templates[0] && draftTask(forge(), fork, templates[0], null)).toBeNull();
   });
 
   test('has no link that leads elsewhere', () => {
