@@ -1,0 +1,144 @@
+import type { Part } from './support/acceptance-page.ts';
+
+/**
+ * What was asked for, and the tests that prove it: `file > group > title`, as the test run names them. A line without
+ * proofs is not there yet, or `planned` when it belongs to a later step of the roadmap.
+ */
+export const acceptance: Part[] = [
+  {
+    part: 'Two phases',
+    lines: [
+      { line: 'undecided survives serialisation and the database', proofs: [] },
+      { line: "a webhook's task is undecided", proofs: [] },
+      { line: 'phase 1: a host that matches takes the task', proofs: [] },
+      { line: 'phase 1: no host matches, the task stays undecided', proofs: [] },
+      { line: 'phase 1: the host is offline', proofs: [] },
+      { line: 'phase 1: the host has no free place', proofs: [] },
+      { line: 'phase 1: the host has the wrong label', proofs: [] },
+      { line: 'phase 2: before the threshold the task is undecided', proofs: [] },
+      { line: 'phase 2: at the threshold it is marked http_pull', proofs: [] },
+      { line: 'phase 2: after the threshold it is marked http_pull', proofs: [] },
+      { line: 'phase 2: null never marks it', proofs: [] },
+      { line: 'phase 2: back to undecided when a host with its labels comes online', proofs: [] },
+      { line: 'hosts and agents mixed', proofs: [] },
+      { line: 'dequeue of an undecided task answers 200 and sets the mode', proofs: [] },
+      { line: 'assign to an agent', proofs: [] },
+      { line: 'assign to a host', proofs: [] },
+      { line: 'a pending assignment is replaced', proofs: [] },
+      { line: 'assign: 404 for no such task or agent', proofs: [] },
+      { line: 'assign: 400 when the status does not allow it', proofs: [] },
+      { line: 'assign: 400 when the mode contradicts the agent', proofs: [] },
+      { line: 'end to end: delivery, then SSH', proofs: [] },
+      { line: 'end to end: delivery, no matching host, then dequeue', proofs: [] },
+      { line: 'end to end: assign, then agent', proofs: [] },
+      { line: 'dispatch, dequeue and assign at once: exactly one wins', proofs: [] },
+      { line: 'tasks created as ssh_cli and http_pull are unaffected', proofs: [] },
+      { line: 'an undecided task whose host failed it is undecided again and taken by an agent', proofs: [] },
+    ],
+  },
+  {
+    part: 'Intake',
+    lines: [
+      { line: 'a signed delivery is stored with its decision and its task in one transaction', proofs: [] },
+      { line: 'a label newly present triggers, one that was there before does not', proofs: [] },
+      { line: 'a comment that begins with the command triggers', proofs: [] },
+      { line: 'a wrong, missing or empty signature: 401 and no row', proofs: [] },
+      { line: 'the same delivery twice, or one event by two webhooks: one task', proofs: [] },
+      { line: 'a sender that is not trusted is ignored with that reason', proofs: [] },
+      { line: "the bot's own events never trigger", proofs: [] },
+      { line: 'the test delivery is stored and ignored with a reason', proofs: [] },
+    ],
+  },
+  {
+    part: 'Tasks and attempts',
+    lines: [
+      { line: 'each move that the table does not allow is refused by the database too', proofs: [] },
+      { line: "an old attempt's writes change nothing", proofs: [] },
+      { line: 'an agent that dies gives its task back', proofs: [] },
+      { line: 'an outage of the server costs nobody a lease', proofs: [] },
+      {
+        line: 'a server killed during a run over SSH re-attaches and ends with the true exit code and log',
+        proofs: [],
+      },
+      { line: 'one conformance suite runs against SSH and the pull agent', proofs: [] },
+      { line: 'unknown fields, wrong types, too large, not JSON, not UTF-8, NUL: refused, nothing stored', proofs: [] },
+      { line: 'a wrong configuration file: all mistakes at once with line numbers, exit 2', proofs: [] },
+      { line: 'the first page shows tasks changing by themselves, and a task with its live log', proofs: [] },
+    ],
+  },
+  {
+    part: 'The house',
+    lines: [
+      {
+        line: 'a second server on one data directory is refused by the pid of the first',
+        proofs: [
+          'test/integration/embedded-postgres.test.ts > the embedded database > refuses a second server on its data directory by the pid of the first',
+        ],
+      },
+      {
+        line: 'nothing is left running when the server is killed, and no acknowledged row is lost',
+        proofs: [
+          'test/integration/embedded-postgres.test.ts > the embedded database > ends by itself when its server is killed',
+          'test/integration/embedded-postgres.test.ts > the embedded database > starts at once after its server was killed, with every acknowledged row',
+        ],
+      },
+      {
+        line: 'migrations run once when many servers start at once',
+        proofs: [
+          'test/integration/migrate.test.ts > migrate > applies each migration once when four servers start at once on an empty database',
+        ],
+      },
+      {
+        line: 'a program too old for the database is refused, and so is a changed migration',
+        proofs: [
+          'test/integration/migrate.test.ts > migrate > refuses a program that is too old for the database, and says which it needs',
+          'test/integration/migrate.test.ts > migrate > refuses a migration that was changed after it was applied, by its name',
+        ],
+      },
+      {
+        line: 'a data directory that can not be written: one clear sentence',
+        proofs: [
+          'test/integration/embedded-postgres.test.ts > the embedded database > says in one sentence that a data directory below a file can not be written',
+        ],
+      },
+      {
+        line: 'any Node from 20 on starts it, and signals and exit code pass through',
+        proofs: [
+          'test/integration/launcher.test.ts > the launcher under a Node that seems older > runs the command line on the bundled Node, with its arguments',
+          'test/integration/launcher.test.ts > the launcher under a Node that seems older > passes SIGTERM on and ends as the program ends',
+        ],
+      },
+      {
+        line: 'the table of allowed imports holds',
+        proofs: ['test/unit/architecture.test.ts > the house > has imports only where the table allows them'],
+      },
+    ],
+  },
+  {
+    part: "The agent's twelve",
+    lines: [
+      { line: 'fails with retries left: again after the delay', proofs: [], planned: true },
+      { line: 'fails with none left: failed and reported', proofs: [], planned: true },
+      { line: 'finishes while offline: kept', proofs: [], planned: true },
+      { line: 'back online: reported by itself, in order, once', proofs: [], planned: true },
+      { line: 'more than 1 MiB: truncated and marked', proofs: [], planned: true },
+      { line: 'starts from agent.yaml', proofs: [] },
+      { line: 'starts from the environment alone', proofs: [], planned: true },
+      { line: 'a request with its token is accepted, without it refused', proofs: [] },
+      { line: 'dependency not done: waits', proofs: [], planned: true },
+      { line: 'dependencies done: runs', proofs: [], planned: true },
+      { line: 'priority higher by 3: preempts', proofs: [], planned: true },
+      { line: 'command not allowed: refused with the rule', proofs: [], planned: true },
+    ],
+  },
+  {
+    part: 'Figures',
+    lines: [
+      { line: 'created until handed out: p99 below 100 ms', proofs: [], planned: true },
+      { line: 'more than 1,000 tasks a second created, claimed and completed over HTTP', proofs: [], planned: true },
+      { line: 'register and leave: below one second each', proofs: [], planned: true },
+      { line: 'availability above 99.9 % while replicas are killed and upgraded', proofs: [], planned: true },
+      { line: "two hours' soak with flat memory", proofs: [], planned: true },
+    ],
+  },
+];
