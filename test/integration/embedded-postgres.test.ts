@@ -10,7 +10,8 @@ import { findBinaries } from '../../src/store/embedded/binaries.ts';
 import { DatabaseStartError } from '../../src/store/embedded/errors.ts';
 import { chooseLauncher } from '../../src/store/embedded/launcher.ts';
 import { type EmbeddedDatabase, type EmbeddedOptions, startEmbedded } from '../../src/store/embedded/start-embedded.ts';
-import { exitOf, firstLine, isRunning, startProgram } from '../support/processes.ts';
+import { isAlive } from '../support/processes.ts';
+import { exitOf, firstLine, startProgram } from '../support/programs.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -56,7 +57,7 @@ async function startElsewhere(dataDir: string) {
   const { connectionString, pid }: { connectionString: string; pid: number } = JSON.parse(await firstLine(child));
   onTestFinished(async () => {
     child.kill('SIGKILL');
-    await waitFor(() => !isRunning(pid)).catch(() => process.kill(pid, 'SIGQUIT'));
+    await waitFor(() => !isAlive(pid)).catch(() => process.kill(pid, 'SIGQUIT'));
   });
   return { child, connectionString, pid };
 }
@@ -96,7 +97,7 @@ describe('the embedded database', () => {
     const first = await start({ dataDir });
     await query(first.connectionString, 'create table kept as select 7 as n');
     await first.stop();
-    expect(isRunning(first.pid)).toBe(false);
+    expect(isAlive(first.pid)).toBe(false);
     const second = await start({ dataDir });
     expect(await query(second.connectionString, 'select n from kept')).toEqual([{ n: 7 }]);
   });
@@ -122,7 +123,7 @@ describe('the embedded database', () => {
   test('ends by itself when its server is killed', async () => {
     const { child, pid } = await startElsewhere(usedDataDirectory());
     child.kill('SIGKILL');
-    await waitFor(() => !isRunning(pid), { timeoutMs: 5_000 });
+    await waitFor(() => !isAlive(pid), { timeoutMs: 5_000 });
   });
 
   test('starts at once after its server was killed, with every acknowledged row', async () => {
@@ -132,7 +133,7 @@ describe('the embedded database', () => {
     child.kill('SIGKILL');
     await exitOf(child);
     const next = await start({ dataDir });
-    expect(isRunning(pid)).toBe(false);
+    expect(isAlive(pid)).toBe(false);
     expect(await query(next.connectionString, 'select count(*)::int as rows from kept')).toEqual([{ rows: 1000 }]);
   });
 
@@ -226,14 +227,14 @@ describe("a killed server's postmaster.pid", () => {
     const stranger = startProgram('sleep', ['600']);
     const server = await withPostmasterPid(stranger.pid ?? 0);
     expect(await query(server.connectionString, 'select 1 as n')).toEqual([{ n: 1 }]);
-    expect(isRunning(stranger.pid ?? 0)).toBe(true);
+    expect(isAlive(stranger.pid ?? 0)).toBe(true);
   });
 
   test('that names the database which outlived its server makes the start end that one', async () => {
     const dataDir = usedDataDirectory();
     const orphan = await startUnguarded(dataDir, 'cluster_name=taskejo');
     const server = await start({ dataDir });
-    expect(isRunning(orphan)).toBe(false);
+    expect(isAlive(orphan)).toBe(false);
     expect(await query(server.connectionString, 'select 1 as n')).toEqual([{ n: 1 }]);
   });
 
@@ -241,7 +242,7 @@ describe("a killed server's postmaster.pid", () => {
     const dataDir = usedDataDirectory();
     const foreign = await startUnguarded(dataDir, 'cluster_name=maintenance');
     await expect(start({ dataDir })).rejects.toThrow(`in use by a PostgreSQL with pid ${foreign} that taskejo didn't`);
-    expect(isRunning(foreign)).toBe(true);
+    expect(isAlive(foreign)).toBe(true);
   });
 
   async function startUnguarded(dataDir: string, mark: string): Promise<number> {
@@ -272,9 +273,9 @@ describe('without what the kernel usually offers', () => {
     const script = new URL('../support/watched-child.ts', import.meta.url);
     const child = startProgram(process.execPath, ['--disable-warning=ExperimentalWarning', fileURLToPath(script)]);
     const pid = Number(await firstLine(child));
-    expect(isRunning(pid)).toBe(true);
+    expect(isAlive(pid)).toBe(true);
     child.kill('SIGKILL');
-    await waitFor(() => !isRunning(pid));
+    await waitFor(() => !isAlive(pid));
   });
 
   function nobodyReaches(path: string): boolean {

@@ -3,7 +3,8 @@ import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { exitOf, firstLine, isRunning, startProgram } from '../support/processes.ts';
+import { isAlive } from '../support/processes.ts';
+import { exitOf, firstLine, startProgram } from '../support/programs.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -72,7 +73,7 @@ describe.each(olderNodes)('the launcher under %s', (_, [file, ...flags]) => {
     const { pid }: Told = JSON.parse(await firstLine(child));
     child.kill(signal);
     expect(await exitOf(child)).toEqual({ code: 3, signal: null });
-    expect(isRunning(pid)).toBe(false);
+    expect(isAlive(pid)).toBe(false);
   });
 
   test('dies of the signal that the program died of', async () => {
@@ -83,7 +84,7 @@ describe.each(olderNodes)('the launcher under %s', (_, [file, ...flags]) => {
     const child = launch('stay');
     const { pid }: Told = JSON.parse(await firstLine(child));
     child.kill('SIGKILL');
-    await waitFor(() => !isRunning(pid), { timeoutMs: 5_000 });
+    await waitFor(() => !isAlive(pid), { timeoutMs: 5_000 });
   });
 
   test('says what is missing when no Node comes with it', async () => {
