@@ -1,0 +1,35 @@
+import { styleText } from 'node:util';
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Where a command writes: what was asked for to `out`, everything else to `err`. */
+export type Terminal = {
+  out(text: string): void;
+  err(text: string): void;
+  outBytes(bytes: Uint8Array): void;
+  errBytes(bytes: Uint8Array): void;
+  /** Columns of the screen; null where the output goes to a program or a file. */
+  width: number | null;
+  /** Colour, where the output is a screen that shows it and nobody asked for none. */
+  style(style: Style, text: string): string;
+};
+
+type Streams = { stdout: NodeJS.WriteStream; stderr: NodeJS.WriteStream };
+
+/** Ends the program quietly when whoever read the output has gone, as after `| head`. */
+export function createTerminal({ stdout, stderr }: Streams): Terminal {
+  for (const stream of [stdout, stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(0);
+      throw error;
+    });
+  }
+  return {
+    out: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(text),
+    outBytes: (bytes) => void stdout.write(bytes),
+    errBytes: (bytes) => void stderr.write(bytes),
+    width: stdout.isTTY ? stdout.columns : null,
+    style: (style, text) => styleText(style, text, { stream: stdout }),
+  };
+}
