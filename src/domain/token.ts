@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import type { AgentMode } from './task.ts';
 
 export const SCOPES = ['admin', 'coordinator', 'agent', 'viewer', 'register'] as const;
@@ -36,4 +36,13 @@ export const tokenHash = (token: string): Buffer => createHash('sha256').update(
 export function isWellFormedToken(token: string): boolean {
   const match = /^tkj_[a-z]+_([A-Za-z0-9_-]{43})([0-9a-f]{6})$/.exec(token);
   return match?.[1] !== undefined && checksum(match[1]) === match[2];
+}
+
+/**
+ * The token of an attempt that the server itself drives: always the same for one attempt, so that whichever replica
+ * sends the start, or sends it again, gives the command the same one.
+ */
+export function derivedAttemptToken(secret: Uint8Array, attemptId: string): string {
+  const text = createHmac('sha256', secret).update(`attempt token ${attemptId}`).digest('base64url');
+  return `tkj_attempt_${text}${checksum(text)}`;
 }

@@ -1,15 +1,18 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import { chooseHost, hasLabels, type Place } from '../domain/match.ts';
-import { newToken, tokenHash } from '../domain/token.ts';
+import { tokenHash } from '../domain/token.ts';
 import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../store/claims.ts';
 import type { AgentRow, Database } from '../store/schema.ts';
 import { databaseTime } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { SERVER } from './end-attempt.ts';
 
-/** An attempt that this replica is to start on a host. `token` is for the command's own reports. */
-export type Dispatched = { attemptId: string; taskId: string; hostId: string; token: string };
+/** An attempt that this replica is to start on a host. */
+export type Dispatched = { attemptId: string; taskId: string; hostId: string };
+
+/** `began`: by the database's clock; what became ready later was not seen. */
+export type DispatchPass = { began: string; dispatched: Dispatched[] };
 
 export type DispatchOptions = {
   replicaId: string;
@@ -17,23 +20,26 @@ export type DispatchOptions = {
   hostIds: readonly string[];
   /** For the policy `round_robin`. */
   lastUsed: string | null;
+  /** The token with which the command of an attempt makes its own reports. */
+  attemptToken: (attemptId: string) => string;
 };
 
 /**
  * Phase 1: gives ready tasks, best rank first, to hosts that have their labels and a free place. The hosts' rows are
  * locked before their places are counted, and the task's row decides against dequeue, assign and other replicas.
  */
-export async function dispatchToHosts(deps: Deps, options: DispatchOptions): Promise<Dispatched[]> {
-  if (options.hostIds.length === 0) return [];
+export async function dispatchToHosts(deps: Deps, options: DispatchOptions): Promise<DispatchPass> {
+  const began = await databaseTime(deps.db);
+  if (options.hostIds.length === 0) return { began, dispatched: [] };
   const dispatched = await deps.db.transaction().execute((trx) => claimForHosts(trx, deps, options));
   for (const { taskId } of dispatched) deps.wakeups.emit({ kind: 'task', taskId });
-  return dispatched;
+  return { began, dispatched };
 }
 
 async function claimForHosts(
   trx: Transaction<Database>,
   deps: Deps,
-  { replicaId, hostIds, lastUsed }: DispatchOptions,
+  { replicaId, hostIds, lastUsed, attemptToken }: DispatchOptions,
 ): Promise<Dispatched[]> {
   const locked = await lockAgents(trx, hostIds);
   const hosts = hostIds.flatMap((id) => locked.find((host) => host.id === id && takesWork(host)) ?? []);
@@ -43,7 +49,10 @@ async function claimForHosts(
   const free = places.reduce((sum, place) => sum + Math.max(0, place.host.capacity - place.taken), 0);
   if (free === 0) return [];
   const candidates = await lockCandidates(trx, 'ssh_cli', hosts, free);
-  const takes = placeAll(candidates, places, deps.settings.dispatch.policy, lastUsed);
+  const takes = placeAll(candidates, places, deps.settings.dispatch.policy, lastUsed).map((placed): Take => {
+    const attemptId = randomUUIDv7();
+    return { ...placed, attemptId, tokenHash: tokenHash(attemptToken(attemptId)) };
+  });
   const opened = await takeTasks(trx, takes, {
     mode: 'ssh_cli',
     at: await databaseTime(trx),
@@ -59,12 +68,7 @@ async function claimForHosts(
   });
   return takes
     .filter((take) => opened.includes(take.attemptId))
-    .map(({ attemptId, candidate, agentId, token }) => ({
-      attemptId,
-      taskId: candidate.id,
-      hostId: agentId,
-      token,
-    }));
+    .map(({ attemptId, candidate, agentId }) => ({ attemptId, taskId: candidate.id, hostId: agentId }));
 }
 
 const takesWork = (host: AgentRow): boolean =>
@@ -77,7 +81,7 @@ function placeAll(
   places: Counted[],
   policy: Deps['settings']['dispatch']['policy'],
   lastUsed: string | null,
-): (Take & { token: string })[] {
+): { candidate: Candidate; agentId: string }[] {
   let last = lastUsed;
   return candidates.flatMap((candidate) => {
     const chosen = chooseHost(placesFor(candidate, places), policy, last);
@@ -85,9 +89,7 @@ function placeAll(
     if (place === undefined) return [];
     place.taken += 1;
     last = place.host.id;
-    const token = newToken('attempt');
-    const take = { candidate, agentId: place.host.id, attemptId: randomUUIDv7(), token, tokenHash: tokenHash(token) };
-    return [take];
+    return [{ candidate, agentId: place.host.id }];
   });
 }
 

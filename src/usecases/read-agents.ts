@@ -1,5 +1,5 @@
 import type { Agent } from '../domain/agent.ts';
-import { findAgent, listAgents as listRows } from '../store/agents.ts';
+import { findAgent, hasAttempted, listAgents as listRows } from '../store/agents.ts';
 import { type Page, type PageOf, pageOf, readCursor, writeCursor } from './cursor.ts';
 import type { Deps } from './deps.ts';
 
@@ -12,3 +12,7 @@ export async function listAgents(deps: Deps, page: Page): Promise<PageOf<Agent>>
   const agents = await listRows(deps.db, page.limit + 1, afterName);
   return pageOf(agents, page.limit, (last) => writeCursor('agents', last.name));
 }
+
+/** Whether an agent has, or ever had, an attempt at a task. */
+export const hasHeldTask = (deps: Deps, agentId: string, taskId: string): Promise<boolean> =>
+  hasAttempted(deps.db, agentId, taskId);

@@ -12,6 +12,7 @@ import { addAgent, alice, newTask } from '../support/tasks.ts';
 
 const ROUNDS = 60;
 const never = new AbortController().signal;
+const attemptToken = (id: string) => `token of ${id}`;
 const now = { maxTasks: 1, waitSeconds: 0, requestId: null };
 let deps: Deps & { stop(): Promise<void> };
 
@@ -25,8 +26,8 @@ beforeAll(async () => {
 afterAll(() => deps.stop());
 
 const dispatch = () =>
-  dispatchToHosts(deps, { replicaId: randomUUID(), hostIds: ['host'], lastUsed: null }).then((taken) =>
-    taken.map(({ taskId }) => taskId),
+  dispatchToHosts(deps, { replicaId: randomUUID(), hostIds: ['host'], lastUsed: null, attemptToken }).then(
+    ({ dispatched }) => dispatched.map(({ taskId }) => taskId),
   );
 const pull = (agentId: string) => dequeue(deps, agentId, now, never).then((taken) => taken.map(({ task }) => task.id));
 
@@ -107,8 +108,8 @@ it('replicas that dispatch at once give a host no more tasks than it has places'
   for (let i = 0; i < 6; i++) await createTask(deps, alice, newTask({ requires: ['tight'] }));
   const answers = await Promise.all(
     Array.from({ length: 6 }, () =>
-      dispatchToHosts(deps, { replicaId: randomUUID(), hostIds: ['two-places'], lastUsed: null }),
+      dispatchToHosts(deps, { replicaId: randomUUID(), hostIds: ['two-places'], lastUsed: null, attemptToken }),
     ),
   );
-  expect(answers.flat()).toHaveLength(2);
+  expect(answers.flatMap(({ dispatched }) => dispatched)).toHaveLength(2);
 });

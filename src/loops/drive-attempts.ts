@@ -1,0 +1,147 @@
+import type { StartSpec } from '../domain/machine.ts';
+import { derivedAttemptToken } from '../domain/token.ts';
+import { commandEnvironment } from '../executor/command-environment.ts';
+import { runAttempt } from '../executor/run-attempt.ts';
+import type { Deps } from '../usecases/deps.ts';
+import { type AttemptToDrive, attemptToDrive, recordContact, recordStarting } from '../usecases/host-attempts.ts';
+import type { Host, Hosts } from './hosts.ts';
+import { createReplicaPlane } from './replica-plane.ts';
+
+type Log = Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>;
+
+export type DriverOptions = {
+  deps: Deps;
+  replicaId: string;
+  installation: { id: string; secret: Uint8Array };
+  /** Where commands reach this server. */
+  publicUrl: () => string;
+  hosts: Hosts;
+  log: Log;
+};
+
+export type Driver = {
+  /** Drives an attempt that this replica holds; one that is driven already goes on. */
+  drive(attemptId: string): void;
+  readonly driven: ReadonlySet<string>;
+  /** Stops driving; the commands go on. */
+  stop(): Promise<void>;
+};
+
+/** A host that said nothing about an attempt for so long is out of reach for it. */
+const SILENT_MS = 15_000;
+
+export function createDriver(options: DriverOptions): Driver {
+  const { deps, replicaId, hosts, log } = options;
+  const stopping = new AbortController();
+  const driving = new Map<string, Promise<void>>();
+
+  const driveOne = async (attemptId: string) => {
+    const found = await attemptToDrive(deps, replicaId, attemptId);
+    const host = found && hosts.find(found.attempt.hostId);
+    if (!found || !host) return;
+    const end = await runWatched(options, found, host, stopping.signal);
+    log.info({ attempt_id: attemptId, task_id: found.task.id, host: host.id, end }, 'attempt is driven no more');
+  };
+
+  return {
+    drive(attemptId) {
+      if (driving.has(attemptId) || stopping.signal.aborted) return;
+      const done = driveOne(attemptId)
+        .catch((error: unknown) => log.error({ err: error, attempt_id: attemptId }, 'driving an attempt failed'))
+        .finally(() => driving.delete(attemptId));
+      driving.set(attemptId, done);
+    },
+    get driven() {
+      return new Set(driving.keys());
+    },
+    async stop() {
+      stopping.abort();
+      await Promise.all(driving.values());
+    },
+  };
+}
+
+async function runWatched(
+  options: DriverOptions,
+  found: AttemptToDrive,
+  host: Host,
+  signal: AbortSignal,
+): Promise<string> {
+  const { deps, replicaId, log } = options;
+  const attemptId = found.attempt.id;
+  const contact = watchContact(deps, attemptId, log);
+  try {
+    const { kind } = await runAttempt({
+      plane: createReplicaPlane(deps, replicaId),
+      machine: host.machine,
+      spec: specOf(options, found),
+      resume: found.resume,
+      renewSeconds: deps.settings.leases.renewSeconds,
+      contactLease: { seconds: deps.settings.leases.seconds },
+      hooks: {
+        onStarting: (store) => recordStarting(deps, replicaId, attemptId, store),
+        onContact: contact.answered,
+      },
+      signal,
+      log,
+      random: deps.random,
+    });
+    if (kind === 'ended') await clean(host, attemptId, log);
+    return kind;
+  } finally {
+    contact.stop();
+  }
+}
+
+/** Notes on the attempt when its host falls silent, and when it answers again. */
+function watchContact(deps: Deps, attemptId: string, log: Log) {
+  let state: 'ok' | 'unreachable' | null = null;
+  const note = (next: 'ok' | 'unreachable') => {
+    if (state === next) return;
+    state = next;
+    recordContact(deps, attemptId, next).catch((error: unknown) => {
+      state = null;
+      log.warn({ err: error, attempt_id: attemptId }, 'the contact of an attempt could not be noted');
+    });
+  };
+  const silent = () => note('unreachable');
+  let timer = setTimeout(silent, SILENT_MS);
+  return {
+    answered() {
+      clearTimeout(timer);
+      timer = setTimeout(silent, SILENT_MS);
+      note('ok');
+    },
+    stop: () => clearTimeout(timer),
+  };
+}
+
+/** After success the workspace goes at once; the host itself cleans what is left of others. */
+async function clean(host: Host, attemptId: string, log: Log): Promise<void> {
+  try {
+    await host.machine.clean(attemptId, AbortSignal.timeout(10_000));
+  } catch (error) {
+    log.warn({ err: error, attempt_id: attemptId, host: host.id }, 'the workspace could not be cleaned now');
+  }
+}
+
+const specOf = ({ installation, publicUrl, deps }: DriverOptions, { task, attempt }: AttemptToDrive): StartSpec => ({
+  attemptId: attempt.id,
+  taskId: task.id,
+  number: attempt.number,
+  installationId: installation.id,
+  command: task.command,
+  input: Buffer.from(task.input ?? ''),
+  environment: commandEnvironment({
+    url: publicUrl(),
+    token: derivedAttemptToken(installation.secret, attempt.id),
+    repository: task.repository,
+    ref: task.source?.ref ?? null,
+    sha: task.source?.sha ?? null,
+    issue: task.source?.number ?? null,
+    agent: {},
+    task: task.environment,
+  }),
+  timeoutSeconds: task.timeoutSeconds,
+  killGraceSeconds: deps.settings.execution.killGraceSeconds,
+});

@@ -1,0 +1,58 @@
+export type Loop = {
+  /** Runs soon, once more than it would. */
+  nudge(): void;
+  /** Resolves when what runs has ended. */
+  stop(): Promise<void>;
+};
+export type LoopOptions = {
+  name: string;
+  everyMs: number;
+  turn: (signal: AbortSignal) => Promise<void>;
+  log: { error(fields: object, message: string): void };
+};
+
+/**
+ * Does something at once and then again and again, never twice at the same time. A turn that fails is logged and the
+ * next one comes all the same: what it did not do is still there to be done.
+ */
+export function every({ name, everyMs, turn, log }: LoopOptions): Loop {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let wake: () => void = () => {};
+  let nudged = false;
+
+  const pause = () =>
+    new Promise<void>((resolve) => {
+      if (nudged || signal.aborted) return resolve();
+      const timer = setTimeout(resolve, everyMs);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+
+  const run = async () => {
+    while (!signal.aborted) {
+      nudged = false;
+      try {
+        await turn(signal);
+      } catch (error) {
+        if (!signal.aborted) log.error({ err: error, loop: name }, `${name} failed, trying again`);
+      }
+      await pause();
+    }
+  };
+
+  const running = run();
+  return {
+    nudge() {
+      nudged = true;
+      wake();
+    },
+    async stop() {
+      stopping.abort();
+      wake();
+      await running;
+    },
+  };
+}

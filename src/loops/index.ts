@@ -1,0 +1,50 @@
+import { randomUUIDv7 } from 'node:crypto';
+import { derivedAttemptToken } from '../domain/token.ts';
+import { registerReplica } from '../usecases/adopt-attempts.ts';
+import type { Deps } from '../usecases/deps.ts';
+import { giveBackLeases } from '../usecases/host-attempts.ts';
+import { createDispatchLoop } from './dispatch.ts';
+import { createDriver } from './drive-attempts.ts';
+import { createHosts, type Host } from './hosts.ts';
+import { isGone, ownProcess } from './replica-process.ts';
+import { createSweepLoop } from './sweep.ts';
+
+type Log = Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>;
+
+export type LoopsOptions = {
+  deps: Deps;
+  installation: { id: string; secret: Uint8Array };
+  hosts: readonly Host[];
+  probeSeconds: number;
+  /** Where commands reach this server; asked when one is started. */
+  publicUrl: () => string;
+  log: Log;
+};
+
+/** Everything that happens unasked, on this replica. */
+export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promise<void> }> {
+  const { deps, installation, log } = options;
+  const replica = { id: randomUUIDv7(), ...ownProcess() };
+  await registerReplica(deps, replica);
+  const sweeping = createSweepLoop(deps, log);
+  const hosts = createHosts({ ...options, onChange: () => dispatching.nudge() });
+  const driver = createDriver({ ...options, replicaId: replica.id, hosts });
+  const dispatching = createDispatchLoop({
+    deps,
+    replica,
+    isGone,
+    attemptToken: (attemptId) => derivedAttemptToken(installation.secret, attemptId),
+    hosts,
+    allHosts: options.hosts,
+    driver,
+    log,
+  });
+  return {
+    async stop() {
+      await Promise.all([dispatching.stop(), sweeping.stop()]);
+      await driver.stop();
+      await giveBackLeases(deps, replica.id);
+      await hosts.stop();
+    },
+  };
+}

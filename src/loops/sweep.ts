@@ -1,0 +1,19 @@
+import type { Deps } from '../usecases/deps.ts';
+import { sweep } from '../usecases/sweep.ts';
+import { every, type Loop } from './every.ts';
+
+type Log = Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>;
+
+/** Ends leases that lapsed and makes ready what is due; at least once a second, so that no task is due much later. */
+export function createSweepLoop(deps: Deps, log: Log): Loop {
+  return every({
+    name: 'sweep',
+    everyMs: Math.min(deps.settings.leases.sweepSeconds * 1000, 1_000),
+    async turn() {
+      const { outage, lost } = await sweep(deps);
+      if (outage) log.info({}, 'nobody swept for a while: all leases of agents that pull begin anew');
+      if (lost > 0) log.warn({ lost }, 'attempts were lost: their agents were not heard of');
+    },
+    log,
+  });
+}

@@ -1,0 +1,95 @@
+import type { ProcessIdentity } from '../domain/machine.ts';
+import type { Contact, Task } from '../domain/task.ts';
+import { findAttemptRow, settleAttempt, unsettledAttempts } from '../store/attempts.ts';
+import type { HostStore } from '../store/schema.ts';
+import * as ssh from '../store/ssh-attempts.ts';
+import { lockTaskOfAttempt } from '../store/task-changes.ts';
+import { findTask } from '../store/tasks.ts';
+import type { Deps } from './deps.ts';
+import { endHeld, lostResult, SERVER } from './end-attempt.ts';
+
+/** What a replica must know to drive an attempt: its task, and what is on record of an earlier driver. */
+export type AttemptToDrive = {
+  task: Task;
+  attempt: { id: string; number: number; hostId: string };
+  resume: { store: HostStore | null; process: ProcessIdentity | null } | null;
+};
+
+/** Null for an attempt that has ended, or that another replica drives. */
+export async function attemptToDrive(deps: Deps, replicaId: string, attemptId: string): Promise<AttemptToDrive | null> {
+  const row = await findAttemptRow(deps.db, attemptId);
+  const task = row && (await findTask(deps.db, row.task_id));
+  if (!task || row.finished_at !== null || !(await ssh.heldAttempts(deps.db, replicaId)).includes(attemptId))
+    return null;
+  return {
+    task,
+    attempt: { id: row.id, number: row.number, hostId: row.agent_id },
+    // Asked to start once: whatever the earlier driver sent, it recorded before.
+    resume: task.status === 'assigned' ? null : { store: row.host_store, process: row.process },
+  };
+}
+
+/** Attempts that this replica holds by the database. */
+export const attemptsHeldBy = (deps: Deps, replicaId: string): Promise<string[]> =>
+  ssh.heldAttempts(deps.db, replicaId);
+
+/** Before a start is sent. @throws when the attempt is somebody else's by now: nothing may be sent then */
+export async function recordStarting(
+  deps: Deps,
+  replicaId: string,
+  attemptId: string,
+  store: HostStore,
+): Promise<void> {
+  const grace = deps.settings.execution.killGraceSeconds;
+  if (!(await ssh.recordStarting(deps.db, attemptId, replicaId, store, grace))) {
+    throw new Error(`attempt ${attemptId} is not driven by this replica any more`);
+  }
+}
+
+/** Whether the host answers about an attempt: shown on the task. */
+export async function recordContact(deps: Deps, attemptId: string, state: Contact['state']): Promise<void> {
+  await ssh.recordContact(deps.db, attemptId, state);
+}
+
+/** Lets go of all that a replica drives: it stops, and whoever comes next may go on at once. */
+export const giveBackLeases = (deps: Deps, replicaId: string): Promise<void> => ssh.lapseLeasesOf(deps.db, replicaId);
+
+/**
+ * Ends, as lost, attempts on hosts out of reach of which nothing more can come. They keep their places until the host
+ * was asked. Answers how many.
+ */
+export async function loseHopeless(
+  deps: Deps,
+  lostAfter: readonly { hostId: string; seconds: number }[],
+): Promise<number> {
+  const ids = await ssh.hopelessAttempts(deps.db, lostAfter);
+  for (const attemptId of ids) await loseOne(deps, attemptId);
+  if (ids.length > 0) deps.wakeups.emit({ kind: 'ready' });
+  return ids.length;
+}
+
+/** Under the task's lock, if nobody has adopted or ended the attempt meanwhile. */
+async function loseOne(deps: Deps, attemptId: string): Promise<void> {
+  await deps.db.transaction().execute(async (trx) => {
+    const task = await lockTaskOfAttempt(trx, attemptId);
+    const attempt = task && (await findAttemptRow(trx, attemptId));
+    if (!attempt || task.attempt_id !== attemptId || attempt.finished_at !== null) return;
+    if (task.lease_expires_at === null || task.lease_expires_at >= task.at) return;
+    await endHeld(trx, deps, { task, attempt }, lostResult(`host ${attempt.agent_id} is out of reach`), {
+      actor: SERVER,
+      saidHash: null,
+      settled: false,
+      provenUnstarted: false,
+    });
+  });
+}
+
+/** Attempts on a host that ended without its word; its places count them until the host was asked. */
+export const unsettledOn = async (deps: Deps, hostId: string): Promise<string[]> =>
+  (await unsettledAttempts(deps.db, hostId)).map((attempt) => attempt.id);
+
+/** The host runs nothing of it any more. */
+export async function settle(deps: Deps, attemptId: string): Promise<void> {
+  await settleAttempt(deps.db, attemptId);
+  deps.wakeups.emit({ kind: 'ready' });
+}

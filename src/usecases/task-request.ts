@@ -1,0 +1,79 @@
+import { AppError, invalidField } from '../domain/errors.ts';
+import { type Creator, DEFAULT_PRIORITY, type ExecutionMode, type NewTask } from '../domain/task.ts';
+import { EMPTY_CONTEXT } from '../forgejo/template-context.ts';
+import { type CompiledTemplate, type RenderedTemplate, renderTemplate, TemplateError } from '../forgejo/templates.ts';
+import type { Settings } from './deps.ts';
+
+type Wish<T> = T | undefined;
+
+/** What somebody asks of a new task. What is left open is the template's to say, then the server's. */
+export type TaskRequest = {
+  title: string;
+  /** The command, or the template that has it with values for its variables. */
+  command: Wish<readonly string[]>;
+  template: Wish<string>;
+  variables: Wish<Readonly<Record<string, string | number | boolean>>>;
+  body: Wish<string | null>;
+  input: Wish<string | null>;
+  environment: Wish<Readonly<Record<string, string>>>;
+  requires: Wish<readonly string[]>;
+  priority: Wish<number>;
+  executionMode: Wish<ExecutionMode>;
+  agentId: Wish<string>;
+  timeoutSeconds: Wish<number>;
+  runAfter: Wish<string | null>;
+  maxRetries: Wish<number>;
+  maxInfraRetries: Wish<number>;
+  retryDelaySeconds: Wish<number>;
+  preemptible: Wish<boolean>;
+  repeatable: Wish<boolean>;
+  repository: Wish<string | null>;
+};
+
+export type TaskDefaults = { settings: Settings; templates: readonly CompiledTemplate[] };
+
+/**
+ * The task that is asked for. Labels and environment of a template stay beside those asked for; everything else that
+ * was asked stands in place of the template's. Throws `unknown_template`, and `invalid` for variables that don't fit.
+ */
+export function taskOf({ settings, templates }: TaskDefaults, request: TaskRequest, createdBy: Creator): NewTask {
+  const base = request.template === undefined ? null : fill(templates, request.template, request.variables ?? {});
+  return {
+    title: request.title,
+    body: request.body ?? null,
+    template: base?.template ?? null,
+    command: request.command ?? base?.command ?? [],
+    input: request.input === undefined ? (base?.input ?? null) : request.input,
+    environment: { ...base?.environment, ...request.environment },
+    requires: [...new Set([...(base?.requires ?? []), ...(request.requires ?? [])])],
+    priority: request.priority ?? base?.priority ?? DEFAULT_PRIORITY,
+    executionMode: request.executionMode ?? base?.executionMode ?? 'undecided',
+    namedAgentId: request.agentId ?? null,
+    timeoutSeconds: request.timeoutSeconds ?? base?.timeoutSeconds ?? settings.execution.timeoutSeconds,
+    runAfter: request.runAfter ?? null,
+    maxRetries: request.maxRetries ?? base?.maxRetries ?? 0,
+    maxInfraRetries: request.maxInfraRetries ?? base?.maxInfraRetries ?? 3,
+    retryDelaySeconds: request.retryDelaySeconds ?? base?.retryDelaySeconds ?? 60,
+    preemptible: request.preemptible ?? base?.preemptible ?? true,
+    repeatable: request.repeatable ?? base?.repeatable ?? true,
+    repository: request.repository ?? null,
+    source: null,
+    deliveryId: null,
+    createdBy,
+  };
+}
+
+function fill(
+  templates: readonly CompiledTemplate[],
+  name: string,
+  variables: Readonly<Record<string, string | number | boolean>>,
+): RenderedTemplate {
+  const template = templates.find((one) => one.name === name);
+  if (template === undefined) throw new AppError('unknown_template', `There is no template ${name}.`);
+  try {
+    return renderTemplate(template, EMPTY_CONTEXT, variables);
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    throw invalidField(error.path.join('.') || 'template', error.message);
+  }
+}
