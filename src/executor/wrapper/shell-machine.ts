@@ -80,7 +80,7 @@ export function createShellMachine(transport: Transport, options: ShellMachineOp
   }
 
   async function output(attemptId: string, limit: number, signal: AbortSignal) {
-    const { reply } = await read(attemptId, 'output', 0, limit, signal);
+    const reply = await ask('output', attemptId, [limit], signal, { maxBytes: limit + SMALL_BYTES });
     return reply.at === 0 ? null : { total: reply.at, bytes: reply.body };
   }
 

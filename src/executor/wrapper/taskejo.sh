@@ -1,163 +1,137 @@
 #!/bin/sh
-# Runs an attempt of a task once, detached, and tells the truth about it to whoever asks later.
-#   sh w-HASH.sh OP INSTALLATION ATTEMPT WORDS      words are ids and numbers; all data comes over standard input
-# The answer begins with one line: "taskejo1 STATE ..." (see reply) or "taskejo1 ! KIND SENTENCE". Small files decide;
-# each is made by ln, exclusive *with its content*, so the first writer wins and is known:
+# Runs an attempt of a task once, detached, and tells the truth about it to whoever asks:  sh w-HASH.sh OP INSTALLATION ATTEMPT WORDS
+# Words are ids and numbers, data comes over standard input. The answer begins with one line: "taskejo1 STATE ..." (see reply) or
+# "taskejo1 ! KIND SENTENCE". Small files decide, made by ln, exclusive *with their content*: the first writer wins and is known.
 #   claim   pid, start time, boot id of the supervisor; pid 0: fenced, never ran, never will
-#   task    the same of the process that became the command; pid 0: fenced after its supervisor had died
+#   task    the same of the process that becomes the command; pid 0: fenced after its supervisor had died
 #   reason  why it ended: exit, timeout, cancel, setup
 #   exit    code, reason, log totals, what is left; its space is taken before the start, at the end it is renamed
 #   run/    all that clean removes: workspace, log, pipes
-
-if [ "${1-}" = become ]; then # the last step to the command; no variable of ours may touch its environment
-  . ../script                 # removes itself and the input, exports the environment, sets the arguments
-  why() { printf 'setup %s\n' "$1" >../../reason.setup; command -p ln ../../reason.setup ../../reason; } 2>/dev/null
+if [ "${1-}" = become ]; then # the last step to the command: no variable of ours may touch its environment
+  . ../script # removes itself and the input, exports the environment, sets the arguments
+  why() { printf 'setup %s\n' "$1" >../reason && command -p ln ../reason ../../reason; } 2>/dev/null
   case $1 in
-    */*) [ -f "$1" ] && [ -x "$1" ] ;;
-    *) (IFS=:; set -f; for d in $PATH; do [ -f "${d:-.}/$1" ] && [ -x "${d:-.}/$1" ] && exit; done; exit 1) ;;
+  */*) [ -f "$1" ] && [ -x "$1" ] ;;
+  *) (IFS=: && set -f && for d in $PATH; do [ -f "${d:-.}/$1" ] && [ -x "${d:-.}/$1" ] && exit; done; exit 1) ;;
   esac || { why "program \`$1\` not found"; exit 127; }
   trap 'why "program \`$1\` could not be executed"' EXIT
   exec "$@" 8>&-
 fi
-
-set -u
-umask 077
-lang=${LANG:-C.UTF-8} LC_ALL=C HEAD=524288 SEGMENT=1048576 KEPT=3 # of each stream: the head, then the last segments
-export LC_ALL
-
+set -u && umask 077 && lang=${LANG:-C.UTF-8} && export LC_ALL=C
+HEAD=524288 SEGMENT=1048576 KEPT=3 # of each stream the head is kept, then the last segments
 die() { printf 'taskejo1 ! %s\n' "$*"; exit 0; }
+unwritable() { [ -w . ] && die disk_full 'the disk is full'; die home 'the control folder cannot be written'; }
 for word in "$@"; do case $word in '' | [.-]* | *[!0-9A-Za-z._-]*) die shell 'an argument is not an id or a number' ;; esac; done
-case $0 in */*) cd -P -- "${0%/*}" || die home 'the control folder cannot be entered' ;; esac
-me=$PWD/${0##*/} op=$1 inst=$2 att=$3
-shift 3
-if command -v setsid >/dev/null 2>&1; then setsid=setsid; else setsid=; set -m; fi
-[ -d "$inst" ] || mkdir "$inst" 2>/dev/null || [ -d "$inst" ] || die home 'the control folder cannot be made'
-cd "$inst" || die home 'the control folder cannot be entered'
+cd -P -- "${0%/*}" || die home 'the control folder cannot be entered'
+me=$PWD/${0##*/} op=$1 inst=$2 att=$3 setsid='' && shift 3
+command -v setsid >/dev/null 2>&1 && setsid=setsid || set -m
+enter() { [ -d "$1" ] || mkdir "$1" 2>/dev/null || [ -d "$1" ] || unwritable; cd "$1" || unwritable; }
+enter "$inst"
 { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=$(sysctl -n kern.bootsessionuuid) || boot=unknown
 
-grab() { # grab FILE TAG WORDS: makes FILE with these words unless somebody did before
-  name=$1 tag=$2; shift 2
-  { printf '%s\n' "$*" >"$name.$tag"; } 2>/dev/null && ln "$name.$tag" "$name" 2>/dev/null
+grab() { # grab FILE WORDS: makes FILE with these words unless somebody did before
+  made=1 name=$1; shift
+  [ -f "$name" ] || { { printf '%s\n' "$*" >"$name.$$" && ln "$name.$$" "$name"; } 2>/dev/null && made=0; rm -f "$name.$$"; }
+  return $made
 }
-born() { # start time of process $1, empty if it is gone; also its name, group and session
-  born='' line='' pg='' sid=''
+born() { # start time of process $1, empty if it is gone; and its name, group and session
+  born='' line='' group='' session=''
   if [ -d /proc/self ]; then
     { while IFS= read -r x || [ -n "$x" ]; do line=$line$x; done; } 2>/dev/null <"/proc/$1/stat" || return 0
-    name=${line#*\(} name=${name%\)*}
-    set -- ${line##*\) }
-    case ${1-Z} in [ZXx]) ;; *) born=${20} pg=$3 sid=$4 ;; esac
-  else
-    name=$(ps -o comm= -p "$1") born=$(ps -o stat= -o lstart= -p "$1" | sed '/^Z/d;s/^[^ ]* *//;s/  */_/g')
-  fi
+    name=${line#*\(} name=${name%\)*}; set -- ${line##*\) }
+    case ${1-Z} in [ZXx]) ;; *) group=$3 session=$4 born=${20} ;; esac
+  else name=$(ps -o comm= -p "$1") born=$(ps -o stat= -o lstart= -p "$1" | sed '/^Z/d;s/^[^ ]* *//;s/  */_/g'); fi
 }
 same() { [ "$1" != 0 ] && [ "$3" = "$boot" ] && born "$1" && [ "$born" = "$2" ]; } # that very process lives
 look() { # where the attempt stands
-  state=none code=- why=- pid=- start=- pboot=- ot=0 of=0 et=0 ef=0 lost=0 left=- text='' at=0 bytes=0
+  state=none code=- why=- pid=- start=- pboot=- ot=0 of=0 et=0 ef=0 lost=0 left=- at=0 bytes=0 text=''
   [ -f claim ] && read -r cpid cstart cboot <claim || return 0
   [ -f task ] && read -r pid start pboot <task
   [ -f reason ] && read -r x text <reason && [ "$x" = setup ] && pid=- start=- pboot=- # no command came of it
   if [ "$cpid" = 0 ] || [ "$pid" = 0 ]; then state=void pid=- start=- pboot=-
-  elif [ -f exit ]; then state=done; read -r code why ot of et ef lost left text <exit; return
+  elif [ -f exit ]; then state=done && read -r code why ot of et ef lost left text <exit && return
   elif [ "$cboot" != "$boot" ]; then state=rebooted
   elif same "$cpid" "$cstart" "$cboot"; then [ "$pid" = - ] && state=starting || state=running
   elif [ -f exit ]; then look; return # it ended while we looked
   elif [ "$pid" = - ]; then state=unstarted
   elif same "$pid" "$start" "$pboot"; then state=orphan
   else state=vanished; fi
-  [ -d run ] && totals
+  [ ! -d run ] || totals
 }
-size() { # of stream $1: all bytes written, where the kept ones begin (0: nothing is missing), its last segment
+size() { # of stream $1: all bytes written, and where the kept ones begin (0: none is missing)
   first=0 last=0 total=0 from=0
   for f in "run/$1".[1-9]*; do
-    [ -f "$f" ] || continue
-    f=${f##*.}
-    [ "$f" -gt "$last" ] && last=$f
-    [ "$first" = 0 ] || [ "$f" -lt "$first" ] && first=$f
+    f=${f##*.}; case $f in *[!0-9]*) continue ;; esac
+    [ "$f" -le "$last" ] || last=$f; [ "$first" != 0 ] && [ "$first" -le "$f" ] || first=$f
   done
-  [ -f "run/$1.$last" ] && total=$(wc -c <"run/$1.$last")
+  [ ! -f "run/$1.$last" ] || total=$(($(wc -c <"run/$1.$last")))
   [ "$last" = 0 ] || total=$((HEAD + (last - 1) * SEGMENT + total))
   [ "$first" -le 1 ] || from=$((HEAD + (first - 1) * SEGMENT))
-  total=$((total)); [ -f "run/ok.$1" ] || lost=1
+  [ -f "run/whole.$1" ] || lost=1
 }
 totals() { lost=0; size out; ot=$total of=$from; size err; et=$total ef=$from; }
 reply() { printf 'taskejo1 %s\n' "$state $code $why $pid $start $pboot $store $boot $ot $of $et $ef $lost $left $at $bytes $text"; }
-launch() { # runs an operation of this script in a session of its own, away from our pipes; its pid is $!
-  { $setsid sh "$me" "$@" <&7 3<&- 4>&- 5<&- 6>&- 7<&- 9<&- & } 7<&0
-}
+launch() { { $setsid sh "$me" "$@" <&7 3<&- 4>&- 5<&- 6>&- 7<&- 9<&- & } 7<&0; } # an operation, in its own session
 tree() { # what lives of the attempt: its session and group, and whatever carries its id in its environment
   tree=''
-  [ -f task ] && read -r pid start pboot <task && [ "$pid" != 0 ] && [ "$pboot" = "$boot" ] || return 0
-  [ -d /proc/self ] || { tree=$(ps -A -o pid= -o pgid= -o stat= | awk -v g="$pid" '$2 == g && $3 !~ /^Z/ {print $1}'); return; }
-  born "$pid"; lead=$pid
+  [ -f task ] && read -r lead start pboot <task && [ "$lead" != 0 ] && [ "$pboot" = "$boot" ] || return 0
+  [ -d /proc/self ] || { tree=$(ps -A -o pid= -o pgid= -o stat= | awk -v g="$lead" '$2 == g && $3 !~ /^Z/ {print $1}') && return; }
+  born "$lead"
   [ -z "$born" ] || [ "$born" = "$start" ] || lead=none # the number belongs to somebody else by now
   for f in $(grep -lsE "^[0-9]+ .*\) [^ZX] [0-9]+ ($lead [0-9]+|[0-9]+ $lead) |TASKEJO_ATTEMPT_ID=$att([^0-9A-Za-z._-]|\$)" \
     /proc/[0-9]*/stat /proc/[0-9]*/environ); do
-    p=${f#/proc/} p=${p%%/*}
-    born "$p"
-    [ -n "$born" ] || continue
-    case $f in */stat) [ "$pg" = "$lead" ] || [ "$sid" = "$lead" ] || continue ;; esac
+    p=${f#/proc/} p=${p%/*}; born "$p"; [ -n "$born" ] || continue
+    case $f in */stat) [ "$group" = "$lead" ] || [ "$session" = "$lead" ] || continue ;; esac
     case " $tree " in *" $p "*) ;; *) tree="$tree $p" ;; esac
   done
 }
-reap() { # reap SIGNAL|- GRACE: asks the tree to end, waits, kills; what cannot be killed stays in $tree
-  waited=0 round=0 grace=$(($2 * 10))
-  tree; [ -n "$tree" ] || return 0
-  [ "$1" = - ] || kill -s "$1" $tree; kill -s CONT $tree
-  while [ "$waited" -lt "$grace" ]; do
-    step=1; [ "$waited" -lt 10 ] || step=5
-    sleep "0.$step"; waited=$((waited + step))
+reap() { # reap SIGNAL|none GRACE: asks the tree to end, waits, kills; what can't be killed stays in $tree
+  waited=0 step=1 round=0; tree; [ -n "$tree" ] || return 0
+  [ "$1" = none ] || kill -s "$1" $tree; kill -s CONT $tree
+  while [ "$waited" -lt $(($2 * 10)) ]; do
+    sleep "0.$step"; waited=$((waited + step)); [ "$waited" -lt 10 ] || step=5
     tree; [ -n "$tree" ] || return 0
   done
-  while [ "$round" -lt 40 ]; do
-    kill -s KILL $tree; tree; [ -n "$tree" ] || return 0
-    round=$((round + 1)); [ "$round" -lt 5 ] || sleep 0.1
-  done
+  while kill -s KILL $tree; tree; [ -n "$tree" ] && [ "$round" -lt 40 ]; do round=$((round + 1)); [ "$round" -lt 5 ] || sleep 0.1; done
+} 2>/dev/null
+void() { # what has not begun never will; then look says what stands
+  grab claim 0 0 "$boot" || [ -f claim ] || unwritable
+  look; [ "$state" != unstarted ] || { grab task 0 0 "$boot"; look; }
 }
-void() { # what has not begun never will; afterwards look says what stands
-  [ -f claim ] || grab claim void 0 0 "$boot"
-  [ -f claim ] || die disk_full 'the control folder cannot be written'
-  look; [ "$state" != unstarted ] || { grab task void 0 0 "$boot"; look; }
+stop() { # stop GRACE: records the reason, and leaves the killing to a process that no link can end
+  grab reason cancel && signal=TERM || signal=none
+  launch end "$inst" "$att" 0 "$1" $signal </dev/null >/dev/null 2>&1
 }
-stop() { # stop GRACE: records the reason, leaves the killing to a process that no link can end
-  grab reason cancel cancel && signal=TERM || signal=-
-  launch end "$inst" "$att" 0 "$1" "${signal#-}x" </dev/null >/dev/null 2>&1
-}
-older() { # is nothing left of the attempt whose folder we are in? what has not begun never will
-  void; tree
-  case $state in starting | running) ;; *) [ -z "$tree" ] && return 0 ;; esac
+ended() { # is nothing left of the attempt whose folder we are in? what has not begun never will
+  void; tree; case $state in starting | running) ;; *) [ -n "$tree" ] || return 0 ;; esac
   stop 5; return 1
 }
-enter() { [ -d "a.$att" ] || mkdir "a.$att" 2>/dev/null || [ -d "a.$att" ] || die disk_full 'a folder cannot be made'; cd "a.$att" || die home 'a folder cannot be entered'; }
-
-case $op in end | run | task | pump | later) ;; *)
-  [ -s store ] || { { read -r id </proc/sys/kernel/random/uuid; } 2>/dev/null || id=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n'); grab store $$ "$id"; rm -f store.$$; }
-  { read -r store <store; } 2>/dev/null || { [ -w . ] && die disk_full 'the disk is full' || die home 'the control folder cannot be written'; }
+case $op in end | run | task | pump | later) ;; *) # all others tell which store this is
+  [ -s store ] || { { read -r id </proc/sys/kernel/random/uuid; } 2>/dev/null || id=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n'); grab store "$id"; }
+  { read -r store <store; } 2>/dev/null || unwritable ;;
 esac
 case $op in
-ping) { echo ok >probe; } 2>/dev/null || { [ -w . ] && die disk_full 'the disk is full' || die home 'the control folder cannot be written'; }; look; reply ;;
+ping) { echo ok >probe; } 2>/dev/null || unwritable; look; reply ;;
 start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES; standard input: the script, the input
-  enter
+  enter "a.$att"
   if [ ! -f claim ]; then
-    dir=../t.$1 mine=in.$$ busy=
-    [ -d "$dir" ] || mkdir "$dir" 2>/dev/null
-    grab "$dir/$2" "$att" "$att" || { read -r x <"$dir/$2" && [ "$x" = "$att" ] || die refused 'another attempt has this number'; } 2>/dev/null
-    for f in "$dir"/*; do
-      n=${f##*/}
-      case $n in *[!0-9]*) continue ;; esac
-      [ "$n" -le "$2" ] || die refused 'a later attempt of the task is known here'
-      [ "$n" -lt "$2" ] && read -r x <"$f" && [ -d "../a.$x" ] && { (att=$x; cd "../a.$x" && older) || busy=1; }
+    numbers=../t.$1 mine=in.$$ busy=''
+    fail() { rm -rf "$mine"; "$@"; exit; }
+    { [ -d "$numbers" ] || mkdir -p "$numbers"; mkdir $mine $mine/ws $mine/tmp && mkfifo $mine/out $mine/err $mine/live && printf '%900s\n' '' >$mine/exit && echo exit >$mine/ended &&
+      echo "$att" >$mine/number && true >$mine/out.0 >$mine/err.0 >$mine/whole.out >$mine/whole.err; } 2>/dev/null || fail unwritable
+    ln $mine/number "$numbers/$2" 2>/dev/null || { read -r x <"$numbers/$2" && [ "$x" = "$att" ]; } 2>/dev/null || fail die refused 'another attempt has this number'
+    for f in "$numbers"/*; do
+      n=${f##*/}; [ "$n" -le "$2" ] || fail die refused 'a later attempt of the task is known here'
+      [ "$n" -lt "$2" ] && read -r x <"$f" && [ -d "../a.$x" ] && { (att=$x && cd "../a.$x" && ended) || busy=1; }
     done
-    [ -z "$busy" ] || { look; state=busy; reply; exit; }
-    { mkdir $mine $mine/ws $mine/tmp && mkfifo $mine/out $mine/err $mine/live && cat >$mine/all && printf '%900s\n' '' >$mine/exit &&
-      true >$mine/out.0 >$mine/err.0 >$mine/ok.out >$mine/ok.err; } 2>/dev/null || { rm -rf $mine; die disk_full 'the disk is full'; }
-    [ $(($(wc -c <$mine/all))) = $(($5 + $6)) ] || { rm -rf $mine; die shell 'the upload was cut'; }
-    if [ "$6" = 0 ]; then mv $mine/all $mine/script && true >$mine/input
-    else dd bs="$5" count=1 <$mine/all >$mine/script && tail -c +$(($5 + 1)) $mine/all >$mine/input && rm $mine/all; fi 2>/dev/null ||
-      { rm -rf $mine; die disk_full 'the disk is full'; }
+    [ -z "$busy" ] || { look; state=busy; fail reply; }
+    cat >$mine/all 2>/dev/null || fail unwritable
+    [ $(($(wc -c <$mine/all))) = $(($5 + $6)) ] || fail die shell 'the upload was cut'
+    { dd bs="$5" count=1 <$mine/all >$mine/script && tail -c +$(($5 + 1)) $mine/all >$mine/input && rm $mine/all; } 2>/dev/null || fail unwritable
     x=$(launch run "$inst" "$att" "$3" "$4" $mine </dev/null 2>/dev/null) # ends when the command is about to run
   fi
   look; reply ;;
-run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection, so its end can't hurt it
+run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection, so the end of that can't hurt it
   cd "a.$att" && born $$
   printf '%s\n' "$$ $born $boot" >"$3/claim" && ln "$3/claim" claim || { rm -rf "$3"; exit; }
   mv "$3" run; sync claim .
@@ -167,71 +141,60 @@ run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection
   launch end "$inst" "$att" "$1" "$2" timeout </dev/null 8>&-; watchdog=$!
   launch task "$inst" "$att" <run/input >&4 2>&6; task=$!
   exec 3<&- 4>&- 5<&- 6>&- 8>&-
-  wait $task; code=$? why=exit text=''
-  grab reason exit exit || read -r why text <reason
+  wait $task; code=$? why=exit text='' left=''; ln run/ended reason || read -r why text <reason
   [ -f task ] || [ $why != exit ] || why=setup text='the command could not be started: is the disk full?'
-  case $why in exit) reap TERM 2 ;; setup) tree='' ;; *) reap - "$2" ;; esac
-  left=-; for p in $tree; do born "$p"; [ -z "$born" ] || left=$left,$p:$(printf %s "$name" | tr -c '0-9A-Za-z._-' _); done
+  case $why in exit) reap TERM 2 ;; setup) tree='' ;; *) reap none "$2" ;; esac
+  for p in $tree; do born "$p"; [ -z "$born" ] || left=$left,$p:$(printf %s "$name" | tr -c '0-9A-Za-z._-' _); done
   launch later "$inst" "$att" 2 $outpump $errpump </dev/null; later=$! # somebody unknown may hold the pipes
   wait $outpump $errpump
-  kill -KILL $later -$later $watchdog -$watchdog; totals
-  printf '%s\n' "$code $why $ot $of $et $ef $lost ${left#-,} $text" 1<>run/exit && mv run/exit exit ;;
-task) cd "a.$att" && born $$ && grab task $$ $$ "$born" "$boot" || exit 126
-  [ ! -f reason ] && cd run/ws || exit 143 # stopped before it began
-  exec env -i PATH="$PATH" LANG="$lang" HOME="$PWD" TMPDIR="${PWD%ws}tmp" TASKEJO_PROGRESS="${PWD%ws}progress" TASKEJO_OUTPUT="${PWD%ws}output" \
-    sh "$me" become ;;
+  kill -KILL $later -$later $watchdog -$watchdog; totals; left=${left#,}
+  printf '%s\n' "$code $why $ot $of $et $ef $lost ${left:--} $text" 1<>run/exit && mv run/exit exit ;;
+task) # becomes the command, unless a stop was quicker
+  cd "a.$att" && born $$ && echo "$$ $born $boot" >run/task && ln run/task task || exit 126
+  [ ! -f reason ] && cd run/ws || exit 143
+  files=${PWD%/ws}; exec env -i PATH="$PATH" LANG="$lang" HOME="$PWD" TMPDIR="$files/tmp" TASKEJO_PROGRESS="$files/progress" \
+    TASKEJO_OUTPUT="$files/output" sh "$me" become ;;
 pump) # NAME: standard input to head and segments; dd neither buffers nor reads too much, and says how much it read
   cd "a.$att/run"; n=0 room=$HEAD unit=4096
   while :; do
     count=$((room / unit)) size=$unit; [ $count -gt 0 ] || size=$room count=1
-    said=$(dd bs=$size count=$count 2>&1 >>"$1.$n") || { rm -f "ok.$1"; exec cat >/dev/null; } # disk full: let the command go on
-    records=${said%% records in*} got=${said##*records out}
-    set -- "$1" $got; room=$((room - $2))
-    [ $((${records##*[!0-9+]})) -lt $count ] && exit
+    said=$(dd bs=$size count=$count 2>&1 >>"$1.$n") || { rm -f "whole.$1"; exec cat >/dev/null; } # disk full: the command goes on
+    records=${said%% records in*}
+    set -- "$1" ${said##*records out}; room=$((room - $2))
+    [ $((${records##*[!0-9+]})) -ge $count ] || exit 0
     [ $room -gt 0 ] || { n=$((n + 1)) room=$SEGMENT unit=65536; [ $n -le $KEPT ] || rm -f "$1.$((n - KEPT))"; }
   done ;;
-end) # DELAY GRACE WORD: the watchdog, and what carries out a cancel
-  cd "a.$att"; signal=${3%x}; [ "$1" = 0 ] || sleep "$1"
-  [ "$3" != timeout ] || { grab reason timeout timeout && signal=TERM || signal=; }
-  reap "${signal:--}" "$2" ;;
+end) # DELAY GRACE SIGNAL: the watchdog, and what carries out a cancel
+  cd "a.$att"; signal=$3; [ "$1" = 0 ] || sleep "$1"; [ "$3" != timeout ] || { grab reason timeout && signal=TERM || signal=none; }
+  reap $signal "$2" ;;
 later) sleep "$1"; shift; for p in "$@"; do kill -KILL "-$p"; done ;;
-cancel) enter; void; case $state in starting | running | orphan | vanished) stop "$1" ;; esac; reply ;;
-fence) enter; void; reply ;;
-*)
-  cd "a.$att" 2>/dev/null || { look; reply; exit; }
-  look
-  case $op in
-  status) reply; [ -f run/progress ] && [ -s run/progress ] && tail -c 4096 run/progress ;;
-  collect) # STREAM OFFSET LIMIT; the bytes follow the line
-    case $1 in output) total=0 from=0; [ -f run/output ] && total=$(($(wc -c <run/output))) ;; err) total=$et from=$ef ;; *) total=$ot from=$of ;; esac
-    file=run/$1 base=0 end=$total at=$2
-    if [ "$1" != output ]; then
-      if [ "$at" -lt $HEAD ]; then file=run/$1.0; [ "$end" -lt $HEAD ] || end=$HEAD
-      else
-        [ "$at" -ge "$from" ] || at=$from
-        n=$(((at - HEAD) / SEGMENT + 1)); file=run/$1.$n base=$((HEAD + (n - 1) * SEGMENT))
-        [ "$end" -le $((base + SEGMENT)) ] || end=$((base + SEGMENT))
-      fi
-    fi
-    bytes=$((end - at)); [ "$bytes" -le "$3" ] || bytes=$3
-    [ "$bytes" -gt 0 ] && [ -f "$file" ] || bytes=0
-    skip=$((at - base + 1)); [ "$1" != output ] || at=$total # of the output file the whole size is said
-    reply; [ "$bytes" = 0 ] || tail -c +$skip "$file" 2>/dev/null | head -c "$bytes" ;;
-  follow) # OUT_OFFSET ERR_OFFSET: live; ends with the command, or when standard input ends
-    reply; reply >&2
-    exec 3>&2 2>/dev/null
-    case $state in starting | running) ;; *) exit ;; esac
-    exec 8<>run/live 7<run/live 8>&-
-    tail -s .05 -c 1 /dev/null && quick='-s .05' || quick=
-    tail $quick -c +$(($1 < HEAD ? $1 + 1 : HEAD + 1)) -f run/out.0 3>&- 7<&- & t1=$!
-    tail $quick -c +$(($2 < HEAD ? $2 + 1 : HEAD + 1)) -f run/err.0 >&3 3>&- 7<&- & t2=$!
-    { { cat; kill $t1 $t2 $$; } <&6 6<&- 3>&- 7<&- >/dev/null & } 6<&0; guard=$!
-    read -r x <&7; sleep 0.1
-    kill $guard $t1 $t2 ;;
-  clean) case $state in done | void | rebooted | vanished)
-      rm -rf run in.* claim.* task.* reason.* || { chmod -R u+rwx run in.*; rm -rf run in.*; } 2>/dev/null ;;
-    esac; reply ;;
-  *) die shell "unknown operation $op" ;;
-  esac ;;
+cancel) enter "a.$att"; void; case $state in starting | running | orphan | vanished) stop "$1" ;; esac; reply ;;
+fence) enter "a.$att"; void; reply ;;
+*) [ -d "a.$att" ] && cd "a.$att"; look ;; # the rest only reads
+esac
+case $op in
+status) reply; [ ! -s run/progress ] || tail -c 4096 run/progress ;;
+output) # LIMIT; the bytes follow the line, which says in their place how many there are
+  [ ! -f run/output ] || at=$(($(wc -c <run/output)))
+  bytes=$(($1 < at ? $1 : at)); reply; [ "$bytes" = 0 ] || head -c "$bytes" run/output ;;
+collect) # STREAM OFFSET LIMIT; the bytes follow the line
+  case $1 in err) end=$et from=$ef ;; *) end=$ot from=$of ;; esac
+  n=0 base=0 room=$HEAD at=$2; [ "$at" -lt $HEAD ] || { [ "$at" -ge "$from" ] || at=$from
+    n=$(((at - HEAD) / SEGMENT + 1)) room=$SEGMENT; base=$((HEAD + (n - 1) * SEGMENT)); }
+  [ "$end" -le $((base + room)) ] || end=$((base + room))
+  bytes=$((end - at < $3 ? end - at : $3)); [ "$bytes" -gt 0 ] && [ -f "run/$1.$n" ] || bytes=0
+  reply; [ "$bytes" = 0 ] || tail -c +$((at - base + 1)) "run/$1.$n" 2>/dev/null | head -c "$bytes" ;;
+follow) # OUT_OFFSET ERR_OFFSET: the heads, live; ends with the command, or when standard input ends
+  reply; reply >&2
+  case $state in starting | running) ;; *) exit 0 ;; esac
+  exec 3>&2 2>/dev/null 8<>run/live 7<run/live 8>&-
+  tail -s .05 -c 1 /dev/null && quick='-s .05' || quick=''
+  tail $quick -c +$(($1 < HEAD ? $1 + 1 : HEAD + 1)) -f run/out.0 3>&- 7<&- & t1=$!
+  tail $quick -c +$(($2 < HEAD ? $2 + 1 : HEAD + 1)) -f run/err.0 >&3 3>&- 7<&- & t2=$!
+  { { cat; kill $t1 $t2 $$; } <&6 6<&- 3>&- 7<&- >/dev/null & } 6<&0; guard=$!
+  read -r x <&7; sleep 0.1; kill $guard $t1 $t2 ;;
+clean)
+  case $state in done | void | rebooted | vanished) rm -rf run in.* || { chmod -R u+rwx run; rm -rf run; } ;; esac 2>/dev/null
+  reply ;;
 esac
 exit 0

@@ -26,6 +26,13 @@ export type Transport = {
   install(signal: AbortSignal): Promise<void>;
 };
 
+/** A deadline of our own passed. */
+export class NoAnswer extends MachineError {
+  constructor(deadlineMs: number) {
+    super('unreachable', `no answer within ${deadlineMs} ms`);
+  }
+}
+
 type Gathering = { stdout: Buffer; stderr: Buffer };
 
 /** Reads both streams to their end, always, within the byte budget; `fail` is called once if it is exceeded. */
@@ -65,12 +72,10 @@ export function guard(
   end: (error: Error) => void,
 ): () => void {
   const onAbort = () => end(signal.reason instanceof Error ? signal.reason : new Error('stopped'));
-  const timer = deadlineMs === undefined ? undefined : setTimeout(() => end(late(deadlineMs)), deadlineMs);
+  const timer = deadlineMs === undefined ? undefined : setTimeout(() => end(new NoAnswer(deadlineMs)), deadlineMs);
   signal.addEventListener('abort', onAbort, { once: true });
   return () => {
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);
   };
 }
-
-const late = (deadlineMs: number) => new MachineError('unreachable', `no answer within ${deadlineMs} ms`);

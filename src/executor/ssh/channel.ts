@@ -1,0 +1,71 @@
+import type { Client, ClientChannel } from 'ssh2';
+import { MachineError } from '../machine.ts';
+import { gather, guard, type RunOptions, type RunResult } from '../wrapper/transport.ts';
+
+/** The host would not open one more channel on this connection; nothing ran. */
+export class ChannelRefused extends MachineError {
+  constructor(cause: Error) {
+    super('unreachable', 'the host refused a channel', { cause });
+  }
+}
+
+/** The link or the channel ended before the end of the operation was seen; it may have run, wholly or in part. */
+export class ChannelLost extends MachineError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('unreachable', message, options);
+  }
+}
+
+/** Runs a constant command on a channel of its own, within deadline and byte budget. */
+export function execute(client: Client, command: string, options: RunOptions): Promise<RunResult> {
+  return new Promise((resolve, reject) => {
+    let channel: ClientChannel | null = null;
+    let settled = false;
+    const settle = (error: Error | null, result?: RunResult) => {
+      if (settled) return;
+      settled = true;
+      release();
+      client.removeListener('close', onLinkClosed);
+      if (error) channel?.close();
+      if (error || !result) reject(error);
+      else resolve(result);
+    };
+    const onLinkClosed = () => settle(new ChannelLost('the connection was lost'));
+    const release = guard(options, settle);
+    client.once('close', onLinkClosed);
+    try {
+      client.exec(command, (error, opened) => {
+        if (error) return settle(refused(error) ? new ChannelRefused(error) : new ChannelLost(error.message));
+        channel = opened;
+        // A channel that comes too late is still drained: unread bytes would stall its whole connection.
+        listen(opened, options, settle);
+        if (settled) opened.close();
+        else if (options.stdin !== 'open') opened.end(options.stdin);
+      });
+    } catch (error) {
+      settle(new ChannelLost('the connection is closed', { cause: error }));
+    }
+  });
+}
+
+/** Other errors leave open whether the command began. */
+const refused = (error: Error) =>
+  error.message.startsWith('(SSH) Channel open failure') && !error.message.includes('unexpectedly');
+
+/** Everything is attached at once: the exit may arrive in the same piece of data as the channel itself. */
+function listen(
+  channel: ClientChannel,
+  options: RunOptions,
+  settle: (error: Error | null, result?: RunResult) => void,
+): void {
+  let exitCode: number | null = null;
+  const gathered = gather({ stdout: channel, stderr: channel.stderr }, options, settle);
+  channel.once('exit', (code: number | null) => {
+    exitCode = code ?? 255;
+  });
+  channel.on('error', () => {}); // followed by close
+  channel.once('close', () => {
+    if (exitCode === null) settle(new ChannelLost('the channel closed without an exit status'));
+    else settle(null, { ...gathered(), exitCode });
+  });
+}
