@@ -10,7 +10,7 @@ import { findBinaries } from '../../src/store/embedded/binaries.ts';
 import { DatabaseStartError } from '../../src/store/embedded/errors.ts';
 import { chooseLauncher } from '../../src/store/embedded/launcher.ts';
 import { type EmbeddedDatabase, type EmbeddedOptions, startEmbedded } from '../../src/store/embedded/start-embedded.ts';
-import { isAlive } from '../support/processes.ts';
+import { isAlive } from '../support/proc.ts';
 import { exitOf, firstLine, startProgram } from '../support/programs.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';

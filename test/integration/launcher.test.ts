@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { isAlive } from '../support/processes.ts';
+import { isAlive } from '../support/proc.ts';
 import { exitOf, firstLine, startProgram } from '../support/programs.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
