@@ -49,6 +49,7 @@ export type Config = {
   leases: { seconds: number; renewSeconds: number; sweepSeconds: number };
   execution: { timeoutSeconds: number; killGraceSeconds: number; capacity: number; retryDelayMaxSeconds: number };
   ssh: { probeSeconds: number };
+  pages: { openOnLoopback: boolean };
   hosts: readonly HostSettings[];
 };
 
@@ -108,6 +109,7 @@ function toConfig({ value, saidBy }: YamlConfig<ConfigFile>, path: string | null
     adminToken: env.TASKEJO_ADMIN_TOKEN || null,
     forgejo: compileSettings({ ...value, rules: value.rules }).settings,
     ssh: { probeSeconds: value.ssh.probe_seconds },
+    pages: { openOnLoopback: value.pages.open_on_loopback },
     hosts: hostsOf(value),
     ...limitsOf(value),
   };

@@ -12,6 +12,7 @@ export function crossChecks(data: unknown): Problem[] {
   if (!parts.success) return [];
   return [
     ...checkListen(parts.data),
+    ...checkOpenPages(parts.data),
     ...checkLeases(parts.data),
     ...checkHosts(parts.data),
     ...checkForgejo(parts.data),
@@ -21,7 +22,7 @@ export function crossChecks(data: unknown): Problem[] {
 type Parts = Record<string, unknown>;
 
 const listening = z.object({
-  listen: z.string(),
+  listen: z.string().default('127.0.0.1:7070'),
   trusted_proxies: z.array(z.unknown()).default([]),
   allow_plain_http: z.boolean().default(false),
 });
@@ -37,6 +38,22 @@ function checkListen(parts: Parts): Problem[] {
       message:
         'is reached from other machines, where tokens would travel in the clear: ' +
         'name the proxy that speaks TLS in trusted_proxies, or say allow_plain_http: true',
+    },
+  ];
+}
+
+const openPages = listening.extend({ pages: z.object({ open_on_loopback: z.literal(true) }) });
+
+/** Behind a proxy everybody seems to come from loopback. */
+function checkOpenPages(parts: Parts): Problem[] {
+  const read = openPages.safeParse(parts);
+  if (!read.success) return [];
+  const address = parseListen(read.data.listen);
+  if (address !== null && isLoopback(address.host) && read.data.trusted_proxies.length === 0) return [];
+  return [
+    {
+      path: ['pages', 'open_on_loopback'],
+      message: 'opens the pages to everybody when the server is reached from elsewhere or through a proxy',
     },
   ];
 }

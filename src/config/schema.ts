@@ -72,6 +72,13 @@ const ssh = z.strictObject({
     .describe('A repeatable task on a host out of reach for so long is given up and tried again'),
 });
 
+const pages = z.strictObject({
+  open_on_loopback: z
+    .boolean()
+    .default(false)
+    .describe('Who asks from this very machine sees the pages without signing in; refused off loopback'),
+});
+
 /** The configuration file, as it is written. */
 export const configSchema = z.strictObject({
   listen: listen.default('127.0.0.1:7070').describe('Where the server listens; port 0 takes any free one'),
@@ -99,6 +106,7 @@ export const configSchema = z.strictObject({
   leases: leases.prefault({}),
   execution: execution.prefault({}),
   ssh: ssh.prefault({}),
+  pages: pages.prefault({}),
   hosts: z.array(hostSchema).default([]),
   templates: z.array(templateSchema).default([]),
   rules: z.array(ruleSchema).optional(),
