@@ -7,7 +7,6 @@ import { createLife, type Life, noteProgress } from './attempt/life.ts';
 import type { AttemptEnd, RunAttemptOptions } from './attempt/options.ts';
 import { lost, readEnding } from './attempt/read-ending.ts';
 import { OUTPUT_LIMIT_BYTES, readOutput } from './attempt/read-output.ts';
-import { renewLoop } from './attempt/renew-loop.ts';
 import { watchCommand } from './attempt/watch-command.ts';
 import { ControlPlaneError } from './control-plane.ts';
 import { MachineError } from './machine.ts';
@@ -35,36 +34,25 @@ export async function runAttempt(options: RunAttemptOptions): Promise<AttemptEnd
   }
 }
 
-/** Nothing is started before the control plane has agreed; on a re-attached attempt it says whether it is still ours. */
-async function askToStart({ options, attemptId, orders, link, signal }: Life): Promise<void> {
+/**
+ * Nothing is started before the control plane has agreed. About a re-attached attempt it says whether it is still ours,
+ * and what was asked while nobody drove it; over SSH that comes with the first answer of the machine.
+ */
+async function askToStart({ options, attemptId, orders, link, renewer, signal }: Life): Promise<void> {
   try {
     await link(signal, () => options.plane.start(attemptId, null, signal));
   } catch (error) {
     if (!(error instanceof ControlPlaneError && error.kind === 'stop_asked')) throw error;
     orders.stop('stop asked');
   }
+  if (options.resume !== null && options.contactLease === undefined) await renewer.once(signal);
 }
 
-async function whileRenewing<T>(life: Life, work: () => Promise<T>): Promise<T> {
-  const { options, attemptId, link, orders, lease, contact, seen, signal } = life;
+async function whileRenewing<T>({ options, renewer, signal }: Life, work: () => Promise<T>): Promise<T> {
   const over = new AbortController();
-  const renewing = renewLoop(
-    {
-      plane: options.plane,
-      link,
-      orders,
-      lease,
-      attemptId,
-      renewSeconds: options.renewSeconds,
-      contact: options.contactLease === undefined ? null : contact,
-      progress: () => seen.progress,
-      onFollowed: (followed) => {
-        seen.followed = followed;
-      },
-      log: options.log,
-    },
-    AbortSignal.any([signal, over.signal]),
-  );
+  const atOnce = options.resume !== null && options.contactLease !== undefined;
+  const firstMs = atOnce ? 0 : options.renewSeconds * 1000;
+  const renewing = renewer.loop(firstMs, AbortSignal.any([signal, over.signal]));
   try {
     return await work();
   } finally {

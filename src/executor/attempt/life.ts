@@ -12,6 +12,7 @@ import { createOrders, type Orders } from './orders.ts';
 import { createPlaneLink, type PlaneLink } from './plane-link.ts';
 import { createLogPump, type LogPump } from './pump-log.ts';
 import { readProgress } from './read-progress.ts';
+import { createRenewer, type Renewer } from './renew-lease.ts';
 
 /** What changes while an attempt is driven, besides what the parts keep for themselves. */
 type Seen = {
@@ -39,6 +40,7 @@ export type Life = {
   seen: Seen;
   pump: LogPump;
   announcer: Announcer;
+  renewer: Renewer;
   random: () => number;
   now: () => number;
 };
@@ -64,7 +66,7 @@ export function createLife(options: RunAttemptOptions): Life {
     random,
     now,
   };
-  return { ...core, pump: pumpOf(core), announcer: announcerOf(core) };
+  return { ...core, pump: pumpOf(core), announcer: announcerOf(core), renewer: renewerOf(core) };
 }
 
 const memoryOf = ({ resume }: RunAttemptOptions): Memory => ({
@@ -73,7 +75,7 @@ const memoryOf = ({ resume }: RunAttemptOptions): Memory => ({
   store: resume?.store ?? null,
 });
 
-type Core = Omit<Life, 'pump' | 'announcer'>;
+type Core = Omit<Life, 'pump' | 'announcer' | 'renewer'>;
 
 const pumpOf = ({ options, attemptId, link, machine, seen, random }: Core): LogPump =>
   createLogPump({
@@ -100,6 +102,22 @@ const announcerOf = ({ options, attemptId, link, orders, signal }: Core): Announ
     },
     signal,
   );
+
+const renewerOf = ({ options, attemptId, link, orders, lease, contact, seen }: Core): Renewer =>
+  createRenewer({
+    plane: options.plane,
+    link,
+    orders,
+    lease,
+    attemptId,
+    renewSeconds: options.renewSeconds,
+    contact: options.contactLease === undefined ? null : contact,
+    progress: () => seen.progress,
+    onFollowed: (followed) => {
+      seen.followed = followed;
+    },
+    log: options.log,
+  });
 
 /** Notes what a report says of how far the command is; the same note as before unless it says something new. */
 export function noteProgress({ seen }: Life, { progress: line }: MachineReport): void {

@@ -81,7 +81,16 @@ function doneResult({ reason, exitCode, message }: MachineReport, { stopReason, 
   }
 }
 
-const cancelled = (reason: string): Result => ({ ...BLANK, outcome: 'cancelled', error: `stopped: ${reason}` });
+const STOPS: Record<string, string> = {
+  cancel: 'the task was cancelled',
+  timeout: 'the server stopped the command after its timeout',
+  preempted: 'a more urgent task took its place',
+};
+const cancelled = (reason: string): Result => ({
+  ...BLANK,
+  outcome: 'cancelled',
+  error: STOPS[reason] ?? 'stopped as the server asked',
+});
 
 function exitResult(exitCode: number): Result {
   if (exitCode === 0) return { ...BLANK, outcome: 'completed', exitCode };

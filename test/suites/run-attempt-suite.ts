@@ -1,0 +1,408 @@
+import { randomUUIDv7 } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { MachineReport, StartSpec } from '../../src/domain/machine.ts';
+import { type Machine, MachineError } from '../../src/executor/machine.ts';
+import { type AttemptEnd, type Resumed, type RunAttemptOptions, runAttempt } from '../../src/executor/run-attempt.ts';
+import { createMemoryControlPlane, type MemoryControlPlane } from '../support/memory-control-plane.ts';
+import { listProcesses } from '../support/proc.ts';
+import { waitFor } from '../support/wait-for.ts';
+import type { MachineSubject } from './machine-suite.ts';
+
+const KIB = 1024;
+const HEAD = 512 * KIB;
+const noLog = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** An attempt of a test: its driver can be taken away and another one put in its place. */
+type Trial = {
+  spec: StartSpec;
+  control: MemoryControlPlane;
+  run(more?: Partial<RunAttemptOptions>): Promise<AttemptEnd>;
+  /** What a driver left on record. */
+  record: { store: Resumed['store']; process: Resumed['process'] };
+};
+
+/** What the life of an attempt promises on every machine, against a control plane that keeps the real one's rules. */
+export function runAttemptSuite(title: string, open: () => Promise<MachineSubject>): void {
+  describe(`an attempt on ${title}`, () => {
+    let subject: MachineSubject;
+    let machine: Machine;
+    const drivers = new Set<AbortController>();
+    const signal = new AbortController().signal;
+
+    beforeAll(async () => {
+      subject = await open();
+      machine = subject.machine();
+    });
+    afterEach(() => {
+      for (const driver of drivers) driver.abort();
+      drivers.clear();
+    });
+    afterAll(async () => {
+      await subject?.stop();
+    });
+
+    function trial(command: string | string[], more: Partial<StartSpec> = {}): Trial {
+      const spec: StartSpec = {
+        attemptId: randomUUIDv7(),
+        taskId: randomUUIDv7(),
+        number: 1,
+        installationId: 'suite',
+        command: typeof command === 'string' ? ['sh', '-c', command] : command,
+        input: new Uint8Array(),
+        environment: {},
+        timeoutSeconds: 60,
+        killGraceSeconds: 1,
+        ...more,
+      };
+      const control = createMemoryControlPlane(spec.attemptId);
+      const record: Trial['record'] = { store: null, process: null };
+      const run = (options: Partial<RunAttemptOptions> = {}) => {
+        const driver = new AbortController();
+        drivers.add(driver);
+        return runAttempt({
+          plane: control.plane,
+          machine,
+          spec,
+          resume: null,
+          renewSeconds: 0.2,
+          signal: driver.signal,
+          log: noLog,
+          hooks: {
+            onStarting: async (store) => {
+              record.store = store;
+            },
+            onProcess: async (process) => {
+              record.process = process;
+            },
+          },
+          ...options,
+        });
+      };
+      return { spec, control, run, record };
+    }
+
+    const resultOf = async (one: Trial, options?: Partial<RunAttemptOptions>) => {
+      const end = await one.run(options);
+      expect(end.kind).toBe('ended');
+      expect(one.control.kept.results).toHaveLength(1);
+      return one.control.kept.results[0];
+    };
+    const running = (one: Trial) => waitFor(() => one.control.kept.process);
+    const report = (one: Trial): Promise<MachineReport> => machine.status(one.spec.attemptId, signal);
+    const aliveWith = (mark: string) => listProcesses().filter((process) => process.arguments.includes(mark));
+
+    describe('ends', () => {
+      test('as completed with both streams, its input read and its process reported', async () => {
+        const one = trial('cat; echo err >&2', { input: Buffer.from('héllo\n') });
+        expect(await resultOf(one)).toMatchObject({ outcome: 'completed', exitCode: 0, error: null });
+        expect(one.control.text('stdout')).toBe('héllo\n');
+        expect(one.control.text('stderr')).toBe('err\n');
+        expect(one.control.kept.process).toEqual(one.record.process);
+        expect(one.control.kept.calls[0]).toBe('start');
+      });
+
+      test('as failed with its exit code', async () => {
+        expect(await resultOf(trial('exit 3'))).toMatchObject({ outcome: 'failed', failureClass: 'exit', exitCode: 3 });
+      });
+
+      test('as failed with the name of the signal that ended it', async () => {
+        expect(await resultOf(trial('kill -KILL $$'))).toMatchObject({
+          outcome: 'failed',
+          failureClass: 'signal',
+          signal: 'SIGKILL',
+          exitCode: null,
+        });
+      });
+
+      test('as failed in setup, naming the program that is missing', async () => {
+        const result = await resultOf(trial(['no-such-program']));
+        expect(result).toMatchObject({ outcome: 'failed', failureClass: 'setup' });
+        expect(result?.error).toContain('no-such-program');
+      });
+
+      test('as failed by its timeout, whatever its code', async () => {
+        const one = trial('trap "exit 0" TERM; while :; do sleep 0.1; done', { timeoutSeconds: 1 });
+        expect(await resultOf(one)).toMatchObject({ outcome: 'failed', failureClass: 'timeout', exitCode: null });
+      });
+
+      test('with what the command left as its output', async () => {
+        const one = trial('echo \'{"answer": 42}\' >"$TASKEJO_OUTPUT"');
+        expect(await resultOf(one)).toMatchObject({ outcome: 'completed', output: { answer: 42 } });
+      });
+
+      test('as lost when what watches the command was killed', async () => {
+        const one = trial('sleep 600');
+        const run = one.run();
+        await running(one);
+        const supervisor = aliveWith(`run suite ${one.spec.attemptId}`);
+        expect(supervisor.length).toBeGreaterThan(0);
+        for (const { pid } of supervisor) process.kill(pid, 'SIGKILL');
+        await run;
+        expect(one.control.kept.results).toMatchObject([{ outcome: 'lost', exitCode: null, failureClass: null }]);
+        expect((await report(one)).state).toBe('vanished');
+      });
+
+      test('as lost when the machine has forgotten what it had started', async () => {
+        const one = trial('true');
+        one.record.process = { pid: 1, startedAt: '1', bootId: 'b' };
+        const end = await one.run({ resume: { store: null, process: one.record.process } });
+        expect(end).toMatchObject({ kind: 'ended', result: { outcome: 'lost' } });
+        expect((await report(one)).state).toBe('none');
+      });
+    });
+
+    describe('brings over', () => {
+      test('every byte of a short log', async () => {
+        const one = trial('i=0; while [ $i -lt 2000 ]; do echo line $i; echo error $i >&2; i=$((i+1)); done');
+        await resultOf(one);
+        const lines = (word: string) => Array.from({ length: 2000 }, (_, i) => `${word} ${i}\n`).join('');
+        expect(one.control.text('stdout')).toBe(lines('line'));
+        expect(one.control.text('stderr')).toBe(lines('error'));
+      });
+
+      test('the head and the tail of a long log, and says how much lies between', async () => {
+        const size = 3_000_000;
+        const one = trial(`yes 0123456 | head -c ${size}`);
+        await resultOf(one);
+        const { next, gaps, bytes } = one.control.kept.streams.stdout;
+        expect(next).toBe(size);
+        expect(gaps).toEqual([{ from: HEAD, to: size - HEAD }]);
+        expect(bytes.toString()).toBe('0123456\n'.repeat((2 * HEAD) / 8));
+      });
+
+      test('the newest bytes of a long log while somebody watches', async () => {
+        const one = trial('yes 0123456 | head -c 800000; while [ ! -f go ]; do sleep 0.1; done; echo last');
+        one.control.follow(true);
+        const run = one.run();
+        await waitFor(() => one.control.kept.streams.stdout.next === 800_000);
+        one.control.askStop('cancel');
+        await run;
+      });
+
+      test('what is printed, as it is printed', async () => {
+        const one = trial('echo first; exec sleep 600');
+        const run = one.run();
+        await waitFor(() => one.control.text('stdout') === 'first\n');
+        expect((await report(one)).state).toBe('running');
+        one.control.askStop('cancel');
+        await run;
+      });
+
+      test('how far the command says it is', async () => {
+        const one = trial('echo "40% reading" >"$TASKEJO_PROGRESS"; exec sleep 600');
+        const run = one.run();
+        await waitFor(() => one.control.kept.progress.length > 0);
+        expect(one.control.kept.progress).toEqual([{ percent: 40, message: 'reading' }]);
+        one.control.askStop('cancel');
+        await run;
+      });
+    });
+
+    describe('told to stop', () => {
+      test('before it began, never begins', async () => {
+        const one = trial('touch ../../../began');
+        one.control.askStop('cancel');
+        expect(await resultOf(one)).toMatchObject({ outcome: 'cancelled' });
+        expect((await report(one)).state).toBe('none');
+      });
+
+      test('leaves no process, even of a command that ignores being asked', async () => {
+        const mark = `600.${Math.floor(Math.random() * 1e9)}`;
+        const one = trial(`trap "" TERM; setsid sleep ${mark} & sleep ${mark}; sleep ${mark}`);
+        const run = one.run();
+        await waitFor(() => aliveWith(mark).length >= 2);
+        one.control.askStop('cancel');
+        await run;
+        expect(one.control.kept.results).toMatchObject([{ outcome: 'cancelled', exitCode: null }]);
+        expect(aliveWith(mark)).toEqual([]);
+      });
+
+      test('keeps a success that came first', async () => {
+        const one = trial('exit 0');
+        await one.run({ hooks: { onEnded: async () => one.control.askStop('cancel') } });
+        expect(one.control.kept.results).toMatchObject([{ outcome: 'completed' }]);
+      });
+
+      test("by the machine's owner, says so as a failure of the machinery", async () => {
+        const one = trial('sleep 600');
+        const stop = new AbortController();
+        const run = one.run({ stopHere: stop.signal });
+        await running(one);
+        stop.abort();
+        await run;
+        expect(one.control.kept.results).toMatchObject([
+          { outcome: 'failed', failureClass: 'infrastructure', error: 'stopped on the machine' },
+        ]);
+      });
+
+      test('by the owner before it began, is handed back', async () => {
+        const one = trial('true');
+        expect(await resultOf(one, { handBack: AbortSignal.abort() })).toMatchObject({ outcome: 'released' });
+        expect((await report(one)).state).toBe('none');
+      });
+
+      test('while nobody drove it, stops when it is found again', async () => {
+        const one = trial('sleep 600');
+        const first = new AbortController();
+        const run = one.run({ signal: first.signal });
+        await running(one);
+        first.abort();
+        expect(await run).toEqual({ kind: 'detached' });
+        one.control.askStop('preempted');
+        await one.run({ resume: one.record, renewSeconds: 600 });
+        expect(one.control.kept.results).toMatchObject([{ outcome: 'cancelled' }]);
+      });
+    });
+
+    describe('outlives', () => {
+      test('its driver: the next one goes on at the byte, and the command never ran twice', async () => {
+        const one = trial('i=0; while [ $i -lt 40 ]; do echo $i; i=$((i+1)); sleep 0.05; done');
+        for (let round = 0; round < 3; round++) {
+          const driver = new AbortController();
+          const before = one.control.kept.streams.stdout.next;
+          const run = one.run({ signal: driver.signal, resume: round === 0 ? null : one.record });
+          await waitFor(() => one.control.kept.streams.stdout.next > before);
+          driver.abort();
+          expect(await run).toEqual({ kind: 'detached' });
+        }
+        expect(await resultOf(one, { resume: one.record })).toMatchObject({ outcome: 'completed', exitCode: 0 });
+        expect(one.control.text('stdout')).toBe(Array.from({ length: 40 }, (_, i) => `${i}\n`).join(''));
+        expect(one.control.kept.streams.stdout.gaps).toEqual([]);
+      });
+
+      test('its connections', async () => {
+        const one = trial('i=0; while [ $i -lt 30 ]; do echo $i; i=$((i+1)); sleep 0.05; done; exit 4');
+        const run = one.run();
+        for (let round = 0; round < 3; round++) {
+          const before = one.control.kept.streams.stdout.next;
+          await waitFor(() => one.control.kept.streams.stdout.next > before);
+          await subject.disconnect();
+        }
+        await run;
+        expect(one.control.kept.results).toMatchObject([{ outcome: 'failed', exitCode: 4 }]);
+        expect(one.control.text('stdout')).toBe(Array.from({ length: 30 }, (_, i) => `${i}\n`).join(''));
+      });
+
+      test('a control plane that is away from the start to the end', async () => {
+        const one = trial('echo before; sleep 0.5; echo after; exit 5');
+        const run = one.run();
+        await running(one);
+        one.control.away(true);
+        await waitFor(async () => (await report(one)).state === 'done');
+        expect(one.control.kept.results).toEqual([]);
+        one.control.away(false);
+        await run;
+        expect(one.control.kept.results).toMatchObject([{ outcome: 'failed', exitCode: 5 }]);
+        expect(one.control.text('stdout')).toBe('before\nafter\n');
+      });
+
+      test.each(['start', 'writeLog', 'complete'])('an answer to %s that gets lost', async (call) => {
+        const one = trial('echo once');
+        one.control.loseAnswers(call, 1);
+        expect(await resultOf(one)).toMatchObject({ outcome: 'completed' });
+        expect(one.control.text('stdout')).toBe('once\n');
+      });
+
+      test('the end of its driver between result and report: the result is said once', async () => {
+        const one = trial('exit 6');
+        const driver = new AbortController();
+        const run = one.run({ signal: driver.signal, hooks: { onEnded: async () => driver.abort() } });
+        expect(await run).toEqual({ kind: 'detached' });
+        const process = await waitFor(async () => (await report(one)).process);
+        const end = await one.run({ resume: { store: null, process } });
+        expect(end).toMatchObject({ kind: 'ended', result: { exitCode: 6 } });
+        expect(await one.run({ resume: { store: null, process } })).toEqual({ kind: 'ended', result: null });
+      });
+    });
+
+    describe('whose lease is lost', () => {
+      test('is ended on the machine when the machine is our own', async () => {
+        const one = trial('sleep 600');
+        const run = one.run();
+        await running(one);
+        one.control.endLease();
+        expect(await run).toEqual({ kind: 'lease_lost', result: null });
+        expect((await report(one)).state).toBe('done');
+        expect(one.control.kept.results).toEqual([]);
+      });
+
+      test('is left alone when another replica may drive it', async () => {
+        const one = trial('sleep 600');
+        const run = one.run({ contactLease: { seconds: 30 } });
+        await running(one);
+        one.control.endLease();
+        expect(await run).toEqual({ kind: 'lease_lost', result: null });
+        expect((await report(one)).state).toBe('running');
+        await machine.cancel(one.spec.attemptId, 0, signal);
+      });
+
+      test('never starts when it was lost before', async () => {
+        const one = trial('true');
+        one.control.endLease();
+        expect(await one.run()).toEqual({ kind: 'lease_lost', result: null });
+        expect((await report(one)).state).toBe('none');
+      });
+    });
+
+    describe('with a lease that is contact', () => {
+      test('is not renewed while the machine does not answer, and is again when it does', async () => {
+        const one = trial('while :; do echo on; sleep 0.1; done');
+        const link = cuttable(machine);
+        const run = one.run({ machine: link.machine, contactLease: { seconds: 30 } });
+        await waitFor(() => one.control.kept.renewals > 2);
+        link.cut();
+        const { renewals } = one.control.kept;
+        await waitFor(() => link.refused() >= 5); // more than a second, by the waits between two tries
+        expect(one.control.kept.renewals).toBeLessThanOrEqual(renewals + 1);
+        link.mend();
+        await waitFor(() => one.control.kept.renewals > renewals + 1);
+        one.control.askStop('cancel');
+        await run;
+      });
+
+      test('stops driving when its own clock says that the lease has lapsed', async () => {
+        const one = trial('sleep 600');
+        const clock = { ms: 0 };
+        const run = one.run({ contactLease: { seconds: 30 }, now: () => clock.ms });
+        await running(one);
+        clock.ms += 31_000;
+        expect(await run).toEqual({ kind: 'lapsed' });
+        expect((await report(one)).state).toBe('running');
+        await machine.cancel(one.spec.attemptId, 0, signal);
+      });
+    });
+  });
+}
+
+/** The same machine behind a link that can be cut: what is asked then is refused, and live output ends. */
+function cuttable(machine: Machine) {
+  let down = new AbortController();
+  let refused = 0;
+  const pass = <A extends unknown[], R>(ask: (...args: A) => Promise<R>) => {
+    return async (...args: A): Promise<R> => {
+      if (!down.signal.aborted) return await ask(...args);
+      refused++;
+      throw new MachineError('unreachable', 'the link is cut');
+    };
+  };
+  return {
+    machine: {
+      ...machine,
+      start: pass(machine.start),
+      status: pass(machine.status),
+      collect: pass(machine.collect),
+      cancel: pass(machine.cancel),
+      follow: pass((id, from, onPiece, signal) =>
+        machine.follow(id, from, onPiece, AbortSignal.any([signal, down.signal])).catch((error: unknown) => {
+          signal.throwIfAborted();
+          throw new MachineError('unreachable', 'the link was cut', { cause: error });
+        }),
+      ),
+    } as Machine,
+    cut: () => down.abort(),
+    mend: () => {
+      down = new AbortController();
+    },
+    refused: () => refused,
+  };
+}
