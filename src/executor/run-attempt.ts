@@ -135,7 +135,8 @@ async function complete({ options, attemptId, link, signal }: Life, result: Resu
   try {
     return await say(result);
   } catch (error) {
-    if (!(error instanceof ControlPlaneError && error.kind === 'refused')) throw error;
+    const refused = error instanceof ControlPlaneError && (error.kind === 'refused' || error.kind === 'stop_asked');
+    if (!refused) throw error;
     options.log.error({ attempt_id: attemptId, cause: error.message }, 'result refused');
     return await say(lost(`the result was refused: ${error.message}`));
   }
