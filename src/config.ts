@@ -9,7 +9,7 @@ import { ConfigError, type Environment, type Mistake, readYamlConfig, type YamlC
 
 export { ConfigError } from './yaml-file.ts';
 
-/** One machine that the server drives over SSH. Each host key is `SHA256:…`, or `TYPE BASE64`. */
+/** One machine that the server drives over SSH. Each host key is `SHA256:…`, or a whole key line. */
 export type HostSettings = {
   id: string;
   address: string;

@@ -1,29 +1,16 @@
 import ssh2 from 'ssh2';
 import { z } from 'zod';
 import { label } from '../contract/common.ts';
+import { MachineError } from '../executor/machine.ts';
+import { pinHostKeys } from '../executor/ssh/host-key.ts';
 
-const FINGERPRINT = /^SHA256:([A-Za-z0-9+/]{43})=?$/;
-
-/**
- * A host key as it is pinned: `SHA256:…` without padding, or `TYPE BASE64` of a whole key line, with or without the
- * host's name before it and a comment after it; null when the text is neither.
- */
-export function pinnedKey(text: string): string | null {
-  const fingerprint = FINGERPRINT.exec(text.trim());
-  if (fingerprint !== null) return `SHA256:${fingerprint[1]}`;
-  const words = text.trim().split(/\s+/);
-  const at = words.findIndex((word) => /^(?:ssh|ecdsa|sk)-[a-z0-9@.-]+$/.test(word));
-  const [type, blob] = words.slice(at, at + 2);
-  if (at < 0 || at > 1 || type === undefined || blob === undefined) return null;
-  const key = ssh2.utils.parseKey(`${type} ${blob}`);
-  return key instanceof Error || key.type !== type ? null : `${type} ${blob}`;
-}
-
-const hostKey = z.string().transform((text, context): string => {
-  const key = pinnedKey(text);
-  if (key !== null) return key;
-  context.addIssue('must be SHA256:… as ssh-keygen -lf prints it, or a whole line of ssh-keyscan');
-  return z.NEVER;
+const hostKey = z.string().superRefine((text, context) => {
+  try {
+    pinHostKeys([text]);
+  } catch (error) {
+    if (!(error instanceof MachineError)) throw error;
+    context.addIssue(`${error.message}: give what ssh-keygen -lf prints, or a whole line of ssh-keyscan`);
+  }
 });
 
 function isPrivateKey(text: string): boolean {

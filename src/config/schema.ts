@@ -8,7 +8,7 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export const LOG_FORMATS = ['json', 'text'] as const;
 
 /** Longer than any timer can wait is surely a slip of the pen. */
-const MAX_SECONDS = 31_536_000;
+export const MAX_SECONDS = 31_536_000;
 const seconds = (least = 0) => z.number().min(least).max(MAX_SECONDS);
 const MOMENT = 0.05;
 

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { utils } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isLoopback, isNetwork, parseListen } from '../../src/config/addresses.ts';
-import { pinnedKey } from '../../src/config/hosts.ts';
 import { ConfigError, type ConfigOptions, loadConfig } from '../../src/config.ts';
 import type { Settings } from '../../src/usecases/deps.ts';
 
@@ -168,6 +167,15 @@ rules:
     expect(await mistakes('trusted_proxies: [10.0.0.0/99]\n')).toHaveLength(1);
   });
 
+  test('are pages open to everybody, unless everybody is on this machine', async () => {
+    const open = 'pages: {open_on_loopback: true}\n';
+    expect((await load(open)).pages.openOnLoopback).toBe(true);
+    expect((await mistakes(`${open}trusted_proxies: [127.0.0.1]\n`))[0]).toMatch(
+      /^1:27 pages\.open_on_loopback: opens/,
+    );
+    expect(await mistakes(`${open}listen: 0.0.0.0:1\nallow_plain_http: true\n`)).toHaveLength(1);
+  });
+
   test('never show a secret', async () => {
     const text = 'forges: [{name: m, url: "http://u:hunter2@x", webhook_secrets: [hunter2]}]\ndatabase_url: hunter2\n';
     expect((await mistakes(text)).join('\n')).not.toContain('hunter2');
@@ -186,13 +194,12 @@ test('an address to listen on is a host and a port', () => {
   expect(['10.0.0.0/33', 'x', '10.0.0.0/'].some(isNetwork)).toBe(false);
 });
 
-test('a host key is pinned by its fingerprint or by a whole line, with or without name and comment', () => {
+test('a host key is pinned by its fingerprint or by a whole line, with or without name and comment', async () => {
   const [type, blob] = publicKey.split(' ');
-  for (const line of [`${type} ${blob}`, `${type} ${blob} a comment`, `[host]:22 ${type} ${blob}\n`]) {
-    expect(pinnedKey(line)).toBe(`${type} ${blob}`);
-  }
-  expect(pinnedKey(`${FINGERPRINT}=`)).toBe(FINGERPRINT);
+  const lines = [`${type} ${blob}`, `${type} ${blob} a comment`, `[host]:22 ${type} ${blob}`, FINGERPRINT];
+  const hosts = (key: string) => `hosts: [${host('').replace(FINGERPRINT, key)}]\n`;
+  for (const line of lines) expect((await load(hosts(line))).hosts[0]?.hostKeys).toEqual([line]);
   for (const wrong of ['', 'MD5:aa:bb', 'SHA256:short', `ssh-rsa ${blob}`, 'ssh-ed25519', `${type} ???`]) {
-    expect(pinnedKey(wrong), wrong).toBeNull();
+    expect((await mistakes(hosts(wrong)))[0], wrong).toMatch(/hosts\[0]\.host_key: a host key is neither/);
   }
 });

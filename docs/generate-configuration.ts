@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import { configSchema, MAX_SECONDS } from '../src/config/schema.ts';
+
+/*
+ * Writes docs/configuration.md from the schema that checks the file, so that the page can't say anything else.
+ * What the parts about Forgejo mean stands here; a key without a meaning is an error.
+ */
+
+type Json = z.core.JSONSchema.BaseSchema & { secret?: unknown };
+
+const MEANINGS: Record<string, string> = {
+  'forges[].name': 'Its name here: part of the address that its webhooks go to',
+  'forges[].url': 'Where it is; deliveries about repositories elsewhere are ignored',
+  'forges[].webhook_secrets': 'Any of these may have signed a delivery',
+  'forges[].trusted_senders': 'Logins, or `login@owner/name`, that may start tasks, besides the owner of a repository',
+  'forges[].bot': 'A login whose acts start nothing, unless a rule names it as `sender`',
+  'templates[].name': 'What rules, `/run` and requests call it',
+  'templates[].description': 'One line for people',
+  'templates[].command': 'Program and arguments. Nothing that people write gets in here',
+  'templates[].input': 'What the command reads on standard input, in Liquid: `{{ issue.title }}`',
+  'templates[].environment': 'Environment of the command; the values in Liquid',
+  'templates[].requires': 'Labels that the machine must have',
+  'templates[].timeout_seconds': 'The command is ended after so long; `execution.timeout_seconds` unless said',
+  'templates[].repeatable': 'May it run again when what became of it is unknown? Yes, unless said',
+  'templates[].preemptible': 'Stored with the task; nothing is stopped for a more urgent one yet',
+  'templates[].priority': '0–10, or `low` 1, `medium` 3, `high` 5, `urgent` 8; 3 unless said',
+  'templates[].max_retries': 'Tries after the command has failed; 0 unless said',
+  'templates[].max_infra_retries': 'Tries after the machinery has failed; 3 unless said',
+  'templates[].retry_delay_seconds': 'Before the first of these tries, doubling; 60 unless said',
+  'templates[].variables': 'Further names that the template may use, each with `default` and `description`',
+  'templates[].execution_mode': '`undecided` unless said: whichever machine takes it first',
+  'rules[].on': 'What it looks at: a label newly present, or a comment that begins with a command',
+  'rules[].label': 'The label, for `on: issue_label`',
+  'rules[].command': 'The word after the slash, for `on: comment`',
+  'rules[].template': 'The template; unless said, the one called `default`, else the first',
+  'rules[].forge': 'Only on this forge',
+  'rules[].repository': 'Only in this repository: `owner/name` or `forge:owner/name`, `*` for a whole part',
+  'rules[].sender': 'Only when this login did it',
+};
+
+const SECTIONS: Record<string, string> = {
+  database: 'The connections to PostgreSQL.',
+  log: 'What the server writes to standard error.',
+  forges: 'The Forgejo servers that send webhooks. A list of maps.',
+  dispatch: 'Which way a task goes, and in which order.',
+  leases: 'The right to work on an attempt, which a machine keeps only while it is heard from.',
+  execution: 'What holds for tasks and hosts that say nothing else.',
+  ssh: 'What holds for all hosts.',
+  pages: 'The pages for people.',
+  hosts: 'The machines that the server drives over SSH. A list of maps.',
+  templates: 'The recipes that tasks are made from. A list of maps.',
+  rules:
+    'What makes a task of a delivery. A list of maps. Left out, these two hold: the label `agent:run`, and a comment ' +
+    'that begins with `/run`; an empty list switches them off.',
+};
+
+const INTRODUCTION = `# Configuration
+
+<!-- Generated from src/config/schema.ts by docs/generate-configuration.ts. -->
+
+One YAML file: \`--config FILE\`, else the variable \`TASKEJO_CONFIG\`, else \`taskejo.yaml\` in the working directory. Without
+any, every key has its default. [taskejo.example.yaml](taskejo.example.yaml) is a whole one.
+
+\`taskejo config check FILE\` says everything that is wrong with it, each mistake with its line. A server never starts on a
+wrong file (exit code 2).
+
+Every key can also be set by environment: \`TASKEJO_\` and its path in capitals with \`__\` between levels, as
+\`TASKEJO_LEASES__SECONDS\`; lists comma-separated, lists of maps as JSON. \`DATABASE_URL\` sets \`database_url\`. The
+environment wins over the file, \`--listen\` and \`--data-dir\` win over both. An empty variable counts as not set.
+\`TASKEJO_ADMIN_TOKEN\` (32 characters at least) is an admin token beside those in the database.
+
+A **secret** is \`{env: NAME}\` or \`{file: PATH}\` (one newline at the end is removed). As plain text it may stand in the file
+only if nobody but its owner can read the file. Paths in the file are relative to the file.
+`;
+
+type Members = Record<string, { schema: Json; required: boolean }>;
+
+/** The page about the server's settings, as Markdown. */
+export async function generateConfiguration(): Promise<string> {
+  const members = membersOf(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as Json);
+  const isSection = ([name]: [string, unknown]) => SECTIONS[name] !== undefined;
+  const entries = Object.entries(members);
+  const sections = entries
+    .filter(isSection)
+    .map(([name, { schema }]) => `## ${name}\n\n${SECTIONS[name]}\n\n${tableOf(membersOf(schema), name)}`);
+  const top = tableOf(Object.fromEntries(entries.filter((entry) => !isSection(entry))), '');
+  return `${INTRODUCTION}\n${top}\n${sections.join('\n')}`;
+}
+
+/** The keys of a map, of the maps in a list, or of every kind of map that may stand in the list. */
+function membersOf(schema: Json): Members {
+  const inner = schema.type === 'array' ? (schema.items as Json) : schema;
+  const members: Members = {};
+  for (const kind of (inner.oneOf ?? [inner]) as Json[]) {
+    for (const [name, member] of Object.entries(kind.properties ?? {}) as [string, Json][]) {
+      const other = members[name]?.schema;
+      members[name] = {
+        schema: other === undefined || other.const === undefined ? member : { oneOf: [other, member] },
+        required: kind.required?.includes(name) === true,
+      };
+    }
+  }
+  return members;
+}
+
+function tableOf(members: Members, section: string): string {
+  const inList = ['forges', 'hosts', 'templates', 'rules'].includes(section);
+  const rows = Object.entries(members).map(([name, { schema, required }]) => {
+    const path = section === '' ? name : `${section}${inList ? '[]' : ''}.${name}`;
+    const meaning = schema.description ?? MEANINGS[path];
+    if (meaning === undefined) throw new Error(`docs/generate-configuration.ts: ${path} has no meaning`);
+    return `| \`${name}\` | ${kindOf(schema)} | ${required ? 'required' : defaultOf(schema)} | ${meaning} |`;
+  });
+  return ['| key | kind | default | meaning |', '|---|---|---|---|', ...rows, ''].join('\n');
+}
+
+const defaultOf = (member: Json): string =>
+  member.default === undefined || member.default === null ? '' : `\`${JSON.stringify(member.default)}\``;
+
+function kindOf(member: Json): string {
+  if (member.secret === true) return 'secret';
+  if (member.const !== undefined) return `\`${member.const}\``;
+  if (member.enum !== undefined) return member.enum.map((value) => `\`${value}\``).join(', ');
+  const kinds = (member.anyOf ?? member.oneOf) as Json[] | undefined;
+  if (Array.isArray(member.type)) return member.type.map((type) => kindOf({ ...member, type })).join(' or ');
+  if (kinds !== undefined) return [...new Set(kinds.map(kindOf))].join(' or ');
+  if (member.type === 'array') return `list of ${kindOf(member.items as Json)}`;
+  if (member.type === 'object') return 'map';
+  if (member.type === 'number' || member.type === 'integer') return numberKind(member);
+  return { string: 'text', boolean: '`true` or `false`', null: '`null`' }[String(member.type)] ?? 'any';
+}
+
+function numberKind({ type, minimum, maximum }: Json): string {
+  const kind = type === 'integer' ? 'whole number' : 'number';
+  const most = maximum === Number.MAX_SAFE_INTEGER || maximum === MAX_SECONDS ? undefined : maximum;
+  if (minimum === undefined || minimum === Number.MIN_SAFE_INTEGER) return kind;
+  return most === undefined ? `${kind} from ${minimum}` : `${kind} ${minimum}–${most}`;
+}

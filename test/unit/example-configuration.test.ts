@@ -1,0 +1,36 @@
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { utils } from 'ssh2';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { generateConfiguration } from '../../docs/generate-configuration.ts';
+import { loadConfig } from '../../src/config.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'taskejo-example-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test('the example of a configuration file loads, and means what it says', async () => {
+  const file = join(folder, 'taskejo.yaml');
+  await copyFile(new URL('../../docs/taskejo.example.yaml', import.meta.url), file);
+  await mkdir(join(folder, 'keys'));
+  await writeFile(join(folder, 'keys', 'gpu-1'), utils.generateKeyPairSync('ed25519').private);
+  const config = await loadConfig({ file, env: { FORGEJO_WEBHOOK_SECRET: 'a secret' } });
+  expect(config.databaseUrl).toBeNull();
+  expect(config.dataDir).toBe(join(folder, 'data'));
+  expect(config.hosts.map((host) => host.id)).toEqual(['gpu-1']);
+  expect(config.forgejo.forges[0]?.webhookSecrets).toEqual(['a secret']);
+  expect(config.forgejo.templates.map((template) => template.name)).toEqual(['build', 'claude']);
+  expect(config.forgejo.rules).toHaveLength(2);
+});
+
+test('the page about the configuration has a line for each key', async () => {
+  const page = await generateConfiguration();
+  for (const key of ['listen', 'pull_after_seconds', 'host_key', 'webhook_secrets', 'repeatable', 'label']) {
+    expect(page).toContain(`| \`${key}\` |`);
+  }
+  expect(page).toContain('| `seconds` | number from 0.05 | `30` |');
+  expect(page).not.toContain('| any |');
+});
