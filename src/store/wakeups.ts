@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 
 /** What may have changed. Only a hint: whoever gets one reads the database, and looks once a second without any. */
@@ -31,7 +32,7 @@ export async function createWakeups(config: pg.ClientConfig, log: Logger): Promi
   const listeners = new Set<(hint: Hint) => void>();
   const own = crypto.randomUUID();
   let outgoing: Hint[] = [];
-  let flushing: NodeJS.Timeout | null = null;
+  let flushing: Promise<void> | null = null;
   let client: pg.Client | null = null;
   let stopped = false;
 
@@ -71,12 +72,17 @@ export async function createWakeups(config: pg.ClientConfig, log: Logger): Promi
     }, RECONNECT_MS).unref();
   };
 
-  const flush = () => {
+  /** One NOTIFY at a time: what is emitted meanwhile goes with the next. */
+  const flush = async () => {
+    while (outgoing.length > 0 && !stopped) {
+      const hints: Hint[] = outgoing.length > MAX_HINTS ? [{ kind: 'ready' }, { kind: 'agents' }] : outgoing;
+      outgoing = [];
+      const payload = JSON.stringify({ from: own, hints });
+      // Lost when there is no connection: it is only a hint, and whoever waits looks once a second.
+      await client?.query('select pg_notify($1, $2)', [CHANNEL, payload]).catch(() => {});
+      await delay(FLUSH_MS);
+    }
     flushing = null;
-    const hints: Hint[] = outgoing.length > MAX_HINTS ? [{ kind: 'ready' }, { kind: 'agents' }] : outgoing;
-    outgoing = [];
-    const payload = JSON.stringify({ from: own, hints });
-    client?.query('select pg_notify($1, $2)', [CHANNEL, payload]).catch(() => {});
   };
 
   const emit = (...hints: Hint[]) => {
@@ -84,7 +90,7 @@ export async function createWakeups(config: pg.ClientConfig, log: Logger): Promi
       deliver(hint);
       if (!outgoing.some((other) => sameHint(other, hint))) outgoing.push(hint);
     }
-    flushing ??= setTimeout(flush, FLUSH_MS);
+    flushing ??= delay(FLUSH_MS).then(flush);
   };
 
   await connect();
@@ -96,7 +102,7 @@ export async function createWakeups(config: pg.ClientConfig, log: Logger): Promi
     },
     async stop() {
       stopped = true;
-      if (flushing) clearTimeout(flushing);
+      await flushing;
       await client?.end();
     },
   };
