@@ -1,5 +1,15 @@
-import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +27,8 @@ import { waitFor } from '../support/wait-for.ts';
 
 const childScript = fileURLToPath(new URL('../support/embedded-child.ts', import.meta.url));
 const cluster = await makeCluster();
+const nobody = 65534;
+const unknownUser = 54_321;
 const isRoot = process.getuid?.() === 0;
 
 /** Making the files takes most of a first start, so the tests that are about something else copy these. */
@@ -52,14 +64,24 @@ async function query<Row extends pg.QueryResultRow>(connectionString: string, te
 }
 
 /** Another server process on the directory. */
-async function startElsewhere(dataDir: string) {
-  const child = startProgram(process.execPath, ['--disable-warning=ExperimentalWarning', childScript, dataDir]);
+async function startElsewhere(dataDir: string, asUser?: number) {
+  const command = [process.execPath, '--disable-warning=ExperimentalWarning', childScript, dataDir];
+  const [file = '', ...args] = [...(asUser === undefined ? [] : becoming(asUser)), ...command];
+  const child = startProgram(file, args);
   const { connectionString, pid }: { connectionString: string; pid: number } = JSON.parse(await firstLine(child));
   onTestFinished(async () => {
     child.kill('SIGKILL');
     await waitFor(() => !isAlive(pid)).catch(() => process.kill(pid, 'SIGQUIT'));
   });
   return { child, connectionString, pid };
+}
+
+const becoming = (user: number) => ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups'];
+
+/** Root can try what other users meet, if they may read the house. */
+function canTryAs(user: number): boolean {
+  const [file = '', ...args] = [...becoming(user), 'test', '-r', childScript];
+  return isRoot && spawnSync(file, args).status === 0;
 }
 
 describe('the embedded database', () => {
@@ -257,17 +279,22 @@ describe("a killed server's postmaster.pid", () => {
   }
 });
 
-describe('without what the kernel usually offers', () => {
-  test.skipIf(!isRoot || !nobodyReaches(process.cwd()))(
-    'root runs it as nobody if it has no user namespaces',
-    async () => {
-      const dataDir = join(tmpdir(), `taskejo-test-nobody-${process.pid}`);
-      onTestFinished(() => execFileSync('rm', ['-rf', dataDir]) && undefined);
-      const server = await start({ dataDir, canRun: async ([program]) => program !== 'unshare' });
-      expect(statSync(`/proc/${server.pid}`).uid).toBe(65534);
-      expect(await query(server.connectionString, 'select 1 as n')).toEqual([{ n: 1 }]);
-    },
-  );
+describe('without what a machine usually offers', () => {
+  test.skipIf(!canTryAs(unknownUser))('it runs for a user who has no name, as containers do', async () => {
+    const dataDir = temporaryFolder();
+    chownSync(dataDir, unknownUser, unknownUser);
+    const { connectionString, pid } = await startElsewhere(dataDir, unknownUser);
+    expect(await query(connectionString, 'select 1 as n')).toEqual([{ n: 1 }]);
+    expect(statSync(`/proc/${pid}`).uid).toBe(unknownUser);
+  });
+
+  test.skipIf(!canTryAs(nobody))('root runs it as nobody if it has no user namespaces', async () => {
+    const dataDir = join(tmpdir(), `taskejo-test-nobody-${process.pid}`);
+    onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+    const server = await start({ dataDir, canRun: async ([program]) => program !== 'unshare' });
+    expect(statSync(`/proc/${server.pid}`).uid).toBe(nobody);
+    expect(await query(server.connectionString, 'select 1 as n')).toEqual([{ n: 1 }]);
+  });
 
   test('a shell ends it when its server is killed', async () => {
     const script = new URL('../support/watched-child.ts', import.meta.url);
@@ -277,13 +304,4 @@ describe('without what the kernel usually offers', () => {
     child.kill('SIGKILL');
     await waitFor(() => !isAlive(pid));
   });
-
-  function nobodyReaches(path: string): boolean {
-    try {
-      execFileSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', 'test', '-x', path]);
-      return true;
-    } catch {
-      return false;
-    }
-  }
 });

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { chmod, chown } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { promisify } from 'node:util';
 import type { Binaries } from './binaries.ts';
 import { DatabaseStartError } from './errors.ts';
@@ -27,8 +28,9 @@ export type LauncherNeeds = {
   canRun?: CanRun | undefined;
 };
 
-const asOrdinaryUser = ['unshare', '--user', '--map-user=1000', '--map-group=1000'];
 const nobody = 65534;
+// initdb wants a user that has a name; every Linux has this one.
+const mappedToNobody = ['unshare', '--user', `--map-user=${nobody}`, `--map-group=${nobody}`];
 const asNobody = ['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups'];
 const untilParentDies = ['setpriv', '--pdeathsig', 'INT'];
 
@@ -37,17 +39,28 @@ export async function chooseLauncher(needs: LauncherNeeds): Promise<Launcher> {
   const { platform = process.platform, userId = process.getuid?.() ?? -1, canRun = works } = needs;
   const endsWithParent = platform === 'linux' && (await canRun([...untilParentDies, 'true']));
   const guard = endsWithParent ? untilParentDies : [];
+  const suits = userId !== 0 && hasName();
+  // In a user namespace PostgreSQL sees an ordinary user, while the files stay whose they are.
+  if (!suits && (await canRun([...mappedToNobody, ...guard, 'true']))) {
+    return { prefix: [...mappedToNobody, ...guard], ownerId: null, endsWithParent };
+  }
   if (userId !== 0) return { prefix: guard, ownerId: null, endsWithParent };
   if (platform !== 'linux') {
     throw new DatabaseStartError("PostgreSQL can't run as root here; start taskejo as an ordinary user.");
   }
-  // In a user namespace root looks like an ordinary user to PostgreSQL, while the files stay root's.
-  if (await canRun([...asOrdinaryUser, ...guard, 'true'])) {
-    return { prefix: [...asOrdinaryUser, ...guard], ownerId: null, endsWithParent };
-  }
   // `--pdeathsig` last: a change of user resets it.
   await letNobodyIn(needs);
   return { prefix: [...asNobody, ...guard], ownerId: nobody, endsWithParent };
+}
+
+/** Containers often run under a user id that no file knows. */
+function hasName(): boolean {
+  try {
+    userInfo();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function letNobodyIn({ binaries, dataDir }: LauncherNeeds): Promise<void> {
