@@ -37,7 +37,7 @@ const allowed: Record<string, readonly string[]> = {
     'contract',
   ],
   'agent.ts': ['agent', 'log', 'yaml-file', 'executor', 'domain', 'contract'],
-  'cli.ts': ['cli', 'server.ts', 'agent.ts', 'demo', 'domain', 'contract'],
+  'cli.ts': ['cli', 'server.ts', 'agent.ts', 'demo', 'yaml-file', 'domain', 'contract'],
 };
 
 /** The commands that meet the database instead of the server. */
