@@ -5,6 +5,8 @@ import { delimiter, join } from 'node:path';
 export const programs = {
   sshd: { names: ['sshd'], debian: 'openssh-server' },
   chromium: { names: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium' },
+  bash: { names: ['bash'], debian: 'bash' },
+  busybox: { names: ['busybox'], debian: 'busybox' },
 } as const;
 
 export type ProgramName = keyof typeof programs;

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSy
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { findProgram } from './needed-programs.ts';
 import { descendants, killAll, killProcessesIn } from './proc.ts';
-import { findProgram } from './require.ts';
 
 export type SshdOptions = {
   /** The shell that runs the executed strings, as a login shell would. */

@@ -30,9 +30,8 @@ enter "$inst"
 { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=$(sysctl -n kern.bootsessionuuid) || boot=unknown
 
 grab() { # grab FILE WORDS: makes FILE with these words unless somebody did before
-  made=1 name=$1; shift
-  [ -f "$name" ] || { { printf '%s\n' "$*" >"$name.$$" && ln "$name.$$" "$name"; } 2>/dev/null && made=0; rm -f "$name.$$"; }
-  return $made
+  name=$1; shift; [ ! -f "$name" ] || return 1
+  { printf '%s\n' "$*" >"$name.$$" && ln "$name.$$" "$name"; } 2>/dev/null; set -- $?; rm -f "$name.$$"; return "$1"
 }
 born() { # start time of process $1, empty if it is gone; and its name, group and session
   born='' line='' group='' session=''
@@ -134,8 +133,7 @@ start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES; standard input: the
 run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection, so the end of that can't hurt it
   cd "a.$att" && born $$
   printf '%s\n' "$$ $born $boot" >"$3/claim" && ln "$3/claim" claim || { rm -rf "$3"; exit; }
-  mv "$3" run; sync claim .
-  exec 8<>run/out 3<run/out 4>run/out; exec 8<>run/err 5<run/err 6>run/err 9<>run/live 8>&1 >/dev/null
+  mv "$3" run; sync claim .; exec 8<>run/out 3<run/out 4>run/out; exec 8<>run/err 5<run/err 6>run/err 9<>run/live 8>&1 >/dev/null
   launch pump "$inst" "$att" out <&3 8>&-; outpump=$!
   launch pump "$inst" "$att" err <&5 8>&-; errpump=$!
   launch end "$inst" "$att" "$1" "$2" timeout </dev/null 8>&-; watchdog=$!
@@ -146,23 +144,22 @@ run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection
   case $why in exit) reap TERM 2 ;; setup) tree='' ;; *) reap none "$2" ;; esac
   for p in $tree; do born "$p"; [ -z "$born" ] || left=$left,$p:$(printf %s "$name" | tr -c '0-9A-Za-z._-' _); done
   launch later "$inst" "$att" 2 $outpump $errpump </dev/null; later=$! # somebody unknown may hold the pipes
-  wait $outpump $errpump
-  kill -KILL $later -$later $watchdog -$watchdog; totals; left=${left#,}
+  wait $outpump $errpump; kill -KILL $later -$later $watchdog -$watchdog; totals; left=${left#,}
   printf '%s\n' "$code $why $ot $of $et $ef $lost ${left:--} $text" 1<>run/exit && mv run/exit exit ;;
 task) # becomes the command, unless a stop was quicker
   cd "a.$att" && born $$ && echo "$$ $born $boot" >run/task && ln run/task task || exit 126
   [ ! -f reason ] && cd run/ws || exit 143
   files=${PWD%/ws}; exec env -i PATH="$PATH" LANG="$lang" HOME="$PWD" TMPDIR="$files/tmp" TASKEJO_PROGRESS="$files/progress" \
     TASKEJO_OUTPUT="$files/output" sh "$me" become ;;
-pump) # NAME: standard input to head and segments; dd neither buffers nor reads too much, and says how much it read
-  cd "a.$att/run"; n=0 room=$HEAD unit=4096
+pump) # NAME: standard input to head and segments; dd neither buffers nor reads too much, and most say how much it was
+  cd "a.$att/run"; n=0 most=$HEAD room=$HEAD unit=4096
   while :; do
     count=$((room / unit)) size=$unit; [ $count -gt 0 ] || size=$room count=1
     said=$(dd bs=$size count=$count 2>&1 >>"$1.$n") || { rm -f "whole.$1"; exec cat >/dev/null; } # disk full: the command goes on
-    records=${said%% records in*}
-    set -- "$1" ${said##*records out}; room=$((room - $2))
+    records=${said%% records in*}; set -- "$1" ${said##*records out}
+    [ -n "${2-}" ] && room=$((room - $2)) || room=$((most - $(wc -c <"$1.$n")))
     [ $((${records##*[!0-9+]})) -ge $count ] || exit 0
-    [ $room -gt 0 ] || { n=$((n + 1)) room=$SEGMENT unit=65536; [ $n -le $KEPT ] || rm -f "$1.$((n - KEPT))"; }
+    [ $room -gt 0 ] || { n=$((n + 1)) most=$SEGMENT room=$SEGMENT unit=65536; [ $n -le $KEPT ] || rm -f "$1.$((n - KEPT))"; }
   done ;;
 end) # DELAY GRACE SIGNAL: the watchdog, and what carries out a cancel
   cd "a.$att"; signal=$3; [ "$1" = 0 ] || sleep "$1"; [ "$3" != timeout ] || { grab reason timeout && signal=TERM || signal=none; }
@@ -185,14 +182,17 @@ collect) # STREAM OFFSET LIMIT; the bytes follow the line
   bytes=$((end - at < $3 ? end - at : $3)); [ "$bytes" -gt 0 ] && [ -f "run/$1.$n" ] || bytes=0
   reply; [ "$bytes" = 0 ] || tail -c +$((at - base + 1)) "run/$1.$n" 2>/dev/null | head -c "$bytes" ;;
 follow) # OUT_OFFSET ERR_OFFSET: the heads, live; ends with the command, or when standard input ends
-  reply; reply >&2
-  case $state in starting | running) ;; *) exit 0 ;; esac
+  reply; reply >&2; case $state in starting | running) ;; *) exit 0 ;; esac
   exec 3>&2 2>/dev/null 8<>run/live 7<run/live 8>&-
-  tail -s .05 -c 1 /dev/null && quick='-s .05' || quick=''
-  tail $quick -c +$(($1 < HEAD ? $1 + 1 : HEAD + 1)) -f run/out.0 3>&- 7<&- & t1=$!
-  tail $quick -c +$(($2 < HEAD ? $2 + 1 : HEAD + 1)) -f run/err.0 >&3 3>&- 7<&- & t2=$!
+  tail -s .05 -c 1 /dev/null && quick=1 || quick=''
+  flow() { # FILE OFFSET: what it has and will have; a tail that can't look more than once a second is no help
+    [ -z "$quick" ] || exec tail -s .05 -c +$(($2 < HEAD ? $2 + 1 : HEAD + 1)) -f "$1"
+    [ "$2" = 0 ] || dd bs="$2" count=1 >/dev/null; while cat; do sleep 0.1; done
+  }
+  flow run/out.0 "$1" <run/out.0 3>&- 7<&- & t1=$!
+  flow run/err.0 "$2" <run/err.0 >&3 3>&- 7<&- & t2=$!
   { { cat; kill $t1 $t2 $$; } <&6 6<&- 3>&- 7<&- >/dev/null & } 6<&0; guard=$!
-  read -r x <&7; sleep 0.1; kill $guard $t1 $t2 ;;
+  read -r x <&7; kill $guard $t1 $t2 ;;
 clean)
   case $state in done | void | rebooted | vanished) rm -rf run in.* || { chmod -R u+rwx run; rm -rf run; } ;; esac 2>/dev/null
   reply ;;
