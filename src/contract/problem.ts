@@ -13,6 +13,7 @@ export const problem = z
     request_id: z.string(),
     next_offset: z.int().optional(),
     retry_after_seconds: z.int().optional(),
+    bytes: z.int().optional(),
   })
   .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof problem>;

@@ -30,6 +30,17 @@ export async function listAgents(db: Db, limit: number, afterName: string | null
   return (await query.orderBy('agents.name').limit(limit).execute()).map(toAgent);
 }
 
+export async function hasAttempted(db: Db, agentId: string, taskId: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('attempts')
+    .select('id')
+    .where('task_id', '=', taskId)
+    .where('agent_id', '=', agentId)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 export type NewPullAgent = Pick<Agent, 'id' | 'name' | 'labels' | 'capacity' | 'version' | 'online'>;
 
 /** Adds a pull agent; answers false if the name is taken, by a host too. One that is online was seen now. */

@@ -30,7 +30,7 @@ export async function dequeue(deps: Deps, agentId: string, wish: DequeueWish, si
     if (again.length > 0) return again;
   }
   for (;;) {
-    const hint = waitForHint(deps.wakeups, 'ready', signal);
+    const hint = waitForHint(deps.wakeups, ({ kind }) => kind === 'ready', signal);
     try {
       const taken = await takeForAgent(deps, agentId, wish);
       const leftMs = deadline - performance.now();

@@ -7,7 +7,7 @@ import type { Database } from '../store/schema.ts';
 type Reading = { db: Kysely<Database> };
 
 export type ReadLog = {
-  /** What is kept, with a line in the place of bytes that were left out. */
+  /** What is kept from the offset on that was asked for, with a line in the place of bytes that were left out. */
   bytes: Uint8Array;
   /** The same as runs of bytes at their offsets in what the command wrote. */
   parts: LogPart[];
@@ -18,28 +18,35 @@ export type ReadLog = {
 };
 
 /** What is kept of a stream; null for an attempt that isn't known. */
-export async function readLog(deps: Reading, attemptId: string, stream: Stream): Promise<ReadLog | null> {
+export async function readLog(
+  deps: Reading,
+  attemptId: string,
+  stream: Stream,
+  fromOffset = 0,
+): Promise<ReadLog | null> {
   // The end is read first: what is stored after it is complete if it had ended by then.
   const attempt = await findAttemptRow(deps.db, attemptId);
   if (attempt === null) return null;
   const { totalBytes, parts } = await keptLog(deps.db, attemptId, stream);
   const kept = parts.reduce((sum, part) => sum + part.bytes.length, 0);
   return {
-    bytes: withMarkers(parts, totalBytes),
+    bytes: withMarkers(parts, fromOffset, totalBytes),
     parts,
     totalBytes,
-    leftOutBytes: totalBytes - kept,
+    // What was written between the two reads counts as kept but not yet in the total.
+    leftOutBytes: Math.max(0, totalBytes - kept),
     complete: attempt.finished_at !== null,
   };
 }
 
-function withMarkers(parts: readonly LogPart[], totalBytes: number): Uint8Array {
+function withMarkers(parts: readonly LogPart[], fromOffset: number, totalBytes: number): Uint8Array {
   const pieces: Uint8Array[] = [];
-  let at = 0;
-  for (const part of [...parts, { offset: totalBytes, bytes: Buffer.alloc(0) }]) {
-    if (part.offset > at) pieces.push(Buffer.from(`\n[${part.offset - at} bytes left out]\n`));
-    pieces.push(part.bytes);
-    at = part.offset + part.bytes.length;
+  let at = fromOffset;
+  for (const { offset, bytes } of [...parts, { offset: totalBytes, bytes: Buffer.alloc(0) }]) {
+    if (offset + bytes.length < at) continue;
+    if (offset > at) pieces.push(Buffer.from(`\n[${offset - at} bytes left out]\n`));
+    pieces.push(bytes.subarray(Math.max(0, at - offset)));
+    at = offset + bytes.length;
   }
   return Buffer.concat(pieces);
 }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { isDatabaseAway } from '../store/database-errors.ts';
 import { readInstallation } from '../store/installation.ts';
 import type { Deps } from './deps.ts';
@@ -10,13 +9,13 @@ const ANSWER_WITHIN_MS = 2_000;
 
 /** Whether the database answers and has its tables. */
 export async function isReady(deps: Pick<Deps, 'db'>): Promise<boolean> {
-  const late = new AbortController();
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), ANSWER_WITHIN_MS);
   const answer = readInstallation(deps.db).then(
     () => true,
     () => false,
   );
-  const timeout = delay(ANSWER_WITHIN_MS, false, { signal: late.signal }).catch(() => false);
-  const ready = await Promise.race([answer, timeout]);
-  late.abort();
+  const ready = await Promise.race([answer, late.promise]);
+  clearTimeout(timer);
   return ready;
 }

@@ -7,11 +7,11 @@ export type Waiting = {
 };
 
 /** Begins to listen at once, so that what happens between a look and the wait for the next isn't missed. */
-export function waitForHint(wakeups: Wakeups, kind: Hint['kind'], signal: AbortSignal): Waiting {
+export function waitForHint(wakeups: Wakeups, isWanted: (hint: Hint) => boolean, signal: AbortSignal): Waiting {
   const { promise, resolve } = Promise.withResolvers<void>();
   const wake = () => resolve();
   const unsubscribe = wakeups.subscribe((hint) => {
-    if (hint.kind === kind) wake();
+    if (isWanted(hint)) wake();
   });
   signal.addEventListener('abort', wake, { once: true });
   if (signal.aborted) wake();

@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { agent, agentList, patchAgent as patchBody, register as registerBody, registered } from '../contract/agent.ts';
+import { agentId } from '../contract/common.ts';
+import { notFound } from '../domain/errors.ts';
+import { deleteAgent } from '../usecases/delete-agent.ts';
+import { patchAgent } from '../usecases/patch-agent.ts';
+import { getAgent, listAgents } from '../usecases/read-agents.ts';
+import { registerAgent } from '../usecases/register-agent.ts';
+import { presentAgent, presentPage } from './present.ts';
+import { answers, api, apiRoute, endpoint, pageAsked, pageOnly, takes } from './route.ts';
+
+const tags = ['agents'];
+const agentInPath = z.object({ id: agentId });
+
+const register = endpoint(
+  apiRoute('registrar', ['name_taken'], {
+    method: 'post',
+    path: '/api/v1/agents/register',
+    tags,
+    summary: 'Register an agent that pulls',
+    request: { body: takes(registerBody) },
+    responses: { 201: answers(registered, 'The agent and its token, which is shown only here') },
+  }),
+  async (c) => {
+    const { deps } = c.get('http');
+    const { name, labels, capacity, version } = c.req.valid('json');
+    const asked = { name, labels: labels ?? [], capacity: capacity ?? null, version: version ?? null };
+    const made = await registerAgent(deps, asked);
+    const heartbeatSeconds = deps.settings.leases.renewSeconds;
+    return c.json({ agent_id: made.agentId, token: made.token, heartbeat_seconds: heartbeatSeconds }, 201);
+  },
+);
+
+const list = endpoint(
+  apiRoute('viewer', [], {
+    method: 'get',
+    path: '/api/v1/agents',
+    tags,
+    summary: 'List agents: those that pull, and hosts',
+    request: { query: pageOnly },
+    responses: { 200: answers(agentList, 'A page of agents, by name') },
+  }),
+  async (c) => {
+    const page = await listAgents(c.get('http').deps, pageAsked(c.req.valid('query')));
+    return c.json(presentPage(page, presentAgent), 200);
+  },
+);
+
+const show = endpoint(
+  apiRoute('viewer', [], {
+    method: 'get',
+    path: '/api/v1/agents/{id}',
+    tags,
+    summary: 'Show an agent',
+    request: { params: agentInPath },
+    responses: { 200: answers(agent, 'The agent') },
+  }),
+  async (c) => {
+    const found = await getAgent(c.get('http').deps, c.req.valid('param').id);
+    if (found === null) throw notFound('agent');
+    return c.json(presentAgent(found), 200);
+  },
+);
+
+const patch = endpoint(
+  apiRoute('coordinator', ['configured_in_file'], {
+    method: 'patch',
+    path: '/api/v1/agents/{id}',
+    tags,
+    summary: 'Change, cordon or drain an agent',
+    request: { params: agentInPath, body: takes(patchBody) },
+    responses: { 200: answers(agent, 'The agent as it is now') },
+  }),
+  async (c) => {
+    const { labels, capacity, cordoned, cordon_reason, draining } = c.req.valid('json');
+    const change = { labels, capacity, cordoned, cordonReason: cordon_reason, draining };
+    return c.json(presentAgent(await patchAgent(c.get('http').deps, c.req.valid('param').id, change)), 200);
+  },
+);
+
+const remove = endpoint(
+  apiRoute('coordinator', ['configured_in_file'], {
+    method: 'delete',
+    path: '/api/v1/agents/{id}',
+    tags,
+    summary: 'Delete an agent that pulls',
+    description: 'Its credential ends at once and its name is free; what it works on lives on its leases.',
+    request: { params: agentInPath },
+    responses: { 204: { description: 'It is gone' } },
+  }),
+  async (c) => {
+    await deleteAgent(c.get('http').deps, c.req.valid('param').id);
+    return c.body(null, 204);
+  },
+);
+
+export const agentsApi = () => api(register, list, show, patch, remove);

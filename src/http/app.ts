@@ -1,0 +1,70 @@
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { Hono } from 'hono';
+import { methodNotAllowed } from 'hono/method-not-allowed';
+import { AppError } from '../domain/errors.ts';
+import { agentSelfApi } from './agent-self.ts';
+import { agentsApi } from './agents.ts';
+import { attemptsApi } from './attempts.ts';
+import { deliveriesApi } from './deliveries.ts';
+import { dequeueApi } from './dequeue.ts';
+import { docsPage } from './docs-page.ts';
+import type { HttpDeps, HttpEnv } from './env.ts';
+import { answerError } from './errors.ts';
+import { healthApi } from './health.ts';
+import { logsApi } from './logs.ts';
+import { type OpenApiDocument, openApiDocument } from './openapi.ts';
+import { problemResponse } from './problem.ts';
+import { requestContext } from './request-context.ts';
+import { api } from './route.ts';
+import { taskHistoryApi } from './task-history.ts';
+import { tasksApi } from './tasks.ts';
+import { tokensApi } from './tokens.ts';
+import { webhooksApi } from './webhooks.ts';
+
+/** What may be mounted beside the API. */
+export type Page = Hono<HttpEnv>;
+
+/** All of HTTP: the API, its document, and the pages that are mounted at the root. */
+export function createApp(http: HttpDeps, pages: Page | null = null): OpenAPIHono<HttpEnv> {
+  const app = api();
+  app.use(requestContext(http));
+  app.use(
+    methodNotAllowed<HttpEnv>({
+      app,
+      onMethodNotAllowed: (c, methods) => {
+        const error = new AppError('method_not_allowed', `Here ${methods.join(', ')} can be used.`);
+        return problemResponse(c, error, { Allow: methods.join(', ') });
+      },
+    }),
+  );
+  mountApi(app);
+  const document = describeApi(http.version);
+  app.get('/openapi.json', (c) => c.json(document, 200));
+  app.route('/', docsPage(document));
+  if (pages !== null) app.route('/', pages);
+  app.onError(answerError);
+  app.notFound((c) => problemResponse(c, new AppError('not_found', 'There is nothing at this address.')));
+  return app;
+}
+
+function mountApi(app: OpenAPIHono<HttpEnv>): OpenAPIHono<HttpEnv> {
+  for (const part of [
+    webhooksApi(),
+    dequeueApi(),
+    tasksApi(),
+    taskHistoryApi(),
+    attemptsApi(),
+    logsApi(),
+    agentSelfApi(),
+    agentsApi(),
+    tokensApi(),
+    deliveriesApi(),
+    healthApi(),
+  ]) {
+    app.route('/', part);
+  }
+  return app;
+}
+
+/** The document of the API, OpenAPI 3.1, made of the very schemas that validate. */
+export const describeApi = (version: string): OpenApiDocument => openApiDocument(mountApi(api()), version);

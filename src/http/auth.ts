@@ -1,0 +1,88 @@
+import { createMiddleware } from 'hono/factory';
+import { AppError, notFound } from '../domain/errors.ts';
+import type { Holder } from '../domain/holder.ts';
+import type { Actor, Creator } from '../domain/task.ts';
+import type { Principal, Scope } from '../domain/token.ts';
+import { hasHeldTask } from '../usecases/read-agents.ts';
+import { clientAddress } from './addresses.ts';
+import type { HttpContext, HttpEnv } from './env.ts';
+
+type Role = Scope | 'attempt';
+
+/** Who is let in where. Each route names one of these; what more it asks stands beside the word. */
+export const ADMITTED = {
+  admin: ['admin'],
+  coordinator: ['admin', 'coordinator'],
+  viewer: ['admin', 'coordinator', 'viewer'],
+  /** An agent: only what belongs to a task that it holds or held, see {@link requireReadable}. */
+  reader: ['admin', 'coordinator', 'viewer', 'agent'],
+  registrar: ['admin', 'coordinator', 'register'],
+  agent: ['agent'],
+  /** An agent, or the token of the attempt: which attempt is checked where it is written. */
+  holder: ['agent', 'attempt'],
+} as const satisfies Record<string, readonly Role[]>;
+export type Admitted = keyof typeof ADMITTED;
+
+const roleOf = (principal: Principal): Role => (principal.kind === 'token' ? principal.scope : principal.kind);
+
+/** Lets in who has one of the roles; the request has its principal from then on. */
+export const admit = (who: Admitted) =>
+  createMiddleware<HttpEnv>(async (c, next) => {
+    const principal = await principalOf(c);
+    if (!(ADMITTED[who] as readonly Role[]).includes(roleOf(principal))) throw forbidden(principal);
+    c.set('principal', principal);
+    await next();
+  });
+
+/** Whose credential a request carries. Throws `unauthenticated`, or `rate_limited` after too many bad ones. */
+async function principalOf(c: HttpContext): Promise<Principal> {
+  const credential = /^Bearer +(\S+) *$/i.exec(c.req.header('authorization') ?? '')?.[1];
+  if (credential === undefined) {
+    throw new AppError('unauthenticated', 'Send a token as Authorization: Bearer TOKEN.');
+  }
+  return c.get('http').signIn.principalOf(credential, clientAddress(c));
+}
+
+const forbidden = (principal: Principal): AppError =>
+  new AppError(
+    'forbidden',
+    principal.kind === 'attempt'
+      ? 'The token of an attempt is for its own reports only.'
+      : `A token of scope ${roleOf(principal)} does not allow this.`,
+  );
+
+/** An agent sees only tasks that it holds or held; for it there are no others. */
+export async function requireReadable(c: HttpContext, taskId: string): Promise<void> {
+  const principal = c.get('principal');
+  if (principal.kind !== 'agent') return;
+  if (!(await hasHeldTask(c.get('http').deps, principal.agentId, taskId))) throw notFound('task');
+}
+
+/** The id of the agent that calls. */
+export function agentOf(c: HttpContext): string {
+  const principal = c.get('principal');
+  if (principal.kind !== 'agent') throw forbidden(principal);
+  return principal.agentId;
+}
+
+/** For whom a holder's call speaks. */
+export function holderOf(c: HttpContext): Holder {
+  const principal = c.get('principal');
+  if (principal.kind === 'token') throw forbidden(principal);
+  const attemptId = principal.kind === 'attempt' ? principal.attemptId : null;
+  return { kind: 'agent', agentId: principal.agentId, attemptId };
+}
+
+/** Who stands in the history as having done it. */
+export function actorOf(c: HttpContext): Actor {
+  const principal = c.get('principal');
+  return principal.kind === 'token'
+    ? { kind: 'coordinator', id: principal.tokenId }
+    : { kind: 'agent', id: principal.agentId };
+}
+
+export function creatorOf(c: HttpContext): Creator {
+  const principal = c.get('principal');
+  if (principal.kind !== 'token') throw forbidden(principal);
+  return { kind: 'coordinator', id: principal.tokenId, name: principal.name };
+}

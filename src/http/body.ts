@@ -1,0 +1,91 @@
+import { createMiddleware } from 'hono/factory';
+import { AppError } from '../domain/errors.ts';
+import type { HttpContext, HttpEnv } from './env.ts';
+
+const MiB = 1024 * 1024;
+/** Of a body of JSON. */
+export const MAX_BODY_BYTES = 8 * MiB;
+const MAX_DEPTH = 64;
+
+/**
+ * Reads the bytes of a request, at most so many. Throws `too_large`, `unsupported_media_type` for a compressed body,
+ * and `malformed` for one that broke off.
+ */
+export async function readBytes(c: HttpContext, maxBytes: number): Promise<Uint8Array> {
+  const encoding = c.req.header('content-encoding') ?? 'identity';
+  if (encoding.toLowerCase() !== 'identity') {
+    throw new AppError(
+      'unsupported_media_type',
+      `A body with Content-Encoding ${encoding} is not taken; send it plain.`,
+    );
+  }
+  const declared = c.req.header('content-length');
+  if (declared !== undefined && Number(declared) > maxBytes) throw tooLarge(maxBytes);
+  try {
+    if (declared !== undefined) return new Uint8Array(await c.req.raw.arrayBuffer());
+    return await readStream(c.req.raw.body, maxBytes);
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new AppError('malformed', 'The body broke off before its end.', { cause: error });
+  }
+}
+
+async function readStream(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.byteLength;
+    if (size > maxBytes) throw tooLarge(maxBytes);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+const tooLarge = (maxBytes: number): AppError => new AppError('too_large', `The body has more than ${maxBytes} bytes.`);
+
+export const isJsonType = (contentType: string): boolean =>
+  /^application\/(?:[\w.-]+\+)?json$/i.test((contentType.split(';')[0] ?? '').trim());
+
+/**
+ * Checks a body of JSON before anything parses it: its type, size, encoding and depth. No body at all counts as an
+ * empty object; whether that will do is said by the route's schema.
+ */
+export const jsonBody = createMiddleware<HttpEnv>(async (c, next) => {
+  const contentType = c.req.header('content-type');
+  if (contentType !== undefined && !isJsonType(contentType)) throw notJson(contentType);
+  const bytes = await readBytes(c, MAX_BODY_BYTES);
+  if (contentType === undefined && bytes.length > 0) throw notJson('none');
+  const text = decode(bytes);
+  checkDepth(text);
+  // What is read later comes from here. The library keeps promises under types of what they resolve to.
+  const cache: Record<string, unknown> = c.req.bodyCache;
+  cache.text = Promise.resolve(text === '' && contentType !== undefined ? '{}' : text);
+  await next();
+});
+
+const notJson = (contentType: string): AppError =>
+  new AppError('unsupported_media_type', `The content type is ${contentType}; send application/json.`);
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw new AppError('malformed', 'The body is not UTF-8.', { cause: error });
+  }
+}
+
+/** Counts brackets outside of texts, without parsing: what is nested too deep must not reach a parser. */
+function checkDepth(text: string): void {
+  let depth = 0;
+  let inText = false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (inText) {
+      if (char === '\\') at += 1;
+      else if (char === '"') inText = false;
+    } else if (char === '"') inText = true;
+    else if (char === '{' || char === '[') depth += 1;
+    else if (char === '}' || char === ']') depth -= 1;
+    if (depth > MAX_DEPTH) throw new AppError('malformed', `The body is nested deeper than ${MAX_DEPTH} levels.`);
+  }
+}

@@ -1,0 +1,54 @@
+import { dequeue as dequeueBody, dequeued } from '../contract/attempt.ts';
+import { dequeue, type Taken } from '../usecases/dequeue.ts';
+import { releaseUnanswered } from '../usecases/release-unanswered.ts';
+import { agentOf } from './auth.ts';
+import type { HttpContext } from './env.ts';
+import { presentLeased } from './present.ts';
+import { presentTask } from './present-task.ts';
+import { answers, api, apiRoute, endpoint, takes } from './route.ts';
+
+const take = endpoint(
+  apiRoute('agent', [], {
+    method: 'post',
+    path: '/api/v1/tasks/dequeue',
+    tags: ['tasks'],
+    summary: 'Take tasks, or wait for one',
+    description:
+      'Answers the tasks that come next for the agent, as many as it has places for. With a `request_id` a request ' +
+      'whose answer was lost can be repeated: it gets the same attempts.',
+    request: { body: takes(dequeueBody) },
+    responses: {
+      200: answers(dequeued, 'The tasks, each with the attempt that is leased to the agent'),
+      204: { description: 'There was nothing to take' },
+    },
+  }),
+  async (c) => {
+    const { max_tasks, wait_seconds, request_id } = c.req.valid('json');
+    const { deps, stopping } = c.get('http');
+    if (stopping.aborted) return c.body(null, 204);
+    const wish = { maxTasks: max_tasks ?? 1, waitSeconds: wait_seconds ?? 0, requestId: request_id ?? null };
+    const taken = await dequeue(deps, agentOf(c), wish, AbortSignal.any([c.req.raw.signal, stopping]));
+    if (taken.length === 0) return c.body(null, 204);
+    if (wish.requestId === null) releaseIfUnwritten(c, taken);
+    return c.json({ tasks: taken.map(presentTaken) }, 200);
+  },
+);
+
+const presentTaken = ({ task, attempt }: Taken) => ({ ...presentTask(task), attempt: presentLeased(attempt) });
+
+/** Who hung up before the answer was written can't know what it was given, so that goes back at once. */
+function releaseIfUnwritten(c: HttpContext, taken: readonly Taken[]): void {
+  const { deps, log } = c.get('http');
+  const { outgoing, incoming } = c.env;
+  const agentId = agentOf(c);
+  const attemptIds = taken.map(({ attempt }) => attempt.id);
+  const release = () => {
+    releaseUnanswered(deps, agentId, attemptIds).catch((err: unknown) =>
+      log.warn({ err, agentId, attemptIds }, 'what nobody was told of could not be handed back; its lease will end'),
+    );
+  };
+  if (incoming.socket.destroyed) release();
+  else outgoing.once('close', () => outgoing.writableFinished || release());
+}
+
+export const dequeueApi = () => api(take);

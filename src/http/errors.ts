@@ -1,0 +1,57 @@
+import { HTTPException } from 'hono/http-exception';
+import type { z } from 'zod';
+import { AppError, type ErrorCode, type FieldError, notFound } from '../domain/errors.ts';
+import { isDatabaseAway } from '../usecases/readiness.ts';
+import type { HttpContext } from './env.ts';
+import { problemResponse } from './problem.ts';
+
+/** Every error of a request ends here: what is our own fault, or the database's, is logged once. */
+export function answerError(error: Error, c: HttpContext): Response {
+  const { log } = c.get('http');
+  const known = toAppError(error);
+  const about = { requestId: c.get('requestId'), method: c.req.method, path: c.req.path };
+  if (known.code === 'unavailable') log.warn({ ...about, err: error }, 'a request found the database away or too busy');
+  if (known.code === 'internal') log.error({ ...about, err: error }, 'a request failed');
+  return problemResponse(c, known);
+}
+
+function toAppError(error: Error): AppError {
+  if (error instanceof AppError) return error;
+  if (error instanceof HTTPException) return fromStatus(error.status, error.message);
+  if (isDatabaseAway(error)) {
+    return new AppError('unavailable', 'The database does not answer now, or is too busy. Try again.');
+  }
+  return new AppError('internal', 'This is a fault of the server. Its log tells more under the request id.');
+}
+
+/** What the libraries refuse by themselves. */
+function fromStatus(status: number, message: string): AppError {
+  const codes: Record<number, ErrorCode> = {
+    400: 'malformed',
+    404: 'not_found',
+    413: 'too_large',
+    415: 'unsupported_media_type',
+  };
+  return new AppError(codes[status] ?? 'internal', message);
+}
+
+type Checked = { target: string } & ({ success: true } | { success: false; error: z.ZodError });
+
+/** What a schema refused, by field. An id in the path that can't be one is of nothing that there is. */
+export function refuseInvalid(checked: Checked): void {
+  if (checked.success) return;
+  if (checked.target === 'param') throw notFound('thing');
+  const fields = checked.error.issues.flatMap((issue) => fieldErrors(issue, checked.target));
+  const [first] = fields;
+  const detail = first === undefined ? 'The request is not valid.' : `${first.field}: ${first.message}`;
+  throw new AppError('invalid', fields.length > 1 ? `${detail} (and ${fields.length - 1} more)` : detail, { fields });
+}
+
+function fieldErrors(issue: z.core.$ZodIssue, target: string): FieldError[] {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') {
+    const what = target === 'query' ? 'parameter' : 'field';
+    return issue.keys.map((key) => ({ field: [...path, key].join('.'), message: `is not a ${what} known here` }));
+  }
+  return [{ field: path.join('.') || 'body', message: issue.message }];
+}

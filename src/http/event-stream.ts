@@ -1,0 +1,52 @@
+import type { HttpContext } from './env.ts';
+
+export type ServerEvent = { event: string; data: unknown; id?: string | undefined };
+
+/** A line that keeps proxies from thinking that nobody is there any more. */
+const COMMENT_EVERY_MS = 15_000;
+
+/**
+ * Answers with server-sent events: each as it comes, null when there is none at the moment. The headers go out at
+ * once, and nothing is taken from the source before the reader has taken what came before.
+ */
+export function eventStream(c: HttpContext, events: AsyncIterable<ServerEvent | null>): Response {
+  return c.body(streamOf(encoded(events)), 200, {
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-store',
+    // Some proxies hold answers back until they are whole, unless they are asked not to.
+    'X-Accel-Buffering': 'no',
+  });
+}
+
+/** Takes the next piece only when the reader wants it, and ends the source when the reader is gone. */
+const streamOf = (pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> =>
+  new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await pieces.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      async cancel() {
+        await pieces.return(undefined);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+
+async function* encoded(events: AsyncIterable<ServerEvent | null>): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  let lastSentMs = performance.now();
+  for await (const event of events) {
+    const text = event === null ? ':\n\n' : written(event);
+    if (event === null && performance.now() - lastSentMs < COMMENT_EVERY_MS) continue;
+    lastSentMs = performance.now();
+    yield encoder.encode(text);
+  }
+}
+
+const written = ({ event, data, id }: ServerEvent): string =>
+  `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+
+/** The id of the last event that a reader had who comes back. */
+export const lastEventId = (c: HttpContext): string | undefined => c.req.header('last-event-id');

@@ -1,0 +1,85 @@
+import { createRoute, OpenAPIHono, type OpenAPIRoute, type RouteConfig } from '@hono/zod-openapi';
+import { z } from 'zod';
+import { DEFAULT_LIMIT, id, pageQuery } from '../contract/common.ts';
+import { problem } from '../contract/problem.ts';
+import { ERROR_CODES, type ErrorCode } from '../domain/errors.ts';
+import { ADMITTED, type Admitted, admit } from './auth.ts';
+import { jsonBody } from './body.ts';
+import type { HttpEnv } from './env.ts';
+import { refuseInvalid } from './errors.ts';
+
+export type Endpoint = { route: RouteConfig; handler: unknown };
+
+/** A route beside what handles it, which knows the route's parameters, body and answers. */
+export const endpoint = <const R extends RouteConfig>(
+  route: R,
+  handler: OpenAPIRoute<R, HttpEnv>['handler'],
+): Endpoint => ({ route, handler });
+
+/** A part of the API, to be mounted. */
+export const api = (...endpoints: readonly Endpoint[]): OpenAPIHono<HttpEnv> =>
+  new OpenAPIHono<HttpEnv>({ defaultHook: refuseInvalid }).openapiRoutes(endpoints);
+
+/** An answer of JSON. */
+export const answers = <T extends z.ZodType>(schema: T, description: string) => ({
+  description,
+  content: { 'application/json': { schema } },
+});
+
+/** A body of JSON. */
+export const takes = <T extends z.ZodType>(schema: T) => ({
+  required: true,
+  content: { 'application/json': { schema } },
+});
+
+/** The page that a list is asked for. */
+export const pageAsked = ({ limit, cursor }: { limit?: number | undefined; cursor?: string | undefined }) => ({
+  limit: limit ?? DEFAULT_LIMIT,
+  cursor: cursor ?? null,
+});
+export const pageOnly = z.strictObject(pageQuery);
+
+export const idInPath = z.object({ id });
+
+type Described = Omit<RouteConfig, 'path' | 'middleware' | 'security'> & { path: string };
+
+/** A route for who is admitted. The document says who, and which problems it answers with. */
+export function apiRoute<const R extends Described>(who: Admitted, codes: readonly ErrorCode[], route: R) {
+  const takesJson = route.request?.body?.content['application/json'] !== undefined;
+  const description = [route.description, `For: ${ADMITTED[who].join(', ')}.`].filter(Boolean).join('\n\n');
+  return {
+    ...withProblems([...codes, ...usual(route), 'unauthenticated', 'forbidden', 'rate_limited'], route),
+    description,
+    security: [{ token: [] }],
+    middleware: [admit(who), ...(takesJson ? [jsonBody] : [])],
+  };
+}
+
+/** A route for anybody. */
+export const openRoute = <const R extends Described>(codes: readonly ErrorCode[], route: R) =>
+  withProblems(codes, route);
+
+function withProblems<const R extends Described>(codes: readonly ErrorCode[], route: R) {
+  // Problems are thrown, so handlers needn't know that they are answers too.
+  const all = { ...route, responses: { ...route.responses, ...problemAnswers([...codes, 'unavailable']) } } as R;
+  return createRoute(all);
+}
+
+const usual = ({ request }: Described): ErrorCode[] => [
+  ...(request?.params ? (['not_found'] as const) : []),
+  ...(request?.body ? (['malformed', 'too_large', 'unsupported_media_type'] as const) : []),
+  ...(request?.body || request?.query ? (['invalid'] as const) : []),
+];
+
+function problemAnswers(codes: readonly ErrorCode[]): RouteConfig['responses'] {
+  const byStatus = Object.groupBy(new Set([...codes, 'internal' as const]), (code) => ERROR_CODES[code][0]);
+  return Object.fromEntries(
+    Object.entries(byStatus).map(([status, list]) => [
+      status,
+      {
+        description: (list ?? []).map((code) => `\`${code}\`: ${ERROR_CODES[code][1]}`).join('; '),
+        content: { 'application/problem+json': { schema: problem } },
+      },
+    ]),
+  );
+}

@@ -1,0 +1,29 @@
+import type { CreateTask } from '../contract/task.ts';
+import { priorityNumber } from '../domain/task.ts';
+import type { TaskRequest } from '../usecases/task-request.ts';
+
+/** A request to create a task, from the names on the wire to those of the code. */
+export const taskRequest = (body: CreateTask): TaskRequest => ({
+  title: body.title,
+  command: body.command,
+  template: body.template,
+  variables: body.variables,
+  body: body.body,
+  input: body.input,
+  environment: body.environment,
+  requires: body.requires,
+  priority: body.priority === undefined ? undefined : priorityNumber(body.priority),
+  executionMode: body.execution_mode,
+  agentId: body.agent_id,
+  timeoutSeconds: body.timeout_seconds,
+  runAfter: body.run_after && inUtc(body.run_after),
+  maxRetries: body.max_retries,
+  maxInfraRetries: body.max_infra_retries,
+  retryDelaySeconds: body.retry_delay_seconds,
+  preemptible: body.preemptible,
+  repeatable: body.repeatable,
+  repository: body.repository,
+});
+
+/** A time with any offset, as times are kept: in UTC with six digits of the second. */
+const inUtc = (time: string): string => new Date(time).toISOString().replace('Z', '000Z');

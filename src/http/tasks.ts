@@ -1,0 +1,114 @@
+import { assign, cancel, createTask as createBody, task, taskList, tasksQuery } from '../contract/task.ts';
+import { notFound } from '../domain/errors.ts';
+import { assignTask } from '../usecases/assign-task.ts';
+import { cancelTask } from '../usecases/cancel-task.ts';
+import { createTask } from '../usecases/create-task.ts';
+import { getTask, listTasks } from '../usecases/read-tasks.ts';
+import { taskOf } from '../usecases/task-request.ts';
+import { actorOf, creatorOf, requireReadable } from './auth.ts';
+import { presentPage } from './present.ts';
+import { presentTask } from './present-task.ts';
+import { answers, api, apiRoute, endpoint, idInPath, pageAsked, takes } from './route.ts';
+import { taskRequest } from './task-request.ts';
+
+const tags = ['tasks'];
+
+const create = endpoint(
+  apiRoute('coordinator', ['mode_mismatch', 'unknown_template'], {
+    method: 'post',
+    path: '/api/v1/tasks',
+    tags,
+    summary: 'Create a task',
+    request: { body: takes(createBody) },
+    responses: { 201: answers(task, 'The task as it was made') },
+  }),
+  async (c) => {
+    const { deps, templates } = c.get('http');
+    const wanted = taskOf({ settings: deps.settings, templates }, taskRequest(c.req.valid('json')), creatorOf(c));
+    const made = await createTask(deps, actorOf(c), wanted);
+    return c.json(presentTask(made), 201, { Location: `/api/v1/tasks/${made.id}` });
+  },
+);
+
+const list = endpoint(
+  apiRoute('viewer', [], {
+    method: 'get',
+    path: '/api/v1/tasks',
+    tags,
+    summary: 'List tasks',
+    description: 'Newest first, or by `sort=rank` those that wait in the order of the queue and then the others.',
+    request: { query: tasksQuery },
+    responses: { 200: answers(taskList, 'A page of tasks') },
+  }),
+  async (c) => {
+    const query = c.req.valid('query');
+    const filter = {
+      statuses: query.status,
+      executionModes: query.execution_mode,
+      agentId: query.agent_id,
+      repository: query.repository,
+      template: query.template,
+      label: query.label,
+      query: query.q,
+      createdAfter: query.created_after,
+      createdBefore: query.created_before,
+    };
+    const found = await listTasks(c.get('http').deps, filter, query.sort ?? 'created', pageAsked(query));
+    return c.json(presentPage(found, presentTask), 200);
+  },
+);
+
+const show = endpoint(
+  apiRoute('reader', [], {
+    method: 'get',
+    path: '/api/v1/tasks/{id}',
+    tags,
+    summary: 'Show a task',
+    request: { params: idInPath },
+    responses: { 200: answers(task, 'The task') },
+  }),
+  async (c) => {
+    const { id } = c.req.valid('param');
+    await requireReadable(c, id);
+    const found = await getTask(c.get('http').deps, id);
+    if (found === null) throw notFound('task');
+    return c.json(presentTask(found), 200);
+  },
+);
+
+const assignToAgent = endpoint(
+  apiRoute('coordinator', ['assign_not_allowed', 'mode_mismatch'], {
+    method: 'post',
+    path: '/api/v1/tasks/{id}/assign',
+    tags,
+    summary: 'Name the agent for a pending task',
+    description: 'The mode follows from the kind of the agent. A name given before is replaced.',
+    request: { params: idInPath, body: takes(assign) },
+    responses: { 200: answers(task, 'The task, which only that agent can take now') },
+  }),
+  async (c) => {
+    const { agent_id, execution_mode } = c.req.valid('json');
+    const wish = { agentId: agent_id, executionMode: execution_mode ?? null };
+    const assigned = await assignTask(c.get('http').deps, actorOf(c), c.req.valid('param').id, wish);
+    return c.json(presentTask(assigned), 200);
+  },
+);
+
+const cancelOne = endpoint(
+  apiRoute('coordinator', ['status_not_allowed'], {
+    method: 'post',
+    path: '/api/v1/tasks/{id}/cancel',
+    tags,
+    summary: 'Cancel a task',
+    description: 'A pending task ends at once; the holder of one that is assigned or running is asked to stop it.',
+    request: { params: idInPath, body: takes(cancel) },
+    responses: { 200: answers(task, 'The task as it is now') },
+  }),
+  async (c) => {
+    const reason = c.req.valid('json').reason ?? null;
+    const cancelled = await cancelTask(c.get('http').deps, actorOf(c), c.req.valid('param').id, reason);
+    return c.json(presentTask(cancelled), 200);
+  },
+);
+
+export const tasksApi = () => api(create, list, show, assignToAgent, cancelOne);
