@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { addConfig } from './config-check.ts';
 import type { Context } from './connect.ts';
 import { addMigrate } from './migrate.ts';
+import { addServe } from './serve.ts';
 import { addTaskAssign } from './task-assign.ts';
 import { addTaskCancel } from './task-cancel.ts';
 import { addTaskCreate } from './task-create.ts';
@@ -33,6 +34,7 @@ export function createProgram(context: Context): Command {
     .showHelpAfterError('(add --help for what may be said here)')
     .configureOutput({ writeOut: context.terminal.out, writeErr: context.terminal.err })
     .exitOverride();
+  addServe(program);
   addConfig(program, context);
   addMigrate(program, context);
   addTasks(program, context);

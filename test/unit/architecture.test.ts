@@ -21,7 +21,7 @@ const allowed: Record<string, readonly string[]> = {
   cli: ['contract', 'domain'],
   demo: ['contract'],
   'yaml-file': [],
-  config: ['contract', 'domain', 'forgejo', 'yaml-file'],
+  config: ['contract', 'domain', 'forgejo', 'yaml-file', 'executor/machine.ts', 'executor/ssh/host-key.ts'],
   log: [],
   'server.ts': [
     'config',
