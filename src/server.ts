@@ -1,0 +1,224 @@
+import { readFileSync } from 'node:fs';
+import { mkdir, open, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Config, ConfigError, loadConfig } from './config.ts';
+import { AppError } from './domain/errors.ts';
+import { createSshHost } from './executor/ssh/host.ts';
+import { createApp } from './http/app.ts';
+import { ListenError, type Listening, listen } from './http/listen.ts';
+import { createLog, type Log } from './log.ts';
+import { startLoops } from './loops/index.ts';
+import type { DatabaseAddress } from './store/address.ts';
+import { DatabaseStartError } from './store/embedded/errors.ts';
+import { startEmbedded } from './store/embedded/start-embedded.ts';
+import { MigrationError, migrate } from './store/migrate.ts';
+import { checkDurability, DatabaseUnfitError, openDatabase } from './store/pool.ts';
+import { createWakeups } from './store/wakeups.ts';
+import type { Deps } from './usecases/deps.ts';
+import { createFollowers } from './usecases/followers.ts';
+import { type Installation, prepareInstallation } from './usecases/prepare-installation.ts';
+import { createSignIn } from './usecases/sign-in.ts';
+import { syncHosts } from './usecases/sync-hosts.ts';
+
+export type ServeOptions = {
+  /** The configuration file, and what the command line says over it. */
+  config?: string | undefined;
+  listen?: string | undefined;
+  dataDir?: string | undefined;
+};
+export type RunningServer = {
+  url: string;
+  /** Resolves with the reason if something that the server can't do without is gone. */
+  broken: Promise<string>;
+  stop(): Promise<void>;
+};
+
+/** The server can't start. The message is one sentence for the operator. */
+class StartError extends Error {
+  override name = 'StartError';
+}
+
+const STOP_WITHIN_MS = 9_500;
+const ANSWER_WITHIN_MS = 4_000;
+const BAD_TOKENS_PER_MINUTE = 600;
+
+/** Runs the server until it is told to stop. Resolves with the exit code: 0 stopped, 1 failed, 2 configuration. */
+export async function serve(options: ServeOptions): Promise<number> {
+  const stopping = new AbortController();
+  const stopped = untilToldToStop(stopping);
+  let config: Config;
+  try {
+    const { config: file, listen, dataDir } = options;
+    config = await loadConfig({ file, env: process.env, flags: { listen, dataDir } });
+  } catch (error) {
+    return complain(error);
+  }
+  const log = createLog(config.log);
+  let server: RunningServer;
+  try {
+    server = await startServer(config, log, stopping);
+  } catch (error) {
+    return stopping.signal.aborted ? 0 : complain(error);
+  }
+  process.stdout.write(`listening on ${server.url}\n`);
+  log.info({ url: server.url, dataDir: config.dataDir }, 'ready');
+  const reason = await Promise.race([stopped, server.broken]);
+  if (reason !== null) log.error({ reason }, 'the server can not go on');
+  stopping.abort();
+  setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();
+  await server.stop();
+  return reason === null ? 0 : 1;
+}
+
+/** The first signal asks to stop in order; the second one doesn't wait for that. */
+function untilToldToStop(stopping: AbortController): Promise<null> {
+  return new Promise((resolve) => {
+    const onSignal = () => {
+      if (stopping.signal.aborted) process.exit(1);
+      stopping.abort();
+      resolve(null);
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}
+
+function complain(error: unknown): number {
+  const known = [StartError, ListenError, DatabaseStartError, DatabaseUnfitError, MigrationError, AppError];
+  if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
+  else if (known.some((kind) => error instanceof kind)) process.stderr.write(`taskejo: ${(error as Error).message}\n`);
+  else process.stderr.write(`taskejo: ${error instanceof Error ? error.stack : String(error)}\n`);
+  return error instanceof ConfigError ? 2 : 1;
+}
+
+/**
+ * Starts each part after what it needs, and stops them the other way round. When `stopping` fires, who waits is
+ * answered and nothing new is taken; `stop` then ends the rest.
+ */
+export async function startServer(config: Config, log: Log, stopping: AbortController): Promise<RunningServer> {
+  await using parts = new AsyncDisposableStack();
+  const { signal } = stopping;
+  const { address, ended } = await startDatabase(config, log, signal, parts);
+  const deps = await openStore(config, address, log, parts);
+  const installation = await prepare(config, deps, log);
+  await syncHosts(deps, config.hosts);
+  signal.throwIfAborted();
+  const listening = await startHttp(config, deps, installation, log, signal);
+  const stopHttp = () => listening.stop(ANSWER_WITHIN_MS);
+  const url = config.publicUrl ?? listening.url;
+  const loops = await startLoops({
+    deps,
+    installation,
+    hosts: hostsOf(config, installation),
+    probeSeconds: config.ssh.probeSeconds,
+    publicUrl: () => url,
+    log,
+  }).catch(async (error: unknown) => {
+    await stopHttp();
+    throw error;
+  });
+  parts.defer(async () => void (await Promise.all([loops.stop(), stopHttp()])));
+  const running = parts.move();
+  return {
+    url: listening.url,
+    broken: ended,
+    async stop() {
+      stopping.abort();
+      await running.disposeAsync();
+    },
+  };
+}
+
+/** The embedded database, or the one that the configuration names; migrated either way. */
+async function startDatabase(
+  config: Config,
+  log: Log,
+  signal: AbortSignal,
+  parts: AsyncDisposableStack,
+): Promise<{ address: DatabaseAddress; ended: Promise<string> }> {
+  let address: DatabaseAddress = { connectionString: config.databaseUrl ?? '' };
+  const never = new Promise<string>(() => {});
+  let ended = never;
+  if (config.databaseUrl === null) {
+    const embedded = await startEmbedded({ dataDir: config.dataDir, log, signal });
+    parts.defer(() => embedded.stop());
+    address = { connectionString: embedded.connectionString };
+    ended = embedded.exited.then((end) => (signal.aborted ? never : `the embedded database ended (${end})`));
+  }
+  await migrate(address, { log }).catch(unusable);
+  return { address, ended };
+}
+
+/** What a database says that can't be reached or doesn't let us in, as a sentence without the password. */
+function unusable(error: unknown): never {
+  if (error instanceof MigrationError) throw error;
+  const { message, code } = error as { message?: string; code?: string };
+  throw new StartError(`The database can't be used (${message || code || error}).`, { cause: error });
+}
+
+async function openStore(
+  config: Config,
+  address: DatabaseAddress,
+  log: Log,
+  parts: AsyncDisposableStack,
+): Promise<Deps> {
+  const { pool, statementTimeoutSeconds, lockTimeoutSeconds } = config.database;
+  const database = openDatabase({ ...address, max: pool, statementTimeoutSeconds, lockTimeoutSeconds }, log);
+  parts.defer(() => database.close());
+  await checkDurability(database.db);
+  const wakeups = await createWakeups(address, log);
+  parts.defer(() => wakeups.stop());
+  const { leases, dispatch, execution } = config;
+  const settings = { leases, dispatch, execution };
+  return { db: database.db, wakeups, settings, random: Math.random, followers: createFollowers() };
+}
+
+async function prepare(config: Config, deps: Deps, log: Log): Promise<Installation> {
+  const path = join(config.dataDir, 'admin-token');
+  const keep = config.adminToken === null ? (token: string) => keepSecret(path, token) : null;
+  const { installation, adminToken } = await prepareInstallation(deps, keep);
+  if (adminToken !== null)
+    log.warn({ path }, `made the first admin token, shown only here and kept in a file: ${adminToken}`);
+  return installation;
+}
+
+/** A file that only its owner can read, and that is there whole or not at all. */
+async function keepSecret(path: string, secret: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const draft = await open(`${path}.new`, 'w', 0o600);
+    await draft.chmod(0o600);
+    await draft.writeFile(`${secret}\n`);
+    await draft.sync();
+    await draft.close();
+    await rename(`${path}.new`, path);
+  } catch (error) {
+    throw new StartError(`The admin token can't be kept in ${path} (${(error as Error).message}).`, { cause: error });
+  }
+}
+
+function startHttp(
+  config: Config,
+  deps: Deps,
+  installation: Installation,
+  log: Log,
+  stopping: AbortSignal,
+): Promise<Listening> {
+  const { adminToken, forgejo, trustedProxies } = config;
+  const nowMs = () => performance.now();
+  const signIn = createSignIn(deps, { adminToken, badTokensPerMinute: BAD_TOKENS_PER_MINUTE, nowMs });
+  const app = createApp({ deps, signIn, log, installation, version: version(), ...forgejo, trustedProxies, stopping });
+  return listen(app, config.listen);
+}
+
+const hostsOf = (config: Config, installation: Installation) =>
+  config.hosts.map((host) => ({
+    id: host.id,
+    lostAfterSeconds: host.lostAfterSeconds,
+    ...createSshHost({ ...host, installationId: installation.id }),
+  }));
+
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
