@@ -58,7 +58,9 @@ export const leasedAttempt = z.object({
   lease_expires_at: z.string(),
   token: z.string(),
 });
-export const dequeued = z.object({ tasks: z.array(task.extend({ attempt: leasedAttempt })) });
+export const dequeued = z.object({
+  tasks: z.array(task.extend({ attempt: leasedAttempt }).meta({ id: 'DequeuedTask' })),
+});
 export type DequeuedTask = z.infer<typeof dequeued>['tasks'][number];
 
 export const start = z.strictObject({ process: processIdentity.optional() });

@@ -47,6 +47,7 @@ export const pageQuery = {
     .regex(/^\d{1,3}$/, 'must be a number from 1 to 200')
     .transform(Number)
     .refine((limit) => limit >= 1 && limit <= MAX_LIMIT, 'must be a number from 1 to 200')
-    .optional(),
-  cursor: z.string().max(500).optional(),
+    .optional()
+    .meta({ type: 'integer', minimum: 1, maximum: MAX_LIMIT, description: `${DEFAULT_LIMIT} unless said` }),
+  cursor: z.string().max(500).optional().meta({ description: 'The `next_cursor` of the page before' }),
 };

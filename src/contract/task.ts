@@ -195,13 +195,17 @@ const listOfWords = <T extends string>(words: readonly [T, ...T[]]) =>
 
 export const tasksQuery = z.strictObject({
   ...pageQuery,
-  status: listOfWords(STATUSES).optional(),
-  execution_mode: listOfWords(EXECUTION_MODES).optional(),
+  status: listOfWords(STATUSES)
+    .optional()
+    .meta({ description: `Some of ${STATUSES.join(', ')}, with commas` }),
+  execution_mode: listOfWords(EXECUTION_MODES)
+    .optional()
+    .meta({ description: `Some of ${EXECUTION_MODES.join(', ')}, with commas` }),
   agent_id: agentId.optional(),
   repository: text().max(255).optional(),
   template: text().max(100).optional(),
   label: text().max(64).optional(),
-  q: text().max(200).optional(),
+  q: text().max(200).optional().meta({ description: 'Words of the title' }),
   created_after: time.optional(),
   created_before: time.optional(),
   sort: z.enum(['created', 'rank']).optional(),

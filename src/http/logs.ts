@@ -22,7 +22,8 @@ const streamInPath = z.object({ attempt_id: id, stream: z.enum(STREAMS) });
 const offset = z
   .string()
   .regex(/^\d{1,15}$/, 'must be a number of bytes')
-  .transform(Number);
+  .transform(Number)
+  .meta({ type: 'integer', minimum: 0 });
 
 const write = endpoint(
   apiRoute('holder', ['lease_lost', 'attempt_finished', 'offset_gap', 'too_large', 'unsupported_media_type'], {
