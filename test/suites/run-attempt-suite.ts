@@ -225,10 +225,9 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
 
       test("by the machine's owner, says so as a failure of the machinery", async () => {
         const one = trial('sleep 600');
-        const stop = new AbortController();
-        const run = one.run({ stopHere: stop.signal });
+        const run = one.run();
         await running(one);
-        stop.abort();
+        await machine.cancel(one.spec.attemptId, 1, signal);
         await run;
         expect(one.control.kept.results).toMatchObject([
           { outcome: 'failed', failureClass: 'infrastructure', error: 'stopped on the machine' },

@@ -39,8 +39,6 @@ export type RunAttemptOptions = {
   launchSeconds?: number;
   /** Aborted: a command that has not begun is not to begin, and the attempt is handed back. */
   handBack?: AbortSignal;
-  /** Aborted: the machine's owner wants the command ended; reported as a failure of the infrastructure. */
-  stopHere?: AbortSignal;
   hooks?: AttemptHooks;
   /** Aborted: stop driving at once and leave the command to the machine. */
   signal: AbortSignal;

@@ -11,8 +11,6 @@ export type Orders = {
   /** The control plane wants the command stopped, for this reason. */
   stop(reason: string): void;
   readonly stopReason: string | null;
-  /** The command is to be ended, whoever wants it. */
-  readonly end: boolean;
   /** What has not begun is not to begin. */
   readonly hold: boolean;
   fence(why: Fence): void;
@@ -26,15 +24,13 @@ export type Orders = {
   release(): void;
 };
 
-export type OutsideOrders = { handBack?: AbortSignal | undefined; stopHere?: AbortSignal | undefined };
-
-export function createOrders({ handBack, stopHere }: OutsideOrders): Orders {
+/** `handBack` aborted: the program around wants nothing new to begin. */
+export function createOrders(handBack: AbortSignal | undefined): Orders {
   const wake = createWake();
   const fenced = new AbortController();
   let stopReason: string | null = null;
   let fence: Fence | null = null;
-  const outside = [handBack, stopHere].filter((signal) => signal !== undefined);
-  for (const signal of outside) signal.addEventListener('abort', wake.nudge);
+  handBack?.addEventListener('abort', wake.nudge);
   return {
     stop(reason) {
       if (stopReason === null) wake.nudge();
@@ -43,11 +39,8 @@ export function createOrders({ handBack, stopHere }: OutsideOrders): Orders {
     get stopReason() {
       return stopReason;
     },
-    get end() {
-      return stopReason !== null || stopHere?.aborted === true;
-    },
     get hold() {
-      return stopReason !== null || outside.some((signal) => signal.aborted);
+      return stopReason !== null || handBack?.aborted === true;
     },
     fence(why) {
       fence ??= why;
@@ -59,8 +52,6 @@ export function createOrders({ handBack, stopHere }: OutsideOrders): Orders {
     fenceSignal: fenced.signal,
     pause: wake.wait,
     nudge: wake.nudge,
-    release() {
-      for (const signal of outside) signal.removeEventListener('abort', wake.nudge);
-    },
+    release: () => handBack?.removeEventListener('abort', wake.nudge),
   };
 }

@@ -20,6 +20,8 @@ export type EndingFacts = {
   output: Json;
 };
 
+const MAX_ERROR = 2000;
+
 const BLANK: Omit<Result, 'outcome'> = {
   exitCode: null,
   signal: null,
@@ -30,13 +32,16 @@ const BLANK: Omit<Result, 'outcome'> = {
   usage: null,
 };
 
-export const lost = (error: string): Result => ({ ...BLANK, outcome: 'lost', error });
+export const lost = (error: string): Result => ({ ...BLANK, outcome: 'lost', error: sentence(error) });
 const failed = (failureClass: FailureClass, error: string): Result => ({
   ...BLANK,
   outcome: 'failed',
   failureClass,
-  error,
+  error: sentence(error),
 });
+
+/** What a machine said is text of any kind and length. */
+const sentence = (said: string): string => said.replaceAll('\0', ' ').slice(0, MAX_ERROR).toWellFormed();
 
 /**
  * What the holder says about an attempt that is over, from the machine's last word on it; null where the machine was

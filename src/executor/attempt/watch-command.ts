@@ -49,11 +49,12 @@ async function askUntilEnded(deps: WatchDeps, sample: (report: MachineReport) =>
   const away = linkBackoff(deps.random);
   let askMs = 50;
   for (;;) {
-    await orders.pause(orders.end ? Math.min(askMs, ending.next()) : askMs, signal);
+    await orders.pause(orders.stopReason !== null ? Math.min(askMs, ending.next()) : askMs, signal);
     try {
-      const report = orders.end
-        ? await machine.cancel(attemptId, killGraceSeconds, signal)
-        : await machine.status(attemptId, signal);
+      const report =
+        orders.stopReason !== null
+          ? await machine.cancel(attemptId, killGraceSeconds, signal)
+          : await machine.status(attemptId, signal);
       deps.onReport(report);
       if (!isGoing(report)) return report;
       sample(report);

@@ -1,0 +1,73 @@
+import { type Complete, logWritten, renewed } from '../contract/attempt.ts';
+import type { Result } from '../domain/attempt.ts';
+import { type ControlPlane, ControlPlaneError, type ControlPlaneErrorKind } from '../executor/control-plane.ts';
+import { ServerAway, type ServerClient, ServerRefusal, type ServerRequest } from './http.ts';
+
+/** The control plane as an agent speaks to it: over HTTP, with the agent's own token. */
+export function createHttpControlPlane(client: ServerClient, token: string): ControlPlane {
+  const call = async <T>(
+    attemptId: string,
+    what: string,
+    request: Pick<ServerRequest<T>, 'schema' | 'body'> & { method?: 'POST' | 'PUT' },
+    signal: AbortSignal,
+  ): Promise<T> => {
+    try {
+      return await client({ method: 'POST', path: `/api/v1/attempts/${attemptId}/${what}`, token, ...request }, signal);
+    } catch (error) {
+      throw toPlaneError(error);
+    }
+  };
+  return {
+    async start(attemptId, process, signal) {
+      const identity = process && { pid: process.pid, started_at: process.startedAt, boot_id: process.bootId };
+      await call(attemptId, 'start', { body: identity ? { process: identity } : {}, schema: null }, signal);
+    },
+    async renew(attemptId, progress, signal) {
+      const answer = await call(attemptId, 'renew', { body: progress ? { progress } : {}, schema: renewed }, signal);
+      return {
+        leaseSeconds: answer.lease_seconds,
+        leaseExpiresAt: answer.lease_expires_at,
+        stopReason: answer.cancel_requested ? (answer.cancel_reason ?? 'cancel') : null,
+        followed: answer.followed,
+      };
+    },
+    async writeLog(attemptId, stream, offset, bytes, gap, signal) {
+      const where = `log/${stream}?offset=${offset}${gap ? '&gap=1' : ''}`;
+      const answer = await call(attemptId, where, { method: 'PUT', body: bytes, schema: logWritten }, signal);
+      return { nextOffset: answer.next_offset, followed: answer.followed };
+    },
+    async complete(attemptId, result, signal) {
+      await call(attemptId, 'complete', { body: completeBody(result), schema: null }, signal);
+    },
+  };
+}
+
+const completeBody = (result: Result): Complete => ({
+  outcome: result.outcome,
+  exit_code: result.exitCode,
+  signal: result.signal,
+  error: result.error,
+  failure_class: result.failureClass,
+  summary: result.summary,
+  output: result.output,
+  usage: result.usage,
+});
+
+const KINDS: Record<string, ControlPlaneErrorKind> = {
+  lease_lost: 'lease_lost',
+  not_found: 'lease_lost',
+  attempt_finished: 'finished',
+  status_not_allowed: 'stop_asked',
+  // A credential that isn't accepted now never stops what runs: somebody may mend it.
+  unauthenticated: 'unavailable',
+  forbidden: 'unavailable',
+};
+
+function toPlaneError(error: unknown): unknown {
+  if (error instanceof ServerAway) return new ControlPlaneError('unavailable', error.message, { cause: error });
+  if (!(error instanceof ServerRefusal)) return error;
+  return new ControlPlaneError(KINDS[error.code] ?? 'refused', error.message, {
+    cause: error,
+    nextOffset: error.nextOffset,
+  });
+}

@@ -1,0 +1,71 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { heartbeatAnswer } from '../contract/agent.ts';
+import { health } from '../contract/health.ts';
+import { createBackoff } from '../executor/backoff.ts';
+import type { Log } from '../executor/log.ts';
+import { AgentError } from './exit.ts';
+import { ServerAway, type ServerClient, ServerRefusal } from './http.ts';
+import type { Identity } from './identity.ts';
+
+export type PresenceDeps = {
+  client: ServerClient;
+  identity: Identity;
+  /** The server has answered; with our id where it says it. */
+  onOnline: (agentId: string | null) => void;
+  random: () => number;
+  log: Log;
+};
+
+const beatAnswer = heartbeatAnswer.pick({ draining: true }).extend({ agent_id: z.string().optional() });
+
+/** Asks the server which installation it is. @throws {ServerAway} */
+export async function installationOf(client: ServerClient, signal: AbortSignal): Promise<string> {
+  const answer = await client({ method: 'GET', path: '/healthz', schema: health }, signal);
+  return answer.installation_id;
+}
+
+/**
+ * Shows the server that the agent is there, until the signal is aborted. Leases are renewed by each attempt itself, with
+ * its progress. @throws {AgentError} when the server turns out to be another installation than the one that knows us
+ */
+export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Promise<void> {
+  const { identity, onOnline, random, log } = deps;
+  const retry = createBackoff({ minMs: 250, maxMs: identity.heartbeatSeconds * 1000, random });
+  let state: 'unknown' | 'online' | 'offline' = 'unknown';
+  while (!signal.aborted) {
+    let waitMs = identity.heartbeatSeconds * 1000;
+    try {
+      if (state !== 'online') await checkInstallation(deps, signal);
+      const { agent_id } = await beat(deps, signal);
+      if (state === 'unknown') onOnline(agent_id ?? identity.agentId);
+      if (state === 'offline') log.info({}, 'server back');
+      state = 'online';
+      retry.reset();
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof ServerAway || error instanceof ServerRefusal)) throw error;
+      if (state !== 'offline') log.warn({ cause: error.message }, 'server away, what runs goes on');
+      if (state === 'online') state = 'offline';
+      waitMs = retry.next();
+    }
+    await delay(waitMs, undefined, { signal }).catch(() => {});
+  }
+}
+
+const beat = ({ client, identity }: PresenceDeps, signal: AbortSignal) =>
+  client(
+    {
+      method: 'POST',
+      path: '/api/v1/agents/me/heartbeat',
+      body: { attempt_ids: [] },
+      token: identity.token,
+      schema: beatAnswer,
+    },
+    signal,
+  );
+
+async function checkInstallation({ client, identity }: PresenceDeps, signal: AbortSignal): Promise<void> {
+  if ((await installationOf(client, signal)) === identity.installationId) return;
+  throw new AgentError('this server is another installation than the one that knows this agent: use another state_dir');
+}

@@ -1,0 +1,98 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { leasedAttempt, MAX_TASKS } from '../contract/attempt.ts';
+import { task } from '../contract/task.ts';
+import { createBackoff } from '../executor/backoff.ts';
+import { commandEnvironment } from '../executor/command-environment.ts';
+import type { Log } from '../executor/log.ts';
+import type { Attempts } from './attempts.ts';
+import type { AgentConfig } from './config.ts';
+import { ServerAway, type ServerClient, ServerRefusal } from './http.ts';
+import type { AgentStore, TakenTask } from './store.ts';
+
+export type PullDeps = {
+  config: AgentConfig;
+  client: ServerClient;
+  token: string;
+  store: AgentStore;
+  attempts: Attempts;
+  random: () => number;
+  log: Log;
+};
+
+/** Of a task only what running it needs: a newer server may say more, and other words elsewhere. */
+const dequeued = z.object({
+  tasks: z.array(
+    task
+      .pick({ id: true, command: true, input: true, environment: true, timeout_seconds: true, repository: true })
+      .extend({
+        source: z
+          .object({ ref: z.string().nullable(), sha: z.string().nullable(), number: z.int().nullable() })
+          .nullable(),
+        attempt: leasedAttempt,
+      }),
+  ),
+});
+type Dequeued = z.infer<typeof dequeued>['tasks'][number];
+
+/** An answer without work that comes at once is not asked for again at once. */
+const LEAST_ROUND_MS = 1_000;
+
+/** Takes as many attempts as there are places, for as long as the signal allows. */
+export async function pullLoop(deps: PullDeps, signal: AbortSignal): Promise<void> {
+  const { attempts, store, random, log } = deps;
+  const backoff = createBackoff({ minMs: 250, maxMs: 10_000, random });
+  while (!signal.aborted) {
+    try {
+      const places = await attempts.freePlaces(signal);
+      const askedAt = performance.now();
+      const tasks = (await ask(deps, Math.min(places, MAX_TASKS), signal)).map((one) => takenTask(deps, one));
+      store.take(tasks);
+      backoff.reset();
+      for (const one of tasks) attempts.begin({ task: one, machine: null, process: null }, 'new');
+      const restMs = LEAST_ROUND_MS - (performance.now() - askedAt);
+      if (tasks.length === 0 && restMs > 0) await delay(restMs, undefined, { signal });
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof ServerAway || error instanceof ServerRefusal)) throw error;
+      log.debug({ cause: error.message }, 'no work could be asked for');
+      await delay(backoff.next(), undefined, { signal }).catch(() => {});
+    }
+  }
+}
+
+async function ask({ config, client, token, store }: PullDeps, places: number, signal: AbortSignal) {
+  const { waitSeconds } = config;
+  const answer = await client(
+    {
+      method: 'POST',
+      path: '/api/v1/tasks/dequeue',
+      body: { max_tasks: places, wait_seconds: waitSeconds, request_id: store.requestId() },
+      token,
+      schema: dequeued.optional(),
+      waitSeconds,
+    },
+    signal,
+  );
+  return answer?.tasks ?? [];
+}
+
+const takenTask = ({ config }: PullDeps, { attempt, source, ...task }: Dequeued): TakenTask => ({
+  attemptId: attempt.id,
+  taskId: task.id,
+  number: attempt.number,
+  command: task.command,
+  input: task.input ?? '',
+  environment: commandEnvironment({
+    url: config.server.url,
+    token: attempt.token,
+    repository: task.repository,
+    ref: source?.ref ?? null,
+    sha: source?.sha ?? null,
+    issue: source?.number ?? null,
+    agent: config.environment,
+    task: task.environment,
+  }),
+  timeoutSeconds: task.timeout_seconds,
+  renewSeconds: attempt.renew_seconds,
+});

@@ -1,0 +1,28 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Log } from '../executor/log.ts';
+import { type Machine, MachineError } from '../executor/machine.ts';
+import type { AgentStore } from './store.ts';
+
+/** What an attempt left on the disk is there for a person to look at for so long. */
+const KEEP_SECONDS = 86_400;
+const EVERY_MS = 3_600_000;
+
+/** Removes the files of attempts that left a day ago, now and every hour. */
+export async function tidyLoop(
+  { store, machine, log }: { store: AgentStore; machine: Machine; log: Log },
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      for (const attemptId of store.leftBefore(KEEP_SECONDS)) {
+        await machine.clean(attemptId, signal);
+        store.forget(attemptId);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof MachineError)) throw error;
+      log.warn({ cause: error.message }, 'old workspaces not removed');
+    }
+    await delay(EVERY_MS, undefined, { signal }).catch(() => {});
+  }
+}
