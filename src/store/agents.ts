@@ -30,6 +30,11 @@ export async function listAgents(db: Db, limit: number, afterName: string | null
   return (await query.orderBy('agents.name').limit(limit).execute()).map(toAgent);
 }
 
+/** What agents are called, deleted ones too. */
+export async function agentNames(db: Db, ids: readonly string[]): Promise<{ id: string; name: string }[]> {
+  return ids.length === 0 ? [] : db.selectFrom('agents').select(['id', 'name']).where('id', 'in', ids).execute();
+}
+
 export async function hasAttempted(db: Db, agentId: string, taskId: string): Promise<boolean> {
   const row = await db
     .selectFrom('attempts')

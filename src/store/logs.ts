@@ -132,6 +132,21 @@ export async function logPiecesFrom(
   return rows.map((row) => slice({ offset: row.byte_offset, bytes: row.bytes }, fromOffset, Number.POSITIVE_INFINITY));
 }
 
+/** When a stored piece came, and which bytes it holds. */
+export type LogArrival = { stream: Stream; offset: number; bytes: number };
+
+/** The pieces of both streams in the order in which they came: what makes one text of the two. */
+export async function logArrivals(db: Db, attemptId: string): Promise<LogArrival[]> {
+  return db
+    .selectFrom('attempt_logs')
+    .select(['stream', 'byte_offset as offset', sql<number>`length(bytes)`.as('bytes')])
+    .where('attempt_id', '=', attemptId)
+    .orderBy('at')
+    .orderBy('stream', 'desc')
+    .orderBy('byte_offset')
+    .execute();
+}
+
 /** Writes down, at the end of an attempt, how much is stored of its streams and the hash of that. */
 export async function sealLogs(trx: Trx, attemptId: string): Promise<void> {
   for (const stream of STREAMS) {

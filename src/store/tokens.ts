@@ -91,6 +91,24 @@ export async function findValidToken(db: Db, hash: Buffer): Promise<TokenUse | n
   return rows[0] ?? null;
 }
 
+/** A token that isn't revoked or expired, by its id: for who showed its text before. Null for one of an agent. */
+export async function findValidTokenById(db: Db, id: string): Promise<Pick<TokenRow, 'id' | 'name' | 'scope'> | null> {
+  const row = await db
+    .selectFrom('tokens')
+    .select(['id', 'name', 'scope'])
+    .where('id', '=', id)
+    .where('agent_id', 'is', null)
+    .where('revoked_at', 'is', null)
+    .where(sql<boolean>`(expires_at is null or expires_at > now())`)
+    .executeTakeFirst();
+  return row ?? null;
+}
+
+/** What tokens are called, revoked ones too. */
+export async function tokenNames(db: Db, ids: readonly string[]): Promise<{ id: string; name: string }[]> {
+  return ids.length === 0 ? [] : db.selectFrom('tokens').select(['id', 'name']).where('id', 'in', ids).execute();
+}
+
 export async function noteTokenUse(db: Db, id: string): Promise<void> {
   await db.updateTable('tokens').set({ last_used_at: sql<string>`now()` }).where('id', '=', id).execute();
 }
