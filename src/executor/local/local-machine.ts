@@ -51,7 +51,7 @@ function runChild(script: string, words: readonly string[], env: NodeJS.ProcessE
       end(child);
     };
     const release = guard(options, fail);
-    const gathered = gather({ stdout: child.stdout, stderr: child.stderr }, options, fail);
+    const { collected } = gather({ stdout: child.stdout, stderr: child.stderr }, options, fail);
     child.stdin.on('error', () => {}); // an operation need not read what it doesn't want
     child.once('error', (error) => {
       failure ??= new MachineError('shell', 'sh could not be started', { cause: error });
@@ -59,7 +59,7 @@ function runChild(script: string, words: readonly string[], env: NodeJS.ProcessE
     child.once('close', (code) => {
       release();
       if (failure) reject(failure);
-      else resolve({ ...gathered(), exitCode: code ?? 255 });
+      else resolve({ ...collected(), exitCode: code ?? 255 });
     });
     if (options.stdin !== 'open') child.stdin.end(options.stdin);
   });

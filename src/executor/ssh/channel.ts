@@ -59,13 +59,14 @@ function listen(
   settle: (error: Error | null, result?: RunResult) => void,
 ): void {
   let exitCode: number | null = null;
-  const gathered = gather({ stdout: channel, stderr: channel.stderr }, options, settle);
+  const { collected, ended } = gather({ stdout: channel, stderr: channel.stderr }, options, settle);
   channel.once('exit', (code: number | null) => {
     exitCode = code ?? 255;
   });
   channel.on('error', () => {}); // followed by close
   channel.once('close', () => {
-    if (exitCode === null) settle(new ChannelLost('the channel closed without an exit status'));
-    else settle(null, { ...gathered(), exitCode });
+    const code = exitCode;
+    if (code === null) settle(new ChannelLost('the channel closed without an exit status'));
+    else void ended.then(() => settle(null, { ...collected(), exitCode: code }));
   });
 }

@@ -10,12 +10,10 @@
 if [ "${1-}" = become ]; then # the last step to the command: no variable of ours may touch its environment
   . ../script # removes itself and the input, exports the environment, sets the arguments
   why() { printf 'setup %s\n' "$1" >../reason && command -p ln ../reason ../../reason; } 2>/dev/null
-  case $1 in
-  */*) [ -f "$1" ] && [ -x "$1" ] ;;
+  case $1 in */*) [ -f "$1" ] && [ -x "$1" ] ;;
   *) (IFS=: && set -f && for d in $PATH; do [ -f "${d:-.}/$1" ] && [ -x "${d:-.}/$1" ] && exit; done; exit 1) ;;
   esac || { why "program \`$1\` not found"; exit 127; }
-  trap 'why "program \`$1\` could not be executed"' EXIT
-  exec "$@" 8>&-
+  trap 'why "program \`$1\` could not be executed"' EXIT; exec "$@" 8>&-
 fi
 set -u && umask 077 && lang=${LANG:-C.UTF-8} && export LC_ALL=C
 HEAD=524288 SEGMENT=1048576 KEPT=3 # of each stream the head is kept, then the last segments
@@ -24,11 +22,9 @@ unwritable() { [ -w . ] && die disk_full 'the disk is full'; die home 'the contr
 for word in "$@"; do case $word in '' | [.-]* | *[!0-9A-Za-z._-]*) die shell 'an argument is not an id or a number' ;; esac; done
 cd -P -- "${0%/*}" || die home 'the control folder cannot be entered'
 me=$PWD/${0##*/} op=$1 inst=$2 att=$3 setsid='' && shift 3
-command -v setsid >/dev/null 2>&1 && setsid=setsid || set -m
+command -v setsid >/dev/null 2>&1 && setsid=setsid || set -m # where there is none, a group of its own must do
 enter() { [ -d "$1" ] || mkdir "$1" 2>/dev/null || [ -d "$1" ] || unwritable; cd "$1" || unwritable; }
-enter "$inst"
-{ read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=$(sysctl -n kern.bootsessionuuid) || boot=unknown
-
+enter "$inst"; { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=$(sysctl -n kern.bootsessionuuid) || boot=unknown
 grab() { # grab FILE WORDS: makes FILE with these words unless somebody did before
   name=$1; shift; [ ! -f "$name" ] || return 1
   { printf '%s\n' "$*" >"$name.$$" && ln "$name.$$" "$name"; } 2>/dev/null; set -- $?; rm -f "$name.$$"; return "$1"
@@ -71,14 +67,13 @@ size() { # of stream $1: all bytes written, and where the kept ones begin (0: no
 totals() { lost=0; size out; ot=$total of=$from; size err; et=$total ef=$from; }
 reply() { printf 'taskejo1 %s\n' "$state $code $why $pid $start $pboot $store $boot $ot $of $et $ef $lost $left $at $bytes $text"; }
 launch() { { $setsid sh "$me" "$@" <&7 3<&- 4>&- 5<&- 6>&- 7<&- 9<&- & } 7<&0; } # an operation, in its own session
-tree() { # what lives of the attempt: its session and group, and whatever carries its id in its environment
-  tree=''
-  [ -f task ] && read -r lead start pboot <task && [ "$lead" != 0 ] && [ "$pboot" = "$boot" ] || return 0
+tree() { # what lives of the attempt: its session, its group, whatever carries its id in its environment
+  tree=''; [ -f task ] && read -r lead start pboot <task && [ "$lead" != 0 ] && [ "$pboot" = "$boot" ] || return 0
   [ -d /proc/self ] || { tree=$(ps -A -o pid= -o pgid= -o stat= | awk -v g="$lead" '$2 == g && $3 !~ /^Z/ {print $1}') && return; }
-  born "$lead"
-  [ -z "$born" ] || [ "$born" = "$start" ] || lead=none # the number belongs to somebody else by now
-  for f in $(grep -lsE "^[0-9]+ .*\) [^ZX] [0-9]+ ($lead [0-9]+|[0-9]+ $lead) |TASKEJO_ATTEMPT_ID=$att([^0-9A-Za-z._-]|\$)" \
-    /proc/[0-9]*/stat /proc/[0-9]*/environ); do
+  born "$lead"; [ -z "$born" ] || [ "$born" = "$start" ] || lead=none # the number belongs to somebody else by now
+  traces="^[0-9]+ .*\) [^ZX] [0-9]+ ($lead [0-9]+|[0-9]+ $lead) |TASKEJO_ATTEMPT_ID=$att([^0-9A-Za-z._-]|\$)"
+  scan() { grep -lsE "$traces" /proc/[0-9]*/stat /proc/[0-9]*/environ; }
+  for f in $(scan || scan); do # twice, since one that forks and ends while we look hides its child
     p=${f#/proc/} p=${p%/*}; born "$p"; [ -n "$born" ] || continue
     case $f in */stat) [ "$group" = "$lead" ] || [ "$session" = "$lead" ] || continue ;; esac
     case " $tree " in *" $p "*) ;; *) tree="$tree $p" ;; esac
@@ -116,9 +111,11 @@ start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES; standard input: the
   if [ ! -f claim ]; then
     numbers=../t.$1 mine=in.$$ busy=''
     fail() { rm -rf "$mine"; "$@"; exit; }
-    { [ -d "$numbers" ] || mkdir -p "$numbers"; mkdir $mine $mine/ws $mine/tmp && mkfifo $mine/out $mine/err $mine/live && printf '%900s\n' '' >$mine/exit && echo exit >$mine/ended &&
-      echo "$att" >$mine/number && true >$mine/out.0 >$mine/err.0 >$mine/whole.out >$mine/whole.err; } 2>/dev/null || fail unwritable
-    ln $mine/number "$numbers/$2" 2>/dev/null || { read -r x <"$numbers/$2" && [ "$x" = "$att" ]; } 2>/dev/null || fail die refused 'another attempt has this number'
+    { [ -d "$numbers" ] || mkdir -p "$numbers"; mkdir $mine $mine/ws $mine/tmp && mkfifo $mine/out $mine/err $mine/live &&
+      echo "$att" >$mine/number && echo exit >$mine/ended && printf '%900s\n' '' >$mine/exit &&
+      true >$mine/out.0 >$mine/err.0 >$mine/whole.out >$mine/whole.err; } 2>/dev/null || fail unwritable
+    ln $mine/number "$numbers/$2" 2>/dev/null || [ -f "$numbers/$2" ] || fail unwritable
+    read -r x <"$numbers/$2" && [ "$x" = "$att" ] || fail die refused 'another attempt has this number'
     for f in "$numbers"/*; do
       n=${f##*/}; [ "$n" -le "$2" ] || fail die refused 'a later attempt of the task is known here'
       [ "$n" -lt "$2" ] && read -r x <"$f" && [ -d "../a.$x" ] && { (att=$x && cd "../a.$x" && ended) || busy=1; }
@@ -126,7 +123,7 @@ start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES; standard input: the
     [ -z "$busy" ] || { look; state=busy; fail reply; }
     cat >$mine/all 2>/dev/null || fail unwritable
     [ $(($(wc -c <$mine/all))) = $(($5 + $6)) ] || fail die shell 'the upload was cut'
-    { dd bs="$5" count=1 <$mine/all >$mine/script && tail -c +$(($5 + 1)) $mine/all >$mine/input && rm $mine/all; } 2>/dev/null || fail unwritable
+    { dd bs="$5" count=1 <$mine/all >$mine/script && tail -c +$(($5 + 1)) $mine/all >$mine/input; } 2>/dev/null || fail unwritable
     x=$(launch run "$inst" "$att" "$3" "$4" $mine </dev/null 2>/dev/null) # ends when the command is about to run
   fi
   look; reply ;;
@@ -148,8 +145,8 @@ run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection
   printf '%s\n' "$code $why $ot $of $et $ef $lost ${left:--} $text" 1<>run/exit && mv run/exit exit ;;
 task) # becomes the command, unless a stop was quicker
   cd "a.$att" && born $$ && echo "$$ $born $boot" >run/task && ln run/task task || exit 126
-  [ ! -f reason ] && cd run/ws || exit 143
-  files=${PWD%/ws}; exec env -i PATH="$PATH" LANG="$lang" HOME="$PWD" TMPDIR="$files/tmp" TASKEJO_PROGRESS="$files/progress" \
+  [ ! -f reason ] && cd run/ws && files=${PWD%/ws} || exit 143
+  exec env -i PATH="${PATH:-/usr/bin:/bin}" LANG="$lang" HOME="$PWD" TMPDIR="$files/tmp" TASKEJO_PROGRESS="$files/progress" \
     TASKEJO_OUTPUT="$files/output" sh "$me" become ;;
 pump) # NAME: standard input to head and segments; dd neither buffers nor reads too much, and most say how much it was
   cd "a.$att/run"; n=0 most=$HEAD room=$HEAD unit=4096
@@ -162,7 +159,12 @@ pump) # NAME: standard input to head and segments; dd neither buffers nor reads 
     [ $room -gt 0 ] || { n=$((n + 1)) most=$SEGMENT room=$SEGMENT unit=65536; [ $n -le $KEPT ] || rm -f "$1.$((n - KEPT))"; }
   done ;;
 end) # DELAY GRACE SIGNAL: the watchdog, and what carries out a cancel
-  cd "a.$att"; signal=$3; [ "$1" = 0 ] || sleep "$1"; [ "$3" != timeout ] || { grab reason timeout && signal=TERM || signal=none; }
+  cd "a.$att"; signal=$3 remaining=$1
+  while [ "$remaining" -gt 0 ]; do # in slices, so that it ends with what it watches, even if nobody is left to end it
+    slice=$((remaining < 20 ? remaining : 20)); sleep $slice; remaining=$((remaining - slice)); look
+    case $state in starting | running) ;; *) tree; [ -n "$tree" ] || exit 0 ;; esac
+  done
+  [ "$3" != timeout ] || { grab reason timeout && signal=TERM || signal=none; }
   reap $signal "$2" ;;
 later) sleep "$1"; shift; for p in "$@"; do kill -KILL "-$p"; done ;;
 cancel) enter "a.$att"; void; case $state in starting | running | orphan | vanished) stop "$1" ;; esac; reply ;;
@@ -193,8 +195,6 @@ follow) # OUT_OFFSET ERR_OFFSET: the heads, live; ends with the command, or when
   flow run/err.0 "$2" <run/err.0 >&3 3>&- 7<&- & t2=$!
   { { cat; kill $t1 $t2 $$; } <&6 6<&- 3>&- 7<&- >/dev/null & } 6<&0; guard=$!
   read -r x <&7; kill $guard $t1 $t2 ;;
-clean)
-  case $state in done | void | rebooted | vanished) rm -rf run in.* || { chmod -R u+rwx run; rm -rf run; } ;; esac 2>/dev/null
-  reply ;;
+clean) case $state in done | void | rebooted | vanished) rm -rf run in.* || { chmod -R u+rwx run; rm -rf run; } ;; esac 2>/dev/null; reply ;;
 esac
 exit 0

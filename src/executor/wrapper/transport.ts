@@ -33,14 +33,18 @@ export class NoAnswer extends MachineError {
   }
 }
 
-type Gathering = { stdout: Buffer; stderr: Buffer };
+type Gathering = {
+  collected(): { stdout: Buffer; stderr: Buffer };
+  /** Both streams have ended and their last chunk was taken. The end of a channel does not wait for that. */
+  ended: Promise<unknown>;
+};
 
-/** Reads both streams to their end, always, within the byte budget; `fail` is called once if it is exceeded. */
+/** Reads both streams to their end, always, within the byte budget; `fail` is called if that is exceeded. */
 export function gather(
   sources: Record<Stream, Readable>,
   options: Pick<RunOptions, 'onOutput' | 'maxBytes'>,
   fail: (error: Error) => void,
-): () => Gathering {
+): Gathering {
   const chunks: Record<Stream, Buffer[]> = { stdout: [], stderr: [] };
   let received = 0;
   const accept = (stream: Stream, chunk: Buffer): Promise<void> | null => {
@@ -53,7 +57,7 @@ export function gather(
     chunks[stream].push(chunk);
     return null;
   };
-  for (const stream of ['stdout', 'stderr'] as const) {
+  const read = (stream: Stream): Promise<void> => {
     const source = sources[stream];
     source.on('data', (chunk: Buffer) => {
       const wait = accept(stream, chunk);
@@ -62,8 +66,16 @@ export function gather(
       wait.then(() => source.resume(), fail);
     });
     source.on('error', () => {}); // the end of the operation tells more
-  }
-  return () => ({ stdout: Buffer.concat(chunks.stdout), stderr: Buffer.concat(chunks.stderr) });
+    return new Promise((resolve) => {
+      source.once('end', resolve);
+      source.once('close', resolve);
+    });
+  };
+  const ended = Promise.all([read('stdout'), read('stderr')]);
+  return {
+    collected: () => ({ stdout: Buffer.concat(chunks.stdout), stderr: Buffer.concat(chunks.stderr) }),
+    ended,
+  };
 }
 
 /** Calls `end` when the signal fires or the time is over; answers a function that takes both away. */

@@ -1,0 +1,169 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Machine } from '../../../src/executor/machine.ts';
+import { WRAPPER } from '../../../src/executor/wrapper/protocol.ts';
+import { type MachineSubject, startSpec } from '../../suites/machine-suite.ts';
+import { localSubject } from '../../support/local-machine.ts';
+import { environmentOf, isAlive, killAll, listProcesses, processesIn } from '../../support/proc.ts';
+import { waitFor } from '../../support/wait-for.ts';
+
+/** Who can be dead or alive when an attempt is looked at, and what is said of it then. Unknown is never success. */
+describe('the wrapper script, asked about an attempt', () => {
+  const { signal } = new AbortController();
+  let subject: MachineSubject;
+  let machine: Machine;
+  let bootId = '';
+  const control = (...path: string[]) => join(subject.home, 'machine', 'suite', ...path);
+  const folder = (attemptId: string, ...path: string[]) => control(`a.${attemptId}`, ...path);
+  const words = (attemptId: string, file: string) => readFileSync(folder(attemptId, file), 'utf8').trim().split(' ');
+  const supervisorOf = (attemptId: string) => Number(words(attemptId, 'claim')[0]);
+  const state = async (attemptId: string) => (await machine.status(attemptId, signal)).state;
+  const running = async (command: string, more = {}) => {
+    const spec = startSpec(command, more);
+    await machine.start(spec, signal);
+    await waitFor(async () => (await state(spec.attemptId)) === 'running');
+    return spec;
+  };
+  const claimed = (claim: string) => {
+    const attemptId = crypto.randomUUID();
+    mkdirSync(folder(attemptId));
+    writeFileSync(folder(attemptId, 'claim'), `${claim}\n`);
+    return attemptId;
+  };
+  const op = (...args: string[]): ChildProcess =>
+    spawn('sh', [join(subject.home, 'machine', WRAPPER.name), ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const said = async (child: ChildProcess, input: string | Buffer = '') => {
+    let text = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    child.stdin?.end(input);
+    await new Promise((resolve) => child.once('close', resolve));
+    return text;
+  };
+
+  beforeAll(async () => {
+    subject = await localSubject();
+    machine = subject.machine();
+    ({ bootId } = await machine.ping(signal));
+  });
+  afterAll(() => subject.stop());
+
+  test('whose supervisor alone was killed: orphan, then cancelled: vanished, and nothing of it is left', async () => {
+    const spec = await running('sleep 300 & sleep 300');
+    killAll([supervisorOf(spec.attemptId)]);
+    const orphan = await machine.status(spec.attemptId, signal);
+    expect(orphan).toMatchObject({ state: 'orphan', exitCode: null, reason: null });
+    expect(orphan.process && isAlive(orphan.process.pid)).toBe(true);
+    expect(await machine.start(spec, signal)).toMatchObject({ state: 'orphan' });
+    await machine.cancel(spec.attemptId, 0, signal);
+    await waitFor(async () => (await state(spec.attemptId)) === 'vanished');
+    const carrying = () =>
+      listProcesses().filter(({ pid }) => environmentOf(pid).includes(`TASKEJO_ATTEMPT_ID=${spec.attemptId}`));
+    expect(carrying()).toEqual([]);
+  });
+
+  test('whose supervisor was killed goes on writing its log, and its timeout still holds', async () => {
+    const spec = await running('echo before; sleep 0.3; echo after; sleep 300', {
+      timeoutSeconds: 2,
+      killGraceSeconds: 0,
+    });
+    killAll([supervisorOf(spec.attemptId)]);
+    await waitFor(async () => (await state(spec.attemptId)) === 'vanished');
+    const { piece } = await machine.collect(spec.attemptId, 'stdout', 0, 100, signal);
+    expect(Buffer.from(piece?.bytes ?? []).toString()).toBe('before\nafter\n');
+    await waitFor(() => processesIn(folder(spec.attemptId)).length === 0);
+  });
+
+  test('of whose processes nothing is alive: vanished, never a result, and a repeated start runs nothing', async () => {
+    const spec = await running('sleep 300');
+    killAll([supervisorOf(spec.attemptId), Number(words(spec.attemptId, 'task')[0])]);
+    await waitFor(async () => (await state(spec.attemptId)) === 'vanished');
+    expect(await machine.start(spec, signal)).toMatchObject({ state: 'vanished', exitCode: null, reason: null });
+    killAll(processesIn(folder(spec.attemptId)).map(({ pid }) => pid));
+  });
+
+  test('from before a reboot: rebooted', async () => {
+    const spec = await running('sleep 300');
+    killAll(processesIn(folder(spec.attemptId)).map(({ pid }) => pid));
+    for (const file of ['claim', 'task']) {
+      const [pid, start] = words(spec.attemptId, file);
+      writeFileSync(folder(spec.attemptId, file), `${pid} ${start} another-boot\n`);
+    }
+    expect(await state(spec.attemptId)).toBe('rebooted');
+    expect(await machine.start(spec, signal)).toMatchObject({ state: 'rebooted' });
+    await machine.clean(spec.attemptId, signal);
+    expect(await state(spec.attemptId)).toBe('rebooted');
+  });
+
+  test('whose number of a process belongs to somebody else by now: not alive', async () => {
+    const attemptId = claimed(`${process.pid} 1 ${bootId}`);
+    expect(await state(attemptId)).toBe('unstarted');
+    writeFileSync(folder(attemptId, 'task'), `${process.pid} 1 ${bootId}\n`);
+    expect(await state(attemptId)).toBe('vanished');
+    await machine.cancel(attemptId, 0, signal);
+    expect(isAlive(process.pid)).toBe(true);
+  });
+
+  test('claimed a moment ago: starting, and a fence is no verdict', async () => {
+    const stat = readFileSync('/proc/self/stat', 'utf8');
+    const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const attemptId = claimed(`${process.pid} ${start} ${bootId}`);
+    expect(await state(attemptId)).toBe('starting');
+    expect(await machine.fence(attemptId, signal)).toMatchObject({ state: 'starting' });
+  });
+
+  test('whose supervisor died before the command was made: unstarted, a fence voids it, and a late child does not run', async () => {
+    const attemptId = claimed(`1234567 1 ${bootId}`);
+    mkdirSync(folder(attemptId, 'run', 'ws'), { recursive: true });
+    writeFileSync(folder(attemptId, 'run', 'script'), 'touch ../../ran\nset -- true\n');
+    expect(await state(attemptId)).toBe('unstarted');
+    expect(await machine.fence(attemptId, signal)).toMatchObject({ state: 'void', process: null });
+    await said(op('task', 'suite', attemptId));
+    expect(existsSync(folder(attemptId, 'ran'))).toBe(false);
+    expect(await state(attemptId)).toBe('void');
+  });
+
+  test('that is asked to stop between the claim and the command: the command does not run', async () => {
+    const attemptId = claimed(`${process.pid} 1 ${bootId}`);
+    mkdirSync(folder(attemptId, 'run', 'ws'), { recursive: true });
+    writeFileSync(folder(attemptId, 'run', 'script'), 'touch ../../ran\nset -- true\n');
+    writeFileSync(folder(attemptId, 'reason'), 'cancel\n');
+    await said(op('task', 'suite', attemptId));
+    expect(existsSync(folder(attemptId, 'ran'))).toBe(false);
+  });
+
+  test('whose upload was cut: nothing was claimed, nothing is left of it', async () => {
+    const attemptId = crypto.randomUUID();
+    const answer = await said(op('start', 'suite', attemptId, 'task-1', '1', '60', '2', '40', '1000'), 'rm -f x');
+    expect(answer).toBe('taskejo1 ! shell the upload was cut\n');
+    expect(await state(attemptId)).toBe('none');
+    expect(readdirSync(folder(attemptId))).toEqual([]);
+  });
+
+  test('by words that are no ids or numbers: refused, nothing done', async () => {
+    for (const word of ['../x', 'a b', '$(id)', '', '.hidden', '-n', 'ü'])
+      expect(await said(op('status', 'suite', word))).toContain('taskejo1 ! shell');
+  });
+
+  test('whose starter dies with its connection: the command runs on, and its exit is known', async () => {
+    const attemptId = crypto.randomUUID();
+    const script = `rm -f ../script ../input\nexport TASKEJO_ATTEMPT_ID='${attemptId}'\nset -- sh -c 'sleep 0.3; exit 7'\n`;
+    const starter = op('start', 'suite', attemptId, 'task-2', '1', '60', '2', String(script.length), '0');
+    starter.stdout?.destroy();
+    starter.stderr?.destroy();
+    starter.stdin?.end(script);
+    await waitFor(async () => (await state(attemptId)) === 'done');
+    expect(await machine.status(attemptId, signal)).toMatchObject({ exitCode: 7, reason: 'exit' });
+  });
+
+  test('in a control folder that was wiped: nothing is known, and the store says that it is another one', async () => {
+    const before = await machine.ping(signal);
+    rmSync(control(), { recursive: true, force: true });
+    const after = await machine.ping(signal);
+    expect(after.storeId).not.toBe(before.storeId);
+    expect(after.bootId).toBe(before.bootId);
+  });
+});
