@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
-import type { Transaction } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import { invalidField } from '../domain/errors.ts';
 import { normalizeLabels } from '../domain/match.ts';
 import { rankOf } from '../domain/rank.ts';
@@ -14,6 +14,8 @@ import type { Deps } from './deps.ts';
 
 /** Creates a task; with an agent named it is that agent's from the first moment. Answers it as it stands. */
 export async function createTask(deps: Deps, actor: Actor, task: NewTask): Promise<Task> {
+  // Looked at before a lane is made for it, and again with the task, when the agent can't be deleted any more.
+  await namedMode(deps.db, task);
   const lane = await laneForNew(deps, task);
   const taskId = await deps.db.transaction().execute((trx) => insertNewTask(trx, deps, actor, task, lane));
   wakeForNew(deps, taskId);
@@ -95,9 +97,9 @@ const createdData = (task: NewTask) => ({
 });
 
 /** The mode that follows from the agent named; the agent's row is held, so that it can't be deleted meanwhile. */
-async function namedMode(trx: Transaction<Database>, task: NewTask): Promise<AgentMode | null> {
+async function namedMode(db: Kysely<Database>, task: NewTask): Promise<AgentMode | null> {
   if (task.namedAgentId === null) return null;
-  const mode = await agentModeForNaming(trx, task.namedAgentId);
+  const mode = await agentModeForNaming(db, task.namedAgentId);
   if (mode === null) throw invalidField('agent_id', 'names no agent');
   checkMode(mode, task.executionMode === 'undecided' ? null : task.executionMode);
   return mode;

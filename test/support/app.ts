@@ -1,0 +1,141 @@
+import type { Scope } from '../../src/domain/token.ts';
+import { forgeSchema, type Rule, ruleSchema, templateSchema } from '../../src/forgejo/config-schema.ts';
+import { compileSettings } from '../../src/forgejo/configuration.ts';
+import { createApp } from '../../src/http/app.ts';
+import { listen } from '../../src/http/listen.ts';
+import { createToken } from '../../src/usecases/create-token.ts';
+import type { Deps, Settings } from '../../src/usecases/deps.ts';
+import { prepareInstallation } from '../../src/usecases/prepare-installation.ts';
+import { createSignIn } from '../../src/usecases/sign-in.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+import { createTestDeps } from './deps.ts';
+
+export const ADMIN_TOKEN = 'the-admin-token-of-the-test-server';
+
+export type TestAppOptions = {
+  settings?: Partial<Settings>;
+  forges?: readonly unknown[];
+  templates?: readonly unknown[];
+  rules?: readonly unknown[];
+  badTokensPerMinute?: number;
+  trustedProxies?: readonly string[];
+};
+
+export type Call = {
+  token?: string | null;
+  /** Sent as JSON; a string or bytes are sent as they are. */
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+};
+// biome-ignore lint/suspicious/noExplicitAny: what an answer holds is what the test is about
+export type Answer = { status: number; headers: Headers; text: string; json: any };
+
+export type TestApp = {
+  url: string;
+  deps: Deps;
+  database: TestDatabase;
+  logged: { level: string; fields: Record<string, unknown>; message: string }[];
+  /** A request with the admin's token, unless another or none is said. */
+  call(method: string, path: string, call?: Call): Promise<Answer>;
+  fetch(method: string, path: string, call?: Call): Promise<Response>;
+  /** A new token of a scope; one for an agent makes an agent of this name. */
+  token(scope: Scope, agentName?: string): Promise<string>;
+  /** Registers an agent; its labels may be said. */
+  agent(name: string, labels?: string[], capacity?: number): Promise<{ id: string; token: string }>;
+  /** As a signal to the program would. */
+  beginToStop(): void;
+  stop(): Promise<void>;
+};
+
+/** The real app on a real port of the loopback, with a database of its own, without loops. */
+export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const database = await createTestDatabase();
+  const deps = await createTestDeps(database, options.settings ?? {});
+  const stopping = new AbortController();
+  const logged: TestApp['logged'] = [];
+  const { installation } = await prepareInstallation(deps, null);
+  const app = createApp({
+    deps,
+    signIn: createSignIn(deps, {
+      adminToken: ADMIN_TOKEN,
+      badTokensPerMinute: options.badTokensPerMinute ?? 600,
+      nowMs: () => performance.now(),
+    }),
+    log: recordingLog(logged),
+    installation,
+    version: '0.0.0',
+    ...forgejoSettings(options),
+    trustedProxies: options.trustedProxies ?? [],
+    stopping: stopping.signal,
+  });
+  const listening = await listen(app, { host: '127.0.0.1', port: 0 });
+  const client = createClient(listening.url);
+  return {
+    ...client,
+    url: listening.url,
+    deps,
+    database,
+    logged,
+    async token(scope, agentName = 'an-agent') {
+      const request = { name: scope, expiresInSeconds: null };
+      const asked = scope === 'agent' ? { ...request, scope, agentName } : { ...request, scope };
+      return (await createToken(deps, asked)).secret;
+    },
+    async agent(name, labels = [], capacity = 3) {
+      const { json } = await client.call('POST', '/api/v1/agents/register', { body: { name, labels, capacity } });
+      return { id: json.agent_id, token: json.token };
+    },
+    beginToStop: () => stopping.abort(),
+    async stop() {
+      stopping.abort();
+      await listening.stop(2_000);
+      await deps.stop();
+      await database.close();
+    },
+  };
+}
+
+function forgejoSettings({ forges = [], templates = [], rules }: TestAppOptions) {
+  const { settings, problems } = compileSettings({
+    forges: forges.map((one) => forgeSchema.parse(one)),
+    templates: templates.map((one) => templateSchema.parse(one)),
+    rules: rules?.map((one): Rule => ruleSchema.parse(one)),
+  });
+  if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join('\n'));
+  return settings;
+}
+
+function createClient(url: string): Pick<TestApp, 'call' | 'fetch'> {
+  const send: TestApp['fetch'] = (method, path, { token = ADMIN_TOKEN, body, headers = {}, signal } = {}) => {
+    const raw = typeof body === 'string' || body instanceof Uint8Array;
+    return fetch(`${url}${path}`, {
+      method,
+      headers: {
+        ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
+        ...(body === undefined || raw ? {} : { 'Content-Type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: raw ? (body as BodyInit) : JSON.stringify(body) }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  };
+  return {
+    fetch: send,
+    async call(method, path, call) {
+      const response = await send(method, path, call);
+      const text = await response.text();
+      const isJson = response.headers.get('content-type')?.includes('json') === true;
+      return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : null };
+    },
+  };
+}
+
+function recordingLog(logged: TestApp['logged']) {
+  const at = (level: string) => (fields: object, message: string) => {
+    logged.push({ level, fields: { ...fields }, message });
+  };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } as Parameters<
+    typeof createApp
+  >[0]['log'];
+}
