@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { CliError, EXIT } from './errors.ts';
 
 /** Readers of options; what they refuse is an error of usage. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
@@ -24,6 +25,6 @@ export const priorityArgument = (text: string): string | number => (/^\d+$/.test
 
 /** A path part of the API: whatever was typed can't leave its place. */
 export const inPath = (text: string): string => {
-  if (text === '' || text === '.' || text === '..') throw new InvalidArgumentError('It must be an id.');
+  if (text === '' || text === '.' || text === '..') throw new CliError(`${text || 'nothing'} is not an id`, EXIT.usage);
   return encodeURIComponent(text);
 };

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { DatabaseAddress } from '../store/address.ts';
 import type { Context } from './connect.ts';
+import { CliError, EXIT } from './errors.ts';
 
 type Options = { config?: string; dataDir?: string };
 
@@ -19,12 +20,21 @@ async function runMigrations({ config: file, dataDir }: Options, { env, terminal
   const config = await loadConfig({ file, env, flags: { dataDir } });
   const database = await openAddress(config);
   try {
-    const { applied, version } = await migrate(database.address);
+    const { applied, version } = await migrate(database.address).catch(unreachable);
     for (const name of applied) terminal.out(`applied ${name}\n`);
     terminal.out(`the database is at version ${version}\n`);
   } finally {
     await database.close();
   }
+}
+
+/** What a database that isn't there says; its own words where it has any. */
+function unreachable(error: unknown): never {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+  if (code === null) throw error;
+  throw new CliError(`the database cannot be reached: ${(error as Error).message || code}`, EXIT.failed, {
+    cause: error,
+  });
 }
 
 async function openAddress(config: {

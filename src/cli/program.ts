@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addAgent } from './agent.ts';
 import { addConfig } from './config-check.ts';
 import type { Context } from './connect.ts';
 import { addMigrate } from './migrate.ts';
@@ -35,6 +36,7 @@ export function createProgram(context: Context): Command {
     .configureOutput({ writeOut: context.terminal.out, writeErr: context.terminal.err })
     .exitOverride();
   addServe(program);
+  addAgent(program, context);
   addConfig(program, context);
   addMigrate(program, context);
   addTasks(program, context);

@@ -27,7 +27,7 @@ describe('an argument', () => {
 
   test('that is an id stays in its place in the address', () => {
     expect(inPath('../tokens?x')).toBe('..%2Ftokens%3Fx');
-    for (const wrong of ['', '.', '..']) expect(() => inPath(wrong)).toThrow('must be an id');
+    for (const wrong of ['', '.', '..']) expect(() => inPath(wrong)).toThrow('is not an id');
   });
 });
 

@@ -1,0 +1,57 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { taskejoFile } from './command-line.ts';
+import { exitOf, firstLine } from './programs.ts';
+
+export type ServerProcess = {
+  url: string;
+  adminToken: string;
+  /** A JSON request with the admin token, unless another is given; throws for any answer but 2xx. */
+  api<T>(method: string, path: string, body?: unknown, token?: string): Promise<T>;
+  /** Kills it, and starts it again where it was. */
+  killAndRestart(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+/** A real server in a process of its own, on an embedded database that is gone after `stop`. */
+export async function startServerProcess(env: Record<string, string> = {}): Promise<ServerProcess> {
+  const folder = await mkdtemp(join(tmpdir(), 'taskejo-serve-'));
+  const adminToken = 'an-admin-token-of-thirty-two-characters';
+  const start = (listen: string): ChildProcess =>
+    spawn(process.execPath, [taskejoFile, 'serve', '--listen', listen, '--data-dir', join(folder, 'data')], {
+      cwd: folder,
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, TASKEJO_ADMIN_TOKEN: adminToken, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  let child = start('127.0.0.1:0');
+  const url = (await firstLine(child)).replace('listening on ', '');
+  return {
+    url,
+    adminToken,
+    async api<T>(method: string, path: string, body?: unknown, token = adminToken): Promise<T> {
+      const isBytes = body instanceof Uint8Array;
+      const headers = {
+        authorization: `Bearer ${token}`,
+        'content-type': isBytes ? 'application/octet-stream' : 'application/json',
+      };
+      const payload = body === undefined ? null : isBytes ? Buffer.from(body) : JSON.stringify(body);
+      const response = await fetch(`${url}${path}`, { method, headers, body: payload });
+      const text = await response.text();
+      if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+      return (text === '' ? null : JSON.parse(text)) as T;
+    },
+    async killAndRestart() {
+      child.kill('SIGKILL');
+      await exitOf(child);
+      child = start(new URL(url).host);
+      await firstLine(child);
+    },
+    async stop() {
+      child.kill('SIGTERM');
+      await exitOf(child);
+      await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    },
+  };
+}
