@@ -81,18 +81,20 @@ export function openDatabase(options: PoolOptions, log?: StoreLog): OpenDatabase
 
 /** Throws {@link DatabaseUnfitError} if the server is too old, or may forget what it has acknowledged. */
 export async function checkDurability(db: Kysely<Database>): Promise<void> {
-  const { rows } = await sql<{ version: number; commit: string; fsync: string }>`
-    select current_setting('server_version_num')::int / 10000 as version,
-           current_setting('synchronous_commit') as commit,
-           current_setting('fsync') as fsync`.execute(db);
-  const [server] = rows;
-  if (server === undefined) return;
-  if (server.version < oldestServerVersion) {
-    throw new DatabaseUnfitError(`The database is PostgreSQL ${server.version}; taskejo needs 15 or newer.`);
+  const { version, commit } = await readServerSettings(db);
+  if (version < oldestServerVersion) {
+    throw new DatabaseUnfitError(`The database is PostgreSQL ${version}; taskejo needs 15 or newer.`);
   }
-  const loose = server.commit === 'off' ? 'synchronous_commit' : server.fsync === 'off' ? 'fsync' : null;
-  if (loose === null) return;
-  throw new DatabaseUnfitError(
-    `The database has ${loose} off and may lose tasks that were acknowledged; turn it on for taskejo's database.`,
-  );
+  if (commit === 'off') {
+    throw new DatabaseUnfitError(
+      "The database has synchronous_commit off and may lose what it acknowledged; turn it on for taskejo's database.",
+    );
+  }
+}
+
+async function readServerSettings(db: Kysely<Database>): Promise<{ version: number; commit: string }> {
+  const { rows } = await sql<{ version: number; commit: string }>`
+    select current_setting('server_version_num')::int / 10000 as version,
+           current_setting('synchronous_commit') as commit`.execute(db);
+  return rows[0] ?? { version: 0, commit: '' };
 }

@@ -39,17 +39,17 @@ export async function chooseLauncher(needs: LauncherNeeds): Promise<Launcher> {
   const { platform = process.platform, userId = process.getuid?.() ?? -1, canRun = works } = needs;
   const endsWithParent = platform === 'linux' && (await canRun([...untilParentDies, 'true']));
   const guard = endsWithParent ? untilParentDies : [];
+  if (userId === 0 && platform !== 'linux') {
+    throw new DatabaseStartError("PostgreSQL can't run as root here; start taskejo as an ordinary user.");
+  }
   const suits = userId !== 0 && hasName();
   // In a user namespace PostgreSQL sees an ordinary user, while the files stay whose they are.
   if (!suits && (await canRun([...mappedToNobody, ...guard, 'true']))) {
     return { prefix: [...mappedToNobody, ...guard], ownerId: null, endsWithParent };
   }
   if (userId !== 0) return { prefix: guard, ownerId: null, endsWithParent };
-  if (platform !== 'linux') {
-    throw new DatabaseStartError("PostgreSQL can't run as root here; start taskejo as an ordinary user.");
-  }
   // `--pdeathsig` last: a change of user resets it.
-  await letNobodyIn(needs);
+  await letNobodyIn(needs, canRun);
   return { prefix: [...asNobody, ...guard], ownerId: nobody, endsWithParent };
 }
 
@@ -63,11 +63,10 @@ function hasName(): boolean {
   }
 }
 
-async function letNobodyIn({ binaries, dataDir }: LauncherNeeds): Promise<void> {
+async function letNobodyIn({ binaries, dataDir }: LauncherNeeds, canRun: CanRun): Promise<void> {
   await chmod(dataDir, 0o711); // to reach its own folder in there; the others stay closed
-  const reachable =
-    (await works([...asNobody, 'test', '-r', binaries.postgres])) &&
-    (await works([...asNobody, 'test', '-x', dataDir]));
+  const reads = await canRun([...asNobody, 'test', '-r', binaries.postgres]);
+  const reachable = reads && (await canRun([...asNobody, 'test', '-x', dataDir]));
   if (reachable) return;
   throw new DatabaseStartError(
     `PostgreSQL can't run as root, and the user nobody can't reach ${binaries.postgres} and ${dataDir}; ` +

@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { StoreLog } from '../log.ts';
 import { DatabaseStartError, errorCode } from './errors.ts';
+import { commandOf } from './process-command.ts';
 
 /** Marks our servers in the list of processes, so that nobody else's PostgreSQL is ever stopped. */
 export const clusterMark = 'cluster_name=taskejo';
@@ -73,23 +72,6 @@ async function isServerOf(pid: number, cluster: string): Promise<boolean> {
 
 function isServerCommand(command: string, cluster: string): boolean {
   return /\bpostgres\b/.test(command) && command.includes(cluster);
-}
-
-/** The command line of a living process; null when there is none, or only a zombie waits for its parent. */
-async function commandOf(pid: number): Promise<string | null> {
-  if (process.platform !== 'linux') return commandByPs(pid);
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
-  const state = stat?.slice(stat.lastIndexOf(')') + 2)[0];
-  if (state === undefined || state === 'Z' || state === 'X') return null;
-  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => null);
-  return command?.replaceAll('\0', ' ') ?? null;
-}
-
-async function commandByPs(pid: number): Promise<string | null> {
-  const { stdout } = await promisify(execFile)('ps', ['-ww', '-o', 'state=,command=', '-p', String(pid)]).catch(() => ({
-    stdout: '',
-  }));
-  return stdout.trim() === '' || stdout.trimStart().startsWith('Z') ? null : stdout;
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {
