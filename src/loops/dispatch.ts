@@ -20,8 +20,10 @@ export type DispatchLoopOptions = {
   log: Log;
 };
 
-/** A lost hint costs at most this long, and attempts that wait to be driven are looked for as often. */
+/** A lost hint costs at most this long; as often phase 2 is gone through, and attempts that nobody drives are found. */
 const LOOK_MS = 1_000;
+/** However many tasks come, the hosts' rows are locked no more often than this. */
+const GAP_MS = 10;
 
 /**
  * Both phases, at once when something changed and at the latest at the next tick; and before them the attempts that
@@ -34,7 +36,8 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
 
   const turn = async () => {
     const hostIds = hosts.reachable().map(({ id }) => id);
-    if (performance.now() - lookedAt >= LOOK_MS) {
+    const look = performance.now() - lookedAt >= LOOK_MS;
+    if (look) {
       lookedAt = performance.now();
       await resume(options, hostIds);
     }
@@ -49,11 +52,11 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
       lastUsed = hostId;
       driver.drive(attemptId);
     }
-    await decideModes(deps, began);
+    if (look) await decideModes(deps, began);
   };
 
   const everyMs = Math.min(LOOK_MS, deps.settings.dispatch.tickSeconds * 1000);
-  const loop = every({ name: 'dispatch', everyMs, turn, log });
+  const loop = every({ name: 'dispatch', everyMs, gapMs: GAP_MS, turn, log });
   const unsubscribe = deps.wakeups.subscribe((hint) => {
     if (hint.kind === 'agents') lookedAt = Number.NEGATIVE_INFINITY;
     if (hint.kind === 'ready' || hint.kind === 'agents') loop.nudge();

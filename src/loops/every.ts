@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 export type Loop = {
   /** Runs soon, once more than it would. */
   nudge(): void;
@@ -7,6 +9,8 @@ export type Loop = {
 export type LoopOptions = {
   name: string;
   everyMs: number;
+  /** Between the end of one turn and the next, however often it is nudged. */
+  gapMs?: number;
   turn: (signal: AbortSignal) => Promise<void>;
   log: { error(fields: object, message: string): void };
 };
@@ -15,7 +19,7 @@ export type LoopOptions = {
  * Does something at once and then again and again, never twice at the same time. A turn that fails is logged and the
  * next one comes all the same: what it did not do is still there to be done.
  */
-export function every({ name, everyMs, turn, log }: LoopOptions): Loop {
+export function every({ name, everyMs, gapMs = 0, turn, log }: LoopOptions): Loop {
   const stopping = new AbortController();
   const { signal } = stopping;
   let wake: () => void = () => {};
@@ -39,6 +43,7 @@ export function every({ name, everyMs, turn, log }: LoopOptions): Loop {
       } catch (error) {
         if (!signal.aborted) log.error({ err: error, loop: name }, `${name} failed, trying again`);
       }
+      if (gapMs > 0 && !signal.aborted) await delay(gapMs);
       await pause();
     }
   };

@@ -42,6 +42,8 @@ const forMode = (mode: AgentMode) =>
 /**
  * The best-ranked ready tasks of the lanes that agents with these ids and labels serve, locked; those that another
  * claim holds are skipped. Asking each lane for its first few keeps the cost apart from how many tasks wait in others.
+ * The outer condition is checked again on the row as it is once locked; it stands in a coalesce so that the planner goes
+ * by the primary key and doesn't read a whole claim index for it.
  */
 export async function lockCandidates(
   trx: Trx,
@@ -66,7 +68,7 @@ export async function lockCandidates(
           order by rank, id limit ${limit}) t
         where ${served}
         order by t.rank, t.id limit ${limit * 2 + 8}))
-      and status = 'pending' and ready and ${forMode(mode)}
+      and coalesce(status = 'pending' and ready and ${forMode(mode)}, false)
     order by rank, id limit ${limit}
     for update skip locked`.execute(trx);
   return rows;

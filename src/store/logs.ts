@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { LOG_HEAD_BYTES, LOG_TAIL_BYTES } from '../domain/attempt.ts';
-import { STREAMS, type Stream } from '../domain/machine.ts';
+import type { Stream } from '../domain/machine.ts';
 import type { Database } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -149,9 +149,14 @@ export async function logArrivals(db: Db, attemptId: string): Promise<LogArrival
 
 /** Writes down, at the end of an attempt, how much is stored of its streams and the hash of that. */
 export async function sealLogs(trx: Trx, attemptId: string): Promise<void> {
-  for (const stream of STREAMS) {
-    const { totalBytes, parts } = await keptLog(trx, attemptId, stream);
-    if (totalBytes === 0) continue;
+  const written = await trx
+    .selectFrom('attempt_streams')
+    .select('stream')
+    .where('attempt_id', '=', attemptId)
+    .where('total_bytes', '>', 0)
+    .execute();
+  for (const { stream } of written) {
+    const { parts } = await keptLog(trx, attemptId, stream);
     const hash = createHash('sha256');
     for (const part of parts) hash.update(part.bytes);
     const storedBytes = parts.reduce((sum, part) => sum + part.bytes.length, 0);
