@@ -1,9 +1,11 @@
 import { assign, cancel, createTask as createBody, task, taskList, tasksQuery } from '../contract/task.ts';
 import { notFound } from '../domain/errors.ts';
+import type { Task } from '../domain/task.ts';
 import { assignTask } from '../usecases/assign-task.ts';
 import { cancelTask } from '../usecases/cancel-task.ts';
 import { createTask } from '../usecases/create-task.ts';
-import { getTask, listTasks } from '../usecases/read-tasks.ts';
+import type { Deps } from '../usecases/deps.ts';
+import { getTask, listTasks, withWaitingReasons } from '../usecases/read-tasks.ts';
 import { taskOf } from '../usecases/task-request.ts';
 import { actorOf, creatorOf, requireReadable } from './auth.ts';
 import { presentPage } from './present.ts';
@@ -26,7 +28,7 @@ const create = endpoint(
     const { deps, templates } = c.get('http');
     const wanted = taskOf({ settings: deps.settings, templates }, taskRequest(c.req.valid('json')), creatorOf(c));
     const made = await createTask(deps, actorOf(c), wanted);
-    return c.json(presentTask(made), 201, { Location: `/api/v1/tasks/${made.id}` });
+    return c.json(await presentFresh(deps, made), 201, { Location: `/api/v1/tasks/${made.id}` });
   },
 );
 
@@ -89,8 +91,9 @@ const assignToAgent = endpoint(
   async (c) => {
     const { agent_id, execution_mode } = c.req.valid('json');
     const wish = { agentId: agent_id, executionMode: execution_mode ?? null };
-    const assigned = await assignTask(c.get('http').deps, actorOf(c), c.req.valid('param').id, wish);
-    return c.json(presentTask(assigned), 200);
+    const { deps } = c.get('http');
+    const assigned = await assignTask(deps, actorOf(c), c.req.valid('param').id, wish);
+    return c.json(await presentFresh(deps, assigned), 200);
   },
 );
 
@@ -110,5 +113,11 @@ const cancelOne = endpoint(
     return c.json(presentTask(cancelled), 200);
   },
 );
+
+/** A task as it was just written: why it waits is known only beside the agents. */
+async function presentFresh(deps: Deps, written: Task) {
+  const [shown = written] = await withWaitingReasons(deps, [written]);
+  return presentTask(shown);
+}
 
 export const tasksApi = () => api(create, list, show, assignToAgent, cancelOne);

@@ -56,7 +56,8 @@ export const getAttempt = (deps: Reading, id: string): Promise<Attempt | null> =
 
 export const countTasks = (deps: Reading): Promise<Map<string, number>> => tasks.countByStatus(deps.db);
 
-async function withWaitingReasons(deps: Reading, found: readonly Task[]): Promise<Task[]> {
+/** Tasks that were just written, with what pending ones wait for. */
+export async function withWaitingReasons(deps: Reading, found: readonly Task[]): Promise<Task[]> {
   if (!found.some((task) => task.status === 'pending')) return [...found];
   const takers: Taker[] = await listAgents(deps.db, MAX_TAKERS, null);
   return found.map((task) => ({ ...task, waitingReason: waitingReason(task, takers) }));

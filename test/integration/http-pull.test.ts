@@ -1,0 +1,228 @@
+import { sql } from 'kysely';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { attempt as attemptShape, dequeued } from '../../src/contract/attempt.ts';
+import { startTestApp, type TestApp } from '../support/app.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await startTestApp();
+});
+afterAll(() => app.stop());
+
+let count = 0;
+/** An agent and the label that only its tasks require. */
+async function newAgent(capacity = 3) {
+  count += 1;
+  const label = `only-${count}`;
+  const { id, token } = await app.agent(`agent-${count}`, [label], capacity);
+  const create = async (more: object = {}) =>
+    (await app.call('POST', '/api/v1/tasks', { body: { title: 't', command: ['true'], requires: [label], ...more } }))
+      .json;
+  const dequeue = (body: object = {}) => app.call('POST', '/api/v1/tasks/dequeue', { token, body });
+  const say = (attemptId: string, verb: string, body?: object) =>
+    app.call('POST', `/api/v1/attempts/${attemptId}/${verb}`, { token, body });
+  return { id, token, create, dequeue, say };
+}
+
+describe('an agent that pulls', () => {
+  it('takes a task, starts it, streams its log, says how far it is, and completes it', async () => {
+    const agent = await newAgent();
+    const made = await agent.create();
+    const taken = await agent.dequeue();
+    expect(taken.status).toBe(200);
+    const [task] = dequeued.parse(taken.json).tasks;
+    expect(task).toMatchObject({ id: made.id, status: 'assigned', execution_mode: 'http_pull' });
+    const attemptId = task?.attempt.id ?? '';
+    expect(task?.attempt).toMatchObject({ number: 1, lease_seconds: 30, renew_seconds: 10 });
+
+    const process = { pid: 4711, started_at: '17', boot_id: 'b' };
+    expect((await agent.say(attemptId, 'start', { process })).json).toMatchObject({
+      status: 'running',
+      attempt: { process },
+    });
+    const put = await app.call('PUT', `/api/v1/attempts/${attemptId}/log/stdout?offset=0`, {
+      token: agent.token,
+      body: 'hello\n',
+      headers: { 'Content-Type': 'application/octet-stream' },
+    });
+    expect(put.json).toEqual({ next_offset: 6, followed: false });
+    expect((await agent.say(attemptId, 'progress', { percent: 40, message: 'half' })).json).toEqual({});
+    expect((await agent.say(attemptId, 'renew')).json).toMatchObject({ lease_seconds: 30, cancel_requested: false });
+
+    const said = {
+      outcome: 'completed',
+      exit_code: 0,
+      summary: 'fine',
+      output: { n: [1] },
+      usage: { wall_seconds: 2 },
+    };
+    const done = await agent.say(attemptId, 'complete', said);
+    expect(done.json).toEqual({ attempt_id: attemptId, task_id: made.id, task_status: 'completed' });
+    const { json: attempt } = await app.call('GET', `/api/v1/attempts/${attemptId}`);
+    z.strictObject(attemptShape.shape).parse(attempt);
+    expect(attempt).toMatchObject({
+      outcome: 'completed',
+      exit_code: 0,
+      process,
+      stdout: { bytes: 6, stored_bytes: 6 },
+    });
+    const { json: final } = await app.call('GET', `/api/v1/tasks/${made.id}`);
+    expect(final).toMatchObject({
+      status: 'completed',
+      result: { outcome: 'completed', output: { n: [1] }, summary: 'fine', attempt_id: attemptId },
+    });
+  });
+
+  it('that does not stream gives its output with the result', async () => {
+    const agent = await newAgent();
+    await agent.create();
+    const { attempt } = (await agent.dequeue()).json.tasks[0];
+    const said = { outcome: 'failed', exit_code: 3, stdout: { text: 'out\n' }, stderr: { text: 'err\n' } };
+    const complete = () => agent.say(attempt.id, 'complete', said);
+    expect((await complete()).json.task_status).toBe('failed');
+    expect((await complete()).status).toBe(200);
+    expect((await app.call('GET', `/api/v1/attempts/${attempt.id}/log/stderr`)).text).toBe('err\n');
+    expect((await app.call('GET', `/api/v1/attempts/${attempt.id}`)).json.failure_class).toBe('exit');
+  });
+
+  it('is told when it says something else about an ended attempt, or something about one that is unknown', async () => {
+    const agent = await newAgent();
+    await agent.create();
+    const { attempt } = (await agent.dequeue()).json.tasks[0];
+    await agent.say(attempt.id, 'start');
+    await agent.say(attempt.id, 'complete', { outcome: 'completed' });
+    for (const [verb, body] of [['complete', { outcome: 'failed' }], ['renew'], ['start'], ['progress']] as const) {
+      const { status, json } = await agent.say(attempt.id, verb, body);
+      expect([verb, status, json.code]).toEqual([verb, 409, 'attempt_finished']);
+    }
+    const unknown = crypto.randomUUID();
+    expect((await agent.say(unknown, 'complete', { outcome: 'completed' })).json.code).toBe('lease_lost');
+    expect((await agent.say(unknown, 'renew')).status).toBe(404);
+  });
+
+  it('hands back what it did not start, and gets it again', async () => {
+    const agent = await newAgent();
+    const made = await agent.create();
+    const { attempt } = (await agent.dequeue()).json.tasks[0];
+    const released = await agent.say(attempt.id, 'complete', { outcome: 'released' });
+    expect(released.json.task_status).toBe('pending');
+    expect((await agent.dequeue()).json.tasks[0]).toMatchObject({ id: made.id, attempt: { number: 2 }, retries: 0 });
+  });
+
+  it('gets as many tasks as it has places, and 204 when there is nothing', async () => {
+    const agent = await newAgent(2);
+    for (const _ of [1, 2, 3]) await agent.create();
+    expect((await agent.dequeue({ max_tasks: 100 })).json.tasks).toHaveLength(2);
+    const none = await agent.dequeue();
+    expect([none.status, none.text]).toEqual([204, '']);
+  });
+
+  it('beats: what it holds is renewed, what is to stop or lost is named', async () => {
+    const agent = await newAgent();
+    for (const _ of [1, 2]) await agent.create();
+    const { tasks } = (await agent.dequeue({ max_tasks: 2 })).json;
+    const [kept, cancelled] = tasks;
+    await app.call('POST', `/api/v1/tasks/${cancelled.id}/cancel`);
+    const unknown = crypto.randomUUID();
+    const body = { attempt_ids: [kept.attempt.id, cancelled.attempt.id, unknown], metrics: { load_1m: 0.5 } };
+    const { json } = await app.call('POST', '/api/v1/agents/me/heartbeat', { token: agent.token, body });
+    expect(json).toMatchObject({
+      cancel: [{ attempt_id: cancelled.attempt.id, reason: 'cancel' }],
+      lost: [unknown],
+      draining: false,
+      generation: 1,
+    });
+    expect(json.renewed.map((one: { attempt_id: string }) => one.attempt_id)).toContain(kept.attempt.id);
+    const shown = await app.call('GET', `/api/v1/agents/${agent.id}`);
+    expect(shown.json).toMatchObject({ online: true, running: 2, metrics: { load_1m: 0.5 } });
+  });
+});
+
+describe('an agent that waits', () => {
+  it('is answered as soon as there is a task', async () => {
+    const agent = await newAgent();
+    const waiting = agent.dequeue({ wait_seconds: 60 });
+    const made = await agent.create();
+    expect((await waiting).json.tasks[0].id).toBe(made.id);
+  });
+
+  it('is answered 204 when its time is over', async () => {
+    const agent = await newAgent();
+    const beganMs = performance.now();
+    expect((await agent.dequeue({ wait_seconds: 1 })).status).toBe(204);
+    expect(performance.now() - beganMs).toBeGreaterThan(900);
+  });
+
+  it('and hangs up before it is told of a task has it handed back at once', async () => {
+    const agent = await newAgent();
+    const made = await agent.create();
+    const hangUp = new AbortController();
+    const { db } = app.database;
+    // Whoever holds the agent's row holds its claim up, so that the hang-up surely comes first.
+    await db.transaction().execute(async (trx) => {
+      await trx.selectFrom('agents').select('id').where('id', '=', agent.id).forUpdate().execute();
+      const asking = app.call('POST', '/api/v1/tasks/dequeue', { token: agent.token, signal: hangUp.signal });
+      const gone = expect(asking).rejects.toThrow();
+      await waitFor(async () => {
+        const { rows } = await sql`select 1 from pg_stat_activity
+          where wait_event_type = 'Lock' and datname = current_database()`.execute(db);
+        return rows.length > 0;
+      });
+      hangUp.abort();
+      await gone;
+      // Answers over other connections: by then the server has seen that this one is closed.
+      for (let n = 0; n < 20; n++) await app.call('GET', '/healthz');
+    });
+    const events = await waitFor(async () => {
+      const { json } = await app.call('GET', `/api/v1/tasks/${made.id}/events`);
+      return json.items.length === 3 ? json.items : null;
+    });
+    expect(events).toMatchObject([
+      { type: 'created' },
+      { type: 'assigned' },
+      { type: 'released', to_status: 'pending' },
+    ]);
+    expect((await agent.dequeue()).json.tasks[0]).toMatchObject({
+      id: made.id,
+      infra_retries: 0,
+      attempt: { number: 2 },
+    });
+  });
+
+  it('and repeats its request gets the same attempts, with new tokens', async () => {
+    const agent = await newAgent();
+    await agent.create();
+    const ask = async () => (await agent.dequeue({ request_id: 'r1' })).json.tasks[0].attempt;
+    const first = await ask();
+    const again = await ask();
+    expect(again).toMatchObject({ id: first.id, number: 1 });
+    expect(again.token).not.toBe(first.token);
+    const start = (token: string) => app.call('POST', `/api/v1/attempts/${first.id}/start`, { token });
+    expect((await start(first.token)).status).toBe(401);
+    expect((await start(again.token)).status).toBe(200);
+  });
+});
+
+describe('a server that stops', () => {
+  let stopping: TestApp;
+  beforeAll(async () => {
+    stopping = await startTestApp();
+  });
+  afterEach(() => stopping.stop());
+
+  it('answers who waits with 204, is not ready any more, and gives nothing out', async () => {
+    const { token } = await stopping.agent('waiter');
+    const dequeue = () => stopping.call('POST', '/api/v1/tasks/dequeue', { token, body: { wait_seconds: 60 } });
+    const waiting = dequeue();
+    await waitFor(async () => (await stopping.call('GET', '/readyz')).status === 200);
+    stopping.beginToStop();
+    expect((await waiting).status).toBe(204);
+    await stopping.call('POST', '/api/v1/tasks', { body: { title: 'late', command: ['true'] } });
+    expect((await dequeue()).status).toBe(204);
+    const ready = await stopping.call('GET', '/readyz');
+    expect([ready.status, ready.json.code]).toEqual([503, 'unavailable']);
+    expect(ready.headers.get('retry-after')).toBe('2');
+  });
+});
