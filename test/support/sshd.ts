@@ -134,6 +134,7 @@ function configuration(
     'UsePAM no',
     'PidFile none',
     'LogLevel INFO',
+    'SetEnv SHLVL=1', // else a bash as login shell reads the start-up files of whoever runs the tests
     `ForceCommand ${command}`,
     ...config,
     '',

@@ -27,7 +27,7 @@ export type SshHost = {
 };
 
 const FOLDER = '.taskejo';
-const TRIES = 4;
+const TRIES = 8;
 
 /** What is executed on a host. It is the same for every task but for ids and numbers. */
 const commandLine = (words: readonly string[]) => `exec sh ${FOLDER}/${WRAPPER.name} ${words.join(' ')}`;
@@ -45,15 +45,16 @@ export function createSshHost(options: SshHostOptions, { random = Math.random }:
   const pinned = pinHostKeys(hostKeys);
   const stopping = new AbortController();
 
-  /** A busy sshd drops some connections that have not signed in yet: these are tried again, nothing else is. */
+  /** A busy sshd drops connections that have not signed in yet: these are tried again, nothing else is. */
   async function open(): Promise<Client> {
     const signal = stopping.signal;
-    for (let tries = 1; ; tries += 1) {
+    const giveUpAt = performance.now() + connectDeadlineMs;
+    for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 1_600)) {
       try {
         return await connect(rest, pinned, { deadlineMs: connectDeadlineMs, keepaliveMs, signal });
       } catch (error) {
-        if (tries >= TRIES || !wasDropped(error)) throw error;
-        await delay(50 + random() * 200 * tries, undefined, { signal });
+        if (!wasDropped(error) || performance.now() + waitMs > giveUpAt) throw error;
+        await delay(waitMs * (0.5 + random()), undefined, { signal });
       }
     }
   }

@@ -11,6 +11,8 @@ export type PoolOptions = {
   idleMs?: number;
   /** How long a lower limit, learnt from a refused channel, is believed. */
   learntMs?: number;
+  /** After a connection that failed while others serve, none is tried for so long. */
+  coolMs?: number;
   now?: () => number;
 };
 
@@ -26,7 +28,7 @@ export type Lease = {
 
 export type Pool = { lease(signal: AbortSignal): Promise<Lease>; close(): void };
 
-type Link = { client: Client; active: number; limit: number; limitUntil: number; timer: NodeJS.Timeout | null };
+type Link = { client: Client; active: number; timer: NodeJS.Timeout | null };
 type Waiter = { resolve(lease: Lease): void; reject(error: Error): void };
 
 /** Connections to one host, shared by the channels of many operations; more are opened only when all are full. */
@@ -36,24 +38,27 @@ export function createPool({
   connecting: maxConnecting = 4,
   idleMs = 30_000,
   learntMs = 300_000,
+  coolMs = 500,
   now = Date.now,
 }: PoolOptions): Pool {
   const links = new Set<Link>();
   const waiters: Waiter[] = [];
+  const learnt = { limit: channels, until: 0 };
   let connecting = 0;
+  let cooling = false;
   let closed = false;
 
-  const limitOf = (link: Link) => (link.limitUntil > now() ? Math.min(link.limit, channels) : channels);
+  const limit = () => (learnt.until > now() ? learnt.limit : channels);
 
   /** The fullest connection that has room, so that the others fall idle. */
   function roomy(): Link | undefined {
-    const free = [...links].filter((link) => link.active < limitOf(link));
+    const free = [...links].filter((link) => link.active < limit());
     return free.sort((a, b) => b.active - a.active)[0];
   }
 
   function serve(): void {
     for (let link = roomy(); link && waiters.length > 0; link = roomy()) waiters.shift()?.resolve(leaseOf(link));
-    while (!closed && connecting < maxConnecting && waiters.length > connecting * channels) void open();
+    while (!closed && !cooling && connecting < maxConnecting && waiters.length > connecting * limit()) void open();
   }
 
   async function open(): Promise<void> {
@@ -63,16 +68,28 @@ export function createPool({
       if (closed) client.destroy();
       else add(client);
     } catch (error) {
-      const reason = error instanceof Error ? error : new Error(String(error));
-      for (const waiter of waiters.splice(0, channels)) waiter.reject(reason);
+      fail(error instanceof Error ? error : new Error(String(error)));
     } finally {
       connecting -= 1;
       serve();
     }
   }
 
+  /** Where other connections serve, a failed one only means that the door is narrow: who waits gets a turn there. */
+  function fail(error: Error): void {
+    if (links.size === 0) {
+      for (const waiter of waiters.splice(0, channels)) waiter.reject(error);
+      return;
+    }
+    cooling = true;
+    setTimeout(() => {
+      cooling = false;
+      serve();
+    }, coolMs).unref();
+  }
+
   function add(client: Client): void {
-    const link: Link = { client, active: 0, limit: channels, limitUntil: 0, timer: null };
+    const link: Link = { client, active: 0, timer: null };
     links.add(link);
     client.once('close', () => {
       drop(link);
@@ -100,8 +117,8 @@ export function createPool({
       client: link.client,
       release: giveBack,
       refused: () => {
-        link.limit = Math.max(1, link.active - 1);
-        link.limitUntil = now() + learntMs;
+        learnt.limit = Math.max(1, Math.min(limit(), link.active - 1));
+        learnt.until = now() + learntMs;
         giveBack();
       },
       suspect: () => {
