@@ -1,0 +1,110 @@
+import { EventEmitter } from 'node:events';
+import type { Client } from 'ssh2';
+import { describe, expect, test } from 'vitest';
+import { MachineError } from '../../../src/executor/machine.ts';
+import { createPool, type Lease } from '../../../src/executor/ssh/pool.ts';
+
+/** Stands for a connection of the SSH library: the pool only listens to its end and ends it. */
+class Connection extends EventEmitter {
+  ended = false;
+  end() {
+    this.ended = true;
+  }
+  destroy() {
+    this.ended = true;
+  }
+}
+
+describe('a pool of connections to one host', () => {
+  const { signal } = new AbortController();
+  const open = (options: { channels?: number; connecting?: number; idleMs?: number; now?: () => number } = {}) => {
+    const made: Connection[] = [];
+    let most = 0;
+    let pending = 0;
+    const connect = async () => {
+      pending += 1;
+      most = Math.max(most, pending);
+      await new Promise((resolve) => setImmediate(resolve));
+      pending -= 1;
+      const connection = new Connection();
+      made.push(connection);
+      return connection as unknown as Client;
+    };
+    return { pool: createPool({ connect, ...options }), made, mostConnecting: () => most };
+  };
+  const leases = (pool: { lease(signal: AbortSignal): Promise<Lease> }, count: number) =>
+    Promise.all(Array.from({ length: count }, () => pool.lease(signal)));
+
+  test('opens a further connection only when all channels are taken, and so many at once', async () => {
+    const { pool, made, mostConnecting } = open();
+    const first = await leases(pool, 8);
+    expect(made.length).toBe(1);
+    await leases(pool, 40);
+    expect(made.length).toBe(6);
+    expect(mostConnecting()).toBeLessThanOrEqual(4);
+    first[0]?.release();
+    expect((await pool.lease(signal)).client).toBe(first[0]?.client);
+  });
+
+  test('closes what lies idle, but keeps one', async () => {
+    const { pool, made } = open({ idleMs: 5 });
+    for (const lease of await leases(pool, 24)) lease.release();
+    expect(made.length).toBe(3);
+    await expect.poll(() => made.filter((one) => one.ended).length).toBe(2);
+  });
+
+  test('believes a refused channel for a while, then tries again', async () => {
+    let clock = 0;
+    const { pool, made } = open({ now: () => clock });
+    const three = await leases(pool, 3);
+    three[2]?.refused();
+    await leases(pool, 1);
+    expect(made.length).toBe(2);
+    clock += 300_001;
+    await leases(pool, 5);
+    expect(made.length).toBe(2);
+  });
+
+  test('forgets a connection that ended, and one that is suspect', async () => {
+    const { pool, made } = open();
+    await pool.lease(signal);
+    made[0]?.emit('close');
+    const second = await pool.lease(signal);
+    expect(made.length).toBe(2);
+    second.suspect();
+    expect(made[1]?.ended).toBe(true);
+    await pool.lease(signal);
+    expect(made.length).toBe(3);
+  });
+
+  test('tells who waits why no connection came', async () => {
+    const pool = createPool({ connect: () => Promise.reject(new MachineError('auth', 'no')) });
+    await expect(Promise.all([pool.lease(signal), pool.lease(signal)])).rejects.toMatchObject({ kind: 'auth' });
+  });
+
+  test('lets who waits wait on, while other connections serve', async () => {
+    let tries = 0;
+    const first = new Connection();
+    const connect = () => {
+      tries += 1;
+      if (tries === 1) return Promise.resolve(first as unknown as Client);
+      return Promise.reject(new MachineError('unreachable', 'dropped'));
+    };
+    const pool = createPool({ connect, channels: 1 });
+    const taken = await pool.lease(signal);
+    const waiting = pool.lease(signal);
+    await expect.poll(() => tries).toBe(2);
+    taken.release();
+    expect((await waiting).client).toBe(taken.client);
+  });
+
+  test('lets who waits give up', async () => {
+    const pool = createPool({ connect: () => new Promise(() => {}) });
+    const giving = new AbortController();
+    const waiting = pool.lease(giving.signal);
+    giving.abort(new Error('enough'));
+    await expect(waiting).rejects.toThrow('enough');
+    pool.close();
+    await expect(pool.lease(signal)).rejects.toMatchObject({ kind: 'unreachable' });
+  });
+});
