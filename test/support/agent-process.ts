@@ -1,0 +1,83 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { taskejoFile } from './command-line.ts';
+import { killProcessesIn } from './proc.ts';
+import { exitOf, firstLine } from './programs.ts';
+import type { ServerProcess } from './serve.ts';
+import { waitFor } from './wait-for.ts';
+
+export type AgentProcess = {
+  /** Its id on the server. */
+  id: string;
+  /** What it must not forget, and where its commands work. */
+  stateDir: string;
+  /** What it has logged so far, of all its starts. */
+  log(): string;
+  /** Kills it as the kernel would; its commands go on. */
+  kill(): Promise<void>;
+  /** Starts it again on the same state; resolves when it is online, or at once with `online: false`. */
+  start(how?: { online: boolean }): Promise<void>;
+  /** Asks it to stop, a second time once it has heard the first if `force`; answers its exit code. */
+  stop(how?: { force: boolean }): Promise<number | null>;
+};
+
+export type AgentOptions = { name: string; env?: Record<string, string> };
+
+/** The real agent program in a process of its own; the test's end kills it and whatever it has started. */
+export async function startAgentProcess(server: ServerProcess, options: AgentOptions): Promise<AgentProcess> {
+  const stateDir = realpathSync(mkdtempSync(join(tmpdir(), 'taskejo-agent-')));
+  const token = await server.api<{ token: string }>('POST', '/api/v1/tokens', {
+    name: options.name,
+    scope: 'register',
+  });
+  const env = {
+    PATH: process.env.PATH,
+    TASKEJO_AGENT_SERVER__URL: server.url,
+    TASKEJO_AGENT_SERVER__REGISTRATION_TOKEN: token.token,
+    TASKEJO_AGENT_NAME: options.name,
+    TASKEJO_AGENT_STATE_DIR: stateDir,
+    TASKEJO_AGENT_LOG__LEVEL: 'debug',
+    ...options.env,
+  };
+  let log = '';
+  let child: ChildProcess;
+  let id = '';
+  const start = async ({ online }: { online: boolean } = { online: true }) => {
+    child = spawn(process.execPath, [taskejoFile, 'agent'], { cwd: stateDir, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stderr?.on('data', (text: Buffer) => {
+      log += text.toString();
+    });
+    if (online) id = /^agent (\S+) online at /.exec(await firstLine(child))?.[1] ?? '';
+  };
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await exitOf(child);
+    killProcessesIn(stateDir);
+    rmSync(stateDir, { recursive: true, force: true, maxRetries: 5 });
+  });
+  await start();
+  return {
+    get id() {
+      return id;
+    },
+    stateDir,
+    log: () => log,
+    async kill() {
+      child.kill('SIGKILL');
+      await exitOf(child);
+    },
+    start,
+    async stop({ force } = { force: false }) {
+      const before = log.length;
+      child.kill('SIGTERM');
+      if (force) {
+        await waitFor(() => log.slice(before).includes('taking nothing new'));
+        child.kill('SIGTERM');
+      }
+      return (await exitOf(child)).code;
+    },
+  };
+}

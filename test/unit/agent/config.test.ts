@@ -1,0 +1,146 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { type AgentConfig, loadAgentConfig } from '../../../src/agent/config.ts';
+import { ConfigError } from '../../../src/yaml-file.ts';
+import { temporaryFolder } from '../../support/temporary.ts';
+
+function file(text: string, mode = 0o600): string {
+  const path = join(temporaryFolder(), 'agent.yaml');
+  writeFileSync(path, text);
+  chmodSync(path, mode);
+  return path;
+}
+
+const load = (text: string, env: Record<string, string> = {}, mode?: number): Promise<AgentConfig> =>
+  loadAgentConfig({ file: file(text, mode), env });
+
+async function mistakes(text: string, env: Record<string, string> = {}, mode?: number): Promise<string[]> {
+  const error: unknown = await load(text, env, mode).catch((caught: unknown) => caught);
+  if (!(error instanceof ConfigError)) throw new Error(`not refused: ${String(error)}`);
+  return error.mistakes.map(
+    ({ where, path, message }) => `${where.replace(/^.*agent\.yaml:/, '')} ${path}: ${message}`,
+  );
+}
+
+const LEAST = 'server: {url: "https://tasks.example.org/", registration_token: {env: REG}}\n';
+
+describe('the settings of the agent', () => {
+  test('have a default for everything but the server', async () => {
+    const config = await load(`${LEAST}state_dir: /srv/agent\n`, { REG: 'r', LANG: 'de_DE.UTF-8' });
+    expect(config).toEqual({
+      server: { url: 'https://tasks.example.org', registrationToken: 'r', token: null, timeoutSeconds: 30 },
+      name: hostname(),
+      labels: [],
+      capacity: 3,
+      workDir: '/srv/agent/work',
+      stateDir: '/srv/agent',
+      waitSeconds: 30,
+      log: { level: 'info', format: null },
+      environment: { LANG: 'de_DE.UTF-8' },
+      stopGraceSeconds: 30,
+      killGraceSeconds: 10,
+    });
+  });
+
+  test('may all stand in the file', async () => {
+    const config = await load(
+      `
+server: {url: "http://127.0.0.1:7070", token: tkj_agent_x, timeout_seconds: 5}
+name: laptop
+labels: [linux, gpu]
+capacity: 8
+work_dir: /srv/work
+state_dir: /srv/agent
+poll: {wait_seconds: 0}
+log: {level: debug, format: json}
+environment: {pass: [LANG, HTTP_PROXY], set: {A: "1"}}
+stop_grace_seconds: 1
+kill_grace_seconds: 2
+`,
+      { HTTP_PROXY: 'http://proxy', LD_PRELOAD: 'evil.so' },
+    );
+    expect(config).toMatchObject({
+      server: { token: 'tkj_agent_x', registrationToken: null, timeoutSeconds: 5 },
+      name: 'laptop',
+      labels: ['linux', 'gpu'],
+      capacity: 8,
+      workDir: '/srv/work',
+      waitSeconds: 0,
+      environment: { HTTP_PROXY: 'http://proxy', A: '1' },
+    });
+    expect(Object.keys(config.environment)).toEqual(['HTTP_PROXY', 'A']);
+  });
+
+  test('may all stand in the environment, which wins over the file', async () => {
+    const env = {
+      TASKEJO_AGENT_SERVER__URL: 'https://other.example.org',
+      TASKEJO_AGENT_SERVER__REGISTRATION_TOKEN: 'from the environment',
+      TASKEJO_AGENT_LABELS: 'linux, gpu',
+      TASKEJO_AGENT_CAPACITY: '1',
+      TASKEJO_AGENT_ENVIRONMENT__SET: '{"A": "1"}',
+      TASKEJO_AGENT_STATE_DIR: '/srv/agent',
+    };
+    const expected = {
+      server: { url: 'https://other.example.org', registrationToken: 'from the environment' },
+      labels: ['linux', 'gpu'],
+      capacity: 1,
+      environment: { A: '1' },
+      stateDir: '/srv/agent',
+    };
+    expect(await load('capacity: 9\nserver: {url: "https://tasks.example.org"}\n', env)).toMatchObject(expected);
+    expect(await loadAgentConfig({ env })).toMatchObject(expected);
+  });
+});
+
+describe('wrong settings of the agent', () => {
+  test('are all said at once, with their lines', async () => {
+    const found = await mistakes(`
+server:
+  url: ftp://tasks.example.org
+  tokn: x
+labels: [Linux]
+capacity: 0
+environment:
+  set: {"A-B": "1", TASKEJO_TOKEN: mine}
+stop_grace_seconds: -1
+`);
+    expect(found).toEqual([
+      expect.stringMatching(/^3:8 server\.url: must be an http or https address/),
+      expect.stringMatching(/^4:3 server\.tokn: unknown key "tokn", did you mean token\?/),
+      expect.stringMatching(/^5:10 labels\[0\]: /),
+      expect.stringMatching(/^6:11 capacity: must be at least 1/),
+      expect.stringMatching(/^8:9 environment\.set\.A-B: /),
+      expect.stringMatching(/^8:21 environment\.set\.TASKEJO_TOKEN: /),
+      expect.stringMatching(/^9:21 stop_grace_seconds: must be at least 0/),
+    ]);
+  });
+
+  test.each(['limits: {memory_bytes: 1}', 'security: {allowed_commands: [make]}', 'sandbox: bubblewrap'])(
+    'are refused when they would promise what is not there yet: %s',
+    async (line) => {
+      expect(await mistakes(`${LEAST}${line}\n`, { REG: 'r' })).toEqual([expect.stringContaining('unknown key')]);
+    },
+  );
+
+  test('are a missing server, two credentials, a missing variable', async () => {
+    expect(await mistakes('capacity: 1\n')).toEqual([expect.stringContaining('server: is missing')]);
+    expect(await mistakes('server: {url: "http://a", token: a, registration_token: b}\n')).toEqual([
+      expect.stringContaining('not both'),
+    ]);
+    expect(await mistakes(LEAST)).toEqual([expect.stringContaining('REG is not set')]);
+  });
+
+  test('are a secret in a file that others may read', async () => {
+    expect(await mistakes('server: {url: "http://a", token: a-secret}\n', {}, 0o644)).toEqual([
+      expect.not.stringContaining('a-secret'),
+    ]);
+    expect(await load(LEAST, { REG: 'r' }, 0o644)).toMatchObject({ server: { registrationToken: 'r' } });
+  });
+
+  test('are a file that is not there', async () => {
+    const missing = loadAgentConfig({ file: '/nonexistent/agent.yaml', env: {} });
+    await expect(missing).rejects.toThrow(/agent\.yaml/);
+  });
+});
