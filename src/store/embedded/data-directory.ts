@@ -3,7 +3,7 @@ import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DatabaseStartError, errorCode } from './errors.ts';
+import { DatabaseStartError, errorCode, reasonOf } from './errors.ts';
 
 export type DirectoryLock = { release(): Promise<void> };
 
@@ -13,10 +13,12 @@ export async function prepareDataDirectory(dataDir: string): Promise<void> {
     await makeFolder(dataDir);
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw new DatabaseStartError(`The data directory ${dataDir} can't be written (${errorCode(error) ?? error}).`, {
-      cause: error,
-    });
+    throw notWritable(dataDir, error);
   }
+}
+
+function notWritable(dataDir: string, cause: unknown): DatabaseStartError {
+  return new DatabaseStartError(`The data directory ${dataDir} can't be written (${reasonOf(cause)}).`, { cause });
 }
 
 /** Node's own recursive mkdir never returns where the kernel answers "no such folder" to a parent that exists (/proc). */
@@ -52,9 +54,7 @@ export async function lockDataDirectory(dataDir: string): Promise<DirectoryLock>
     await rename(draft, holderFile);
   } catch (error) {
     lock.close();
-    throw new DatabaseStartError(`The data directory ${dataDir} can't be written (${errorCode(error) ?? error}).`, {
-      cause: error,
-    });
+    throw notWritable(dataDir, error);
   }
   return {
     async release() {
@@ -64,31 +64,39 @@ export async function lockDataDirectory(dataDir: string): Promise<DirectoryLock>
   };
 }
 
+/** Null when another process has it. */
 function openLock(dataDir: string): DatabaseSync | null {
   let lock: DatabaseSync | undefined;
   try {
     lock = new DatabaseSync(join(dataDir, 'server.lock'), { timeout: 0 });
     lock.exec('begin immediate');
     return lock;
-  } catch (error) {
+  } catch (cause) {
     lock?.close();
-    if (error instanceof Error && /database is locked/.test(error.message)) return null;
-    throw new DatabaseStartError(`The data directory ${dataDir} can't be locked (${messageOf(error)}).`, {
-      cause: error,
-    });
+    if (/database is locked/.test(String(cause))) return null;
+    throw new DatabaseStartError(`The data directory ${dataDir} can't be locked (${cause}).`, { cause });
   }
 }
 
 async function refusal(dataDir: string, holderFile: string): Promise<string> {
-  // Between taking the lock and writing its pid the other server needs a moment.
-  for (let tries = 0; tries < 50; tries += 1) {
-    const pid = await readFile(holderFile, 'utf8').catch(() => '');
-    if (pid !== '') return `The data directory ${dataDir} is in use by the taskejo server with pid ${pid.trim()}.`;
+  let pid = await readPid(holderFile);
+  // Between taking the lock and writing its pid the other server needs a moment, and the file may be of an earlier one.
+  for (let tries = 0; !isAlive(pid) && tries < 25; tries += 1) {
     await delay(20);
+    pid = await readPid(holderFile);
   }
-  return `The data directory ${dataDir} is in use by another taskejo server.`;
+  const holder = pid > 0 ? `the taskejo server with pid ${pid}` : 'another taskejo server';
+  return `The data directory ${dataDir} is in use by ${holder}.`;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+async function readPid(file: string): Promise<number> {
+  return Number(await readFile(file, 'utf8').catch(() => '0'));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return errorCode(error) === 'EPERM';
+  }
 }

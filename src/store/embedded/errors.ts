@@ -3,6 +3,13 @@ export class DatabaseStartError extends Error {
   override name = 'DatabaseStartError';
 }
 
+/** The code of a system or database error, such as ENOENT or 42P04. */
 export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const { code } = Object(error);
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** What to put in brackets behind the sentence. */
+export function reasonOf(error: unknown): string {
+  return errorCode(error) ?? String(error);
 }

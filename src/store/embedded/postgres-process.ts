@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StoreLog } from '../log.ts';
 import type { Launcher } from './launcher.ts';
@@ -9,8 +10,8 @@ export type PostgresProcess = {
   /** Resolves when the process is gone, with how it ended. */
   exited: Promise<string>;
   isRunning(): boolean;
-  /** The last lines that it wrote, for an error message. */
-  lastWords(): string;
+  /** The last lines that it wrote, for an error message; waits for those still under way when it is gone. */
+  lastWords(): Promise<string>;
   /** Fast shutdown, after `patienceMs` the immediate one; resolves when the process is gone. */
   stop(patienceMs?: number): Promise<void>;
 };
@@ -28,6 +29,7 @@ export async function runPostgres({ path, args, launcher, log }: Program): Promi
   await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject));
   const pid = child.pid ?? 0;
   const lines = keepLines(child, pid, log);
+  const silent = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const watcher = launcher.endsWithParent ? null : watchParent(pid);
   void exited.then(() => watcher?.kill('SIGKILL'));
   const isRunning = () => child.exitCode === null && child.signalCode === null;
@@ -35,22 +37,31 @@ export async function runPostgres({ path, args, launcher, log }: Program): Promi
     pid,
     exited,
     isRunning,
-    lastWords: () => lines.join('\n'),
+    async lastWords() {
+      // Children of a killed PostgreSQL may hold its output a little longer.
+      if (!isRunning()) await within(1_000, silent);
+      return lines.join('\n');
+    },
     async stop(patienceMs = 30_000) {
       child.kill('SIGINT');
-      const timer = new AbortController();
-      const late = delay(patienceMs, true, { signal: timer.signal }).catch(() => false);
-      if (await Promise.race([exited.then(() => false), late])) child.kill('SIGQUIT');
+      await within(patienceMs, exited);
+      if (isRunning()) child.kill('SIGQUIT');
       await exited;
-      timer.abort();
     },
   };
 }
 
-function keepLines(child: ChildProcess, pid: number, log: StoreLog): string[] {
+/** Waits for the event, but not longer than that. */
+async function within(ms: number, event: Promise<unknown>): Promise<void> {
+  const timer = new AbortController();
+  const late = delay(ms, undefined, { signal: timer.signal }).catch(() => {});
+  await Promise.race([event, late]);
+  timer.abort();
+}
+
+function keepLines(child: ChildProcessByStdio<null, Readable, Readable>, pid: number, log: StoreLog): string[] {
   const lines: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
-    if (stream === null) continue;
     createInterface({ input: stream }).on('line', (line) => {
       lines.push(line);
       if (lines.length > 20) lines.shift();
@@ -74,5 +85,5 @@ function watchParent(pid: number): ChildProcess {
 
 /** Nothing of ours (PGDATA, PGHOST, LD_PRELOAD, …) may change what the database does. */
 function environment(): NodeJS.ProcessEnv {
-  return { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+  return { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
 }

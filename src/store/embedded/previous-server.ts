@@ -1,26 +1,29 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { StoreLog } from '../log.ts';
+import { noLog, type StoreLog } from '../log.ts';
 import { DatabaseStartError, errorCode } from './errors.ts';
 import { commandOf } from './process-command.ts';
 
 /** Marks our servers in the list of processes, so that nobody else's PostgreSQL is ever stopped. */
 export const clusterMark = 'cluster_name=taskejo';
 
-const patience = [
-  { signal: 'SIGINT', seconds: 30 },
-  { signal: 'SIGQUIT', seconds: 10 },
-] as const;
+export type EndOptions = {
+  log?: StoreLog;
+  /** Gives up waiting. */
+  signal?: AbortSignal;
+  /** How long it may take for a fast shutdown, and then again for an immediate one. */
+  patienceMs?: number;
+};
 
 /**
  * Ends what an earlier, killed server left behind on this cluster, and makes its `postmaster.pid` harmless. The caller
  * holds the data directory's lock, so no living taskejo server needs that PostgreSQL.
  */
-export async function endPreviousServer(cluster: string, log: StoreLog, abort?: AbortSignal): Promise<void> {
+export async function endPreviousServer(cluster: string, options: EndOptions = {}): Promise<void> {
   const file = join(cluster, 'postmaster.pid');
   const pid = Number.parseInt((await readIfThere(file))?.split('\n')[0] ?? '', 10);
-  if (pid > 1) await endOrphan(pid, cluster, log, abort);
+  if (pid > 1) await endOrphan(pid, cluster, options);
   await disarm(file);
 }
 
@@ -46,32 +49,25 @@ async function readIfThere(file: string): Promise<string | null> {
   });
 }
 
-async function endOrphan(pid: number, cluster: string, log: StoreLog, abort?: AbortSignal): Promise<void> {
-  for (const { signal, seconds } of patience) {
-    const command = await commandOf(pid);
-    if (command === null || !isServerCommand(command, cluster)) return;
-    if (!command.includes(clusterMark)) {
-      throw new DatabaseStartError(`${cluster} is in use by a PostgreSQL with pid ${pid} that taskejo didn't start.`);
-    }
+async function endOrphan(pid: number, cluster: string, options: EndOptions): Promise<void> {
+  const { log = noLog, signal: abort, patienceMs = 30_000 } = options;
+  for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
+    if (!(await isServerOf(pid, cluster))) return;
     log.info({ pid, signal }, 'stopping the PostgreSQL that a killed server left behind');
     kill(pid, signal);
-    const deadline = Date.now() + seconds * 1000;
+    const deadline = Date.now() + patienceMs;
     while ((await isServerOf(pid, cluster)) && Date.now() < deadline) await delay(25, undefined, { signal: abort });
   }
-  if (await isServerOf(pid, cluster)) {
-    throw new DatabaseStartError(
-      `The PostgreSQL with pid ${pid} that a killed server left in ${cluster} doesn't stop.`,
-    );
-  }
+  if (!(await isServerOf(pid, cluster))) return;
+  throw new DatabaseStartError(`The PostgreSQL with pid ${pid} that a killed server left in ${cluster} doesn't stop.`);
 }
 
+/** Throws when it is a server on this cluster, but none of ours. */
 async function isServerOf(pid: number, cluster: string): Promise<boolean> {
   const command = await commandOf(pid);
-  return command !== null && isServerCommand(command, cluster);
-}
-
-function isServerCommand(command: string, cluster: string): boolean {
-  return /\bpostgres\b/.test(command) && command.includes(cluster);
+  if (command === null || !/\bpostgres\b/.test(command) || !command.includes(cluster)) return false;
+  if (command.includes(clusterMark)) return true;
+  throw new DatabaseStartError(`${cluster} is in use by a PostgreSQL with pid ${pid} that taskejo didn't start.`);
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {

@@ -13,8 +13,7 @@ export async function commandOf(pid: number, platform = process.platform): Promi
 }
 
 async function commandByPs(pid: number): Promise<string | null> {
-  const { stdout } = await promisify(execFile)('ps', ['-ww', '-o', 'state=,command=', '-p', String(pid)]).catch(() => ({
-    stdout: '',
-  }));
-  return stdout.trim() === '' || stdout.trimStart().startsWith('Z') ? null : stdout;
+  const args = ['-ww', '-o', 'state=,command=', '-p', String(pid)];
+  const { stdout } = await promisify(execFile)('ps', args).catch(() => ({ stdout: '' }));
+  return /^\s*(Z|$)/.test(stdout) ? null : stdout;
 }

@@ -62,7 +62,7 @@ const durableSettings: Record<string, string> = {
  * with one sentence: directory not writable or in use by another server, no way to run here.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
-  const { log = noLog, signal } = options;
+  const { log = noLog, signal = new AbortController().signal } = options;
   const dataDir = resolve(options.dataDir);
   await prepareDataDirectory(dataDir);
   const lock = await lockDataDirectory(dataDir);
@@ -70,7 +70,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedD
     const binaries = await findBinaries();
     const launcher = await chooseLauncher({ binaries, dataDir, canRun: options.canRun });
     const cluster = join(dataDir, 'postgres');
-    await endPreviousServer(cluster, log, signal);
+    await endPreviousServer(cluster, { log, signal });
     const socket = await makeSocketFolder(dataDir, launcher);
     const place = { binaries, launcher, cluster, socket, log };
     await makeCluster(place, signal);
@@ -128,7 +128,7 @@ async function removeSocketFolder(dataDir: string): Promise<void> {
 }
 
 /** A cluster appears whole or not at all: a start that was killed in the middle leaves only a draft. */
-async function makeCluster({ binaries, launcher, cluster, log }: Place, signal?: AbortSignal): Promise<void> {
+async function makeCluster({ binaries, launcher, cluster, log }: Place, signal: AbortSignal): Promise<void> {
   if ((await lstat(cluster).catch(() => null)) !== null) return;
   const draft = `${cluster}.new`;
   await rm(draft, { recursive: true, force: true });
@@ -137,9 +137,10 @@ async function makeCluster({ binaries, launcher, cluster, log }: Place, signal?:
   const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
   const args = ['-D', draft, '-U', user, '--auth=trust', '--no-instructions', ...locale];
   const initdb = await runPostgres({ path: binaries.initdb, args, launcher, log });
-  const end = signal === undefined ? await initdb.exited : await unlessAborted(initdb, signal);
+  const end = await unlessAborted(initdb, signal);
   if (end !== 'exit code 0') {
-    throw new DatabaseStartError(`The database's files can't be made in ${cluster} (${initdb.lastWords() || end}).`);
+    const reason = `${await initdb.lastWords()} ${end}`;
+    throw new DatabaseStartError(`The database's files can't be made in ${cluster} (${reason}).`);
   }
   await rename(draft, cluster);
   await syncFolder(dirname(cluster));
@@ -164,7 +165,7 @@ async function unlessAborted(running: PostgresProcess, signal: AbortSignal): Pro
 async function startServer(
   place: Place,
   settings: Record<string, string>,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<PostgresProcess> {
   const { binaries, launcher, cluster, socket, log } = place;
   const pairs = Object.entries({ ...settings, unix_socket_directories: socket }).map(
@@ -176,18 +177,19 @@ async function startServer(
   for (;;) {
     const server = await runPostgres({ path: binaries.postgres, args, launcher, log });
     if (await becomesReady(server, socket, signal)) return server;
-    if (!/still in use|postmaster\.pid/.test(server.lastWords()) || Date.now() > deadline) {
-      throw new DatabaseStartError(`PostgreSQL doesn't start in ${cluster} (${server.lastWords()}).`);
+    const reason = await server.lastWords();
+    if (!/still in use|postmaster\.pid/.test(reason) || Date.now() > deadline) {
+      throw new DatabaseStartError(`PostgreSQL doesn't start in ${cluster} (${reason}).`);
     }
     await delay(200, undefined, { signal });
   }
 }
 
 /** False when the server ended instead. Recovery after a crash takes the time that it takes. */
-async function becomesReady(server: PostgresProcess, socket: string, signal?: AbortSignal): Promise<boolean> {
+async function becomesReady(server: PostgresProcess, socket: string, signal: AbortSignal): Promise<boolean> {
   try {
     while (server.isRunning()) {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       if (await answers(socket)) return true;
       await delay(20, undefined, { signal });
     }
