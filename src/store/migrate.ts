@@ -107,8 +107,7 @@ async function runMigration(trx: Transaction<unknown>, migration: Migration): Pr
   try {
     await migration.up(trx);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new MigrationError(`Migration ${migration.name} failed (${reason}).`, { cause: error });
+    throw new MigrationError(`Migration ${migration.name} failed (${error}).`, { cause: error });
   }
   await recordMigration(trx, migration);
 }
@@ -139,7 +138,8 @@ async function ensureTables(trx: Transaction<unknown>): Promise<void> {
 async function readSchema(trx: Transaction<unknown>): Promise<{ version: number; oldestProgram: number }> {
   const { rows } = await sql<{ version: number; oldest_program: number }>`
     select version, oldest_program from schema`.execute(trx);
-  return { version: rows[0]?.version ?? 0, oldestProgram: rows[0]?.oldest_program ?? 0 };
+  const [schema = { version: 0, oldest_program: 0 }] = rows;
+  return { version: schema.version, oldestProgram: schema.oldest_program };
 }
 
 async function readApplied(trx: Transaction<unknown>): Promise<Applied[]> {

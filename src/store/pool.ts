@@ -22,7 +22,7 @@ const oldestServerVersion = 15;
 export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool {
   const statementTimeoutMs = (options.statementTimeoutSeconds ?? 10) * 1000;
   const pool = new pg.Pool({
-    ...addressOptions(options),
+    ...inUtc(addressOptions(options)),
     application_name: 'taskejo',
     max: options.max ?? 10,
     connectionTimeoutMillis: 10_000,
@@ -33,7 +33,6 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
     query_timeout: statementTimeoutMs + 5_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    options: '-c timezone=UTC',
     types: { getTypeParser },
   });
   // A client emits its own errors also while it is lent out, when the pool doesn't listen.
@@ -48,15 +47,23 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
   return pool;
 }
 
+/** Every session counts in UTC, also where the connection string sets options of its own. */
+function inUtc(address: DatabaseAddress): DatabaseAddress & { options?: string } {
+  const utc = '-c timezone=UTC';
+  const given = 'connectionString' in address ? address.connectionString : '';
+  const connectionString = given.replace(/([?&]options=[^&]*)/, `$1${encodeURIComponent(` ${utc}`)}`);
+  return connectionString === given ? { ...address, options: utc } : { connectionString };
+}
+
 /**
  * int8 comes as a number: our sequences and byte counts stay far below 2^53, and a larger one is an error.
  * Times come as text, because a Date would lose their microseconds.
  */
-function getTypeParser(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
-  if (oid === pg.types.builtins.INT8 && format !== 'binary') return safeInteger;
-  if (oid === pg.types.builtins.TIMESTAMPTZ && format !== 'binary') return rfc3339;
-  return format === 'binary' ? pg.types.getTypeParser(oid, 'binary') : pg.types.getTypeParser(oid, 'text');
-}
+const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: 'text' | 'binary') => {
+  if (oid === pg.types.builtins.INT8) return safeInteger;
+  if (oid === pg.types.builtins.TIMESTAMPTZ) return rfc3339;
+  return pg.types.getTypeParser(oid, format);
+};
 
 function safeInteger(text: string): number {
   const value = Number(text);

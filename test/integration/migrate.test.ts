@@ -69,7 +69,7 @@ describe('migrate', () => {
     const broken = { '0002-words': { statements: ['create table words (word text)', 'select 1/0'] } };
     const failure = run(database, release({ ...first, ...broken }));
     await expect(failure).rejects.toThrow(MigrationError);
-    await expect(failure).rejects.toThrow('Migration 0002-words failed (division by zero).');
+    await expect(failure).rejects.toThrow('Migration 0002-words failed (error: division by zero).');
     expect([await has(database, 'letters'), await has(database, 'words')]).toEqual([true, false]);
     expect(await run(database, release({ ...first, ...second }))).toMatchObject({ applied: ['0002-words'] });
   });
@@ -95,6 +95,12 @@ describe('migrate', () => {
     const database = await emptyDatabase();
     const twins = { ...first, '0001-numbers': { statements: [] } };
     await expect(run(database, release(twins))).rejects.toThrow('two migrations with the number of 0001-letters');
+  });
+
+  test('refuses a file that is no migration, by its name', async () => {
+    const folder = release(first);
+    writeFileSync(join(folder, '0002-notes.ts'), 'export const notes: string = "later";');
+    await expect(run(await emptyDatabase(), folder)).rejects.toThrow("0002-notes doesn't export up and oldestProgram");
   });
 
   test('accepts a newer database that still serves this program', async () => {

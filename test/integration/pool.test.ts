@@ -14,6 +14,10 @@ const log = {
 const { db, pool, connectionString } = await createTestDatabase({ log });
 const other = await createTestDatabase();
 
+function withSetting(setting: string): string {
+  return `${connectionString}${connectionString.includes('?') ? '&' : '?'}options=${encodeURIComponent(`-c ${setting}`)}`;
+}
+
 describe('a connection', () => {
   test('has limits on statements, locks and idle transactions, and says whose it is', async () => {
     const { rows } = await sql`
@@ -56,6 +60,16 @@ describe('a connection', () => {
     expect(lost).toEqual(['a database connection was lost']);
   });
 
+  test('reads times as RFC 3339 in UTC with their microseconds, whatever the zone of the server', async () => {
+    const text = "select '2026-11-21 15:04:05.120007+02'::timestamptz as a, '2026-11-21 15:04:05+00'::timestamptz as b";
+    const elsewhere = createPool({ connectionString: withSetting('timezone=Asia/Kathmandu') });
+    for (const one of [pool, elsewhere]) {
+      const { rows } = await one.query(text);
+      expect(rows).toEqual([{ a: '2026-11-21T13:04:05.120007Z', b: '2026-11-21T15:04:05.000000Z' }]);
+    }
+    await elsewhere.end();
+  });
+
   test('reads int8 as a number, and refuses one that is none', async () => {
     expect((await pool.query('select count(*) as n, 9007199254740991::int8 as largest')).rows).toEqual([
       { n: 1, largest: Number.MAX_SAFE_INTEGER },
@@ -77,8 +91,4 @@ describe('a database', () => {
     await expect(refusal).rejects.toThrow('has synchronous_commit off');
     await loose.close();
   });
-
-  function withSetting(setting: string): string {
-    return `${connectionString}${connectionString.includes('?') ? '&' : '?'}options=${encodeURIComponent(`-c ${setting}`)}`;
-  }
 });
