@@ -86,6 +86,33 @@ export async function agentModeForNaming(db: Db, id: string): Promise<AgentMode 
   return row?.execution_mode ?? null;
 }
 
+/** The row of an agent that is to be deleted: nobody gives it a task, or gives one back to it, meanwhile. */
+export async function lockAgentToDelete(trx: Trx, id: string): Promise<AgentRow | null> {
+  const row = await trx
+    .selectFrom('agents')
+    .selectAll()
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+    .forUpdate()
+    .executeTakeFirst();
+  return row ?? null;
+}
+
+/**
+ * Whether an agent isn't deleted; it can't be until the transaction ends. Of all locks the least: claims of the agent
+ * go on.
+ */
+export async function isStillThere(trx: Trx, id: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom('agents')
+    .select('id')
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+    .forKeyShare()
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 export type AgentPatch = Partial<Pick<AgentRow, 'labels' | 'capacity' | 'cordoned' | 'cordon_reason' | 'draining'>>;
 
 export async function changeAgent(trx: Trx, id: string, patch: AgentPatch): Promise<void> {
@@ -113,11 +140,17 @@ export async function upsertHost(trx: Trx, host: HostDefinition): Promise<boolea
 
 /** Deletes the hosts that the configuration no longer has; answers their ids. */
 export async function deleteOtherHosts(trx: Trx, ids: readonly string[]): Promise<string[]> {
-  const { rows } = await sql<{ id: string }>`
-    update agents set deleted_at = now(), online = false
-    where execution_mode = 'ssh_cli' and deleted_at is null and id <> all(${ids}::text[])
-    returning id`.execute(trx);
-  return rows.map((row) => row.id);
+  const gone = await trx
+    .selectFrom('agents')
+    .select('id')
+    .where('execution_mode', '=', 'ssh_cli')
+    .where('deleted_at', 'is', null)
+    .where(sql<boolean>`id <> all(${ids}::text[])`)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
+  for (const { id } of gone) await markAgentDeleted(trx, id);
+  return gone.map(({ id }) => id);
 }
 
 const toAgent = (row: Row): Agent => ({

@@ -28,7 +28,7 @@ const SYSTEM_CODES = new Set([
 ]);
 /** What `pg` says of a connection that ended, or could not be had in time. It gives these errors no code. */
 const CONNECTION_MESSAGE =
-  /^(?:Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end)/;
+  /^(?:Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end|driver has already been destroyed)/;
 
 /** Whether an error of the store means that the database can't answer now, rather than that something is wrong. */
 export function isDatabaseAway(error: unknown): boolean {

@@ -9,7 +9,7 @@ import {
 import { type Adoptable, adoptableAttempts } from '../store/ssh-attempts.ts';
 import { changeTask, lockTask } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
-import { SERVER } from './end-attempt.ts';
+import { SERVER } from './server-actor.ts';
 
 export type { Replica, ReplicaProcess } from '../store/replicas.ts';
 

@@ -2,7 +2,7 @@ import type { ExecutionMode } from '../domain/task.ts';
 import { hostLabelSets, markHostMatched, tasksForHostsAgain, tasksWithoutHost } from '../store/lanes.ts';
 import { changeTask, type LockedTask, lockTask } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
-import { SERVER } from './end-attempt.ts';
+import { SERVER } from './server-actor.ts';
 
 const BATCH = 500;
 

@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely';
 import { AppError, notFound } from '../domain/errors.ts';
-import { lockAgent, markAgentDeleted } from '../store/agents.ts';
+import { lockAgentToDelete, markAgentDeleted } from '../store/agents.ts';
 import type { AgentRow, Database } from '../store/schema.ts';
 import { revokeTokensOfAgent } from '../store/tokens.ts';
 import type { Deps } from './deps.ts';
@@ -12,7 +12,7 @@ import { unnameTasks } from './unname-tasks.ts';
  */
 export async function deleteAgent(deps: Deps, id: string): Promise<void> {
   await deps.db.transaction().execute(async (trx) => {
-    const row = await lockAgent(trx, id);
+    const row = await lockAgentToDelete(trx, id);
     if (row === null) throw notFound('agent');
     if (row.execution_mode === 'ssh_cli') {
       throw new AppError('configured_in_file', 'A host is deleted in the configuration file.');

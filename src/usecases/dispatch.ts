@@ -6,7 +6,7 @@ import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, tak
 import type { AgentRow, Database } from '../store/schema.ts';
 import { databaseTime } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
-import { SERVER } from './end-attempt.ts';
+import { SERVER } from './server-actor.ts';
 
 /** An attempt that this replica is to start on a host. */
 export type Dispatched = { attemptId: string; taskId: string; hostId: string };

@@ -10,6 +10,7 @@ import type { Database } from '../store/schema.ts';
 import { changeTask, type TaskPatch } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { type Held, isHeld, lockOwn } from './holding.ts';
+import { unnameIfDeleted } from './unname-tasks.ts';
 
 type Trx = Transaction<Database>;
 
@@ -69,6 +70,7 @@ export async function endHeld(
     attemptId: attempt.id,
     data: eventData(ending, result),
   });
+  if (ending.status === 'pending') await unnameIfDeleted(trx, task);
   return ending.status;
 }
 
@@ -150,8 +152,6 @@ export const lostResult = (error: string): Result => ({
   output: null,
   usage: null,
 });
-
-export const SERVER: Actor = { kind: 'server', id: 'server' };
 
 /** Ends an agent's open attempts as lost, at once: it has left. */
 export async function loseAttempts(deps: Deps, agentId: string): Promise<void> {

@@ -6,7 +6,8 @@ import * as ssh from '../store/ssh-attempts.ts';
 import { lockTaskOfAttempt } from '../store/task-changes.ts';
 import { findTask } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
-import { endHeld, lostResult, SERVER } from './end-attempt.ts';
+import { endHeld, lostResult } from './end-attempt.ts';
+import { SERVER } from './server-actor.ts';
 
 /** What a replica must know to drive an attempt: its task, and what is on record of an earlier driver. */
 export type AttemptToDrive = {

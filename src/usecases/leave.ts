@@ -1,4 +1,4 @@
-import { lockAgent } from '../store/agents.ts';
+import { lockAgentToDelete } from '../store/agents.ts';
 import { retire } from './delete-agent.ts';
 import type { Deps } from './deps.ts';
 import { loseAttempts } from './end-attempt.ts';
@@ -9,7 +9,7 @@ import { loseAttempts } from './end-attempt.ts';
  */
 export async function leave(deps: Deps, agentId: string): Promise<void> {
   await deps.db.transaction().execute(async (trx) => {
-    const row = await lockAgent(trx, agentId);
+    const row = await lockAgentToDelete(trx, agentId);
     if (row !== null) await retire(trx, row);
   });
   await loseAttempts(deps, agentId);

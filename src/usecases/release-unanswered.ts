@@ -1,7 +1,8 @@
 import type { Result } from '../domain/attempt.ts';
 import type { Deps } from './deps.ts';
-import { endHeld, SERVER } from './end-attempt.ts';
+import { endHeld } from './end-attempt.ts';
 import { isHeld, lockOwn } from './holding.ts';
+import { SERVER } from './server-actor.ts';
 
 const handedBack: Result = {
   outcome: 'released',

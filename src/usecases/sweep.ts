@@ -9,7 +9,8 @@ import {
 } from '../store/leases.ts';
 import { changeTask, lockTask } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
-import { endHeld, lostResult, SERVER } from './end-attempt.ts';
+import { endHeld, lostResult } from './end-attempt.ts';
+import { SERVER } from './server-actor.ts';
 
 /** So many beats may be missed before nobody can be blamed for not having renewed. */
 const OUTAGE_BEATS = 3;

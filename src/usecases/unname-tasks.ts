@@ -1,30 +1,45 @@
 import type { Transaction } from 'kysely';
+import { isStillThere } from '../store/agents.ts';
 import { laneOf } from '../store/lanes.ts';
-import type { Database } from '../store/schema.ts';
+import type { Database, TaskRow } from '../store/schema.ts';
 import { changeTask, lockTask } from '../store/task-changes.ts';
 import { pendingTasksNaming } from '../store/tasks.ts';
-import { SERVER } from './end-attempt.ts';
+
+import { SERVER } from './server-actor.ts';
+
+type Trx = Transaction<Database>;
 
 /** Pending tasks that name an agent name nobody any more, and wait as they were asked for at their creation. */
-export async function unnameTasks(trx: Transaction<Database>, agentId: string): Promise<string[]> {
+export async function unnameTasks(trx: Trx, agentId: string): Promise<string[]> {
   const ids = await pendingTasksNaming(trx, agentId);
-  for (const id of ids) {
-    const task = await lockTask(trx, id);
-    if (task === null || task.status !== 'pending' || task.named_agent_id !== agentId) continue;
-    const lane = await laneOf(trx, { requires: task.requires, repository: task.repository, agentId: null });
-    await changeTask(
-      trx,
-      task,
-      {
-        named_agent_id: null,
-        assigned_agent_id: null,
-        assigned_at: null,
-        execution_mode: task.requested_mode,
-        lane,
-        version: task.version + 1,
-      },
-      { type: 'agent_unnamed', actor: SERVER, data: { agent_id: agentId, reason: 'the agent was deleted' } },
-    );
-  }
+  for (const id of ids) await unnameTask(trx, id, agentId);
   return ids;
+}
+
+/**
+ * A task that is pending again names nobody if its agent was deleted meanwhile. Who deletes an agent holds its row:
+ * either that one finds the task pending, or this one finds the agent deleted.
+ */
+export async function unnameIfDeleted(trx: Trx, task: Pick<TaskRow, 'id' | 'named_agent_id'>): Promise<void> {
+  if (task.named_agent_id === null || (await isStillThere(trx, task.named_agent_id))) return;
+  await unnameTask(trx, task.id, task.named_agent_id);
+}
+
+async function unnameTask(trx: Trx, taskId: string, agentId: string): Promise<void> {
+  const task = await lockTask(trx, taskId);
+  if (task === null || task.status !== 'pending' || task.named_agent_id !== agentId) return;
+  const lane = await laneOf(trx, { requires: task.requires, repository: task.repository, agentId: null });
+  await changeTask(
+    trx,
+    task,
+    {
+      named_agent_id: null,
+      assigned_agent_id: null,
+      assigned_at: null,
+      execution_mode: task.requested_mode,
+      lane,
+      version: task.version + 1,
+    },
+    { type: 'agent_unnamed', actor: SERVER, data: { agent_id: agentId, reason: 'the agent was deleted' } },
+  );
 }

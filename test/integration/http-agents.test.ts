@@ -1,0 +1,183 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { agent as agentShape, registered } from '../../src/contract/agent.ts';
+import { syncHosts } from '../../src/usecases/sync-hosts.ts';
+import { startTestApp, type TestApp } from '../support/app.ts';
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await startTestApp();
+});
+afterAll(() => app.stop());
+
+const register = (name: string, more: object = {}) =>
+  app.call('POST', '/api/v1/agents/register', { body: { name, ...more } });
+const show = (id: string) => app.call('GET', `/api/v1/agents/${id}`);
+const create = async (body: object) =>
+  (await app.call('POST', '/api/v1/tasks', { body: { title: 't', command: ['true'], ...body } })).json;
+
+describe('registering', () => {
+  it('makes an agent that is online, and its token', async () => {
+    const answer = await register('reg-1', { labels: ['linux'], capacity: 2, version: '1.0' });
+    expect(answer.status).toBe(201);
+    const { agent_id, token, heartbeat_seconds } = z.strictObject(registered.shape).parse(answer.json);
+    expect(heartbeat_seconds).toBe(10);
+    const { json } = await show(agent_id);
+    z.strictObject(agentShape.shape).parse(json);
+    expect(json).toMatchObject({
+      name: 'reg-1',
+      execution_mode: 'http_pull',
+      state: 'online',
+      labels: ['linux'],
+      capacity: 2,
+      running: 0,
+      version: '1.0',
+    });
+    expect((await app.call('POST', '/api/v1/tasks/dequeue', { token })).status).toBe(204);
+  });
+
+  it('under a name that is taken is refused, also when two come at once, and also if a host has it', async () => {
+    const both = await Promise.all([register('twins'), register('twins')]);
+    expect(both.map(({ status }) => status).sort()).toEqual([201, 409]);
+    expect((await register('twins')).json.code).toBe('name_taken');
+    await syncHosts(app.deps, [{ id: 'a-host', labels: [], capacity: 1 }]);
+    expect((await register('a-host')).json.code).toBe('name_taken');
+    await syncHosts(app.deps, []);
+    expect((await register('a-host')).status).toBe(201);
+  });
+
+  it('is done within a second', async () => {
+    const beganMs = performance.now();
+    await register('swift');
+    expect(performance.now() - beganMs).toBeLessThan(1_000);
+  });
+});
+
+describe('changing an agent', () => {
+  it('takes labels, capacity, drain and a reason to cordon it; let back it has no reason', async () => {
+    const { id } = await app.agent('patched');
+    const patch = async (body: object) => (await app.call('PATCH', `/api/v1/agents/${id}`, { body })).json;
+    expect(await patch({ labels: ['gpu'], capacity: 9, draining: true })).toMatchObject({
+      labels: ['gpu'],
+      capacity: 9,
+      draining: true,
+    });
+    const cordoned = { state: 'cordoned', cordon_reason: 'new disk' };
+    expect(await patch({ cordoned: true, cordon_reason: 'new disk' })).toMatchObject(cordoned);
+    expect(await patch({ draining: false })).toMatchObject({ ...cordoned, draining: false });
+    expect(await patch({ cordoned: false })).toMatchObject({ state: 'online', cordon_reason: null });
+  });
+
+  it('that is cordoned or drains gives it nothing until it is let back', async () => {
+    const agent = await app.agent('held-back', ['held-back']);
+    const dequeue = () => app.call('POST', '/api/v1/tasks/dequeue', { token: agent.token });
+    const patch = (body: object) => app.call('PATCH', `/api/v1/agents/${agent.id}`, { body });
+    await create({ requires: ['held-back'] });
+    await patch({ cordoned: true });
+    expect((await dequeue()).status).toBe(204);
+    await patch({ cordoned: false, draining: true });
+    expect((await dequeue()).status).toBe(204);
+    await patch({ draining: false });
+    expect((await dequeue()).status).toBe(200);
+  });
+
+  it('leaves what the configuration file says of a host to the file', async () => {
+    await syncHosts(app.deps, [{ id: 'file-host', labels: ['linux'], capacity: 2 }]);
+    const patch = (body: object) => app.call('PATCH', '/api/v1/agents/file-host', { body });
+    expect((await patch({ capacity: 5 })).json.code).toBe('configured_in_file');
+    expect((await app.call('DELETE', '/api/v1/agents/file-host')).json.code).toBe('configured_in_file');
+    expect((await patch({ cordoned: true, cordon_reason: 'x' })).json.state).toBe('cordoned');
+  });
+});
+
+describe('deleting an agent', () => {
+  it('ends its credential and frees its name; tasks that name it name nobody', async () => {
+    const agent = await app.agent('deleted');
+    const made = await create({ agent_id: agent.id, execution_mode: 'undecided', requires: ['deleted'] });
+    expect((await app.call('DELETE', `/api/v1/agents/${agent.id}`)).status).toBe(204);
+    expect((await show(agent.id)).status).toBe(404);
+    expect((await app.call('POST', '/api/v1/tasks/dequeue', { token: agent.token })).status).toBe(401);
+    expect((await app.call('GET', `/api/v1/tasks/${made.id}`)).json).toMatchObject({
+      named_agent_id: null,
+      assigned_agent_id: null,
+      execution_mode: 'undecided',
+    });
+    expect((await register('deleted')).status).toBe(201);
+    expect((await app.call('DELETE', `/api/v1/agents/${agent.id}`)).status).toBe(404);
+  });
+
+  it('leaves what it works on to its lease', async () => {
+    const agent = await app.agent('deleted-at-work', ['at-work']);
+    await create({ requires: ['at-work'] });
+    const { json } = await app.call('POST', '/api/v1/tasks/dequeue', { token: agent.token });
+    const [{ attempt }] = json.tasks;
+    await app.call('DELETE', `/api/v1/agents/${agent.id}`);
+    expect((await app.call('GET', `/api/v1/attempts/${attempt.id}`)).json.outcome).toBeNull();
+    const complete = { token: attempt.token, body: { outcome: 'completed' } };
+    const done = await app.call('POST', `/api/v1/attempts/${attempt.id}/complete`, complete);
+    expect(done.json.task_status).toBe('completed');
+  });
+});
+
+describe('leaving', () => {
+  it('ends what the agent holds as lost at once, and its credential', async () => {
+    const agent = await app.agent('leaver', ['leaver']);
+    const named = await create({ requires: ['leaver'], agent_id: agent.id });
+    await create({ requires: ['leaver'] });
+    const { json } = await app.call('POST', '/api/v1/tasks/dequeue', { token: agent.token, body: { max_tasks: 2 } });
+    const [first, second] = json.tasks;
+    await app.call('POST', `/api/v1/attempts/${first.attempt.id}/start`, { token: agent.token });
+    const beganMs = performance.now();
+    expect((await app.call('DELETE', '/api/v1/agents/me', { token: agent.token })).status).toBe(204);
+    expect(performance.now() - beganMs).toBeLessThan(1_000);
+    for (const { id, attempt } of [first, second]) {
+      expect((await app.call('GET', `/api/v1/attempts/${attempt.id}`)).json.outcome).toBe('lost');
+      expect((await app.call('GET', `/api/v1/tasks/${id}`)).json.status).toBe('pending');
+    }
+    expect((await app.call('DELETE', '/api/v1/agents/me', { token: agent.token })).status).toBe(401);
+    expect((await app.call('GET', `/api/v1/tasks/${named.id}`)).json.named_agent_id).toBeNull();
+  });
+});
+
+describe('hosts of the configuration', () => {
+  it('appear, change and go with it', async () => {
+    const hosts = async () =>
+      (await app.call('GET', '/api/v1/agents?limit=200')).json.items.filter(
+        (one: { execution_mode: string }) => one.execution_mode === 'ssh_cli',
+      );
+    await syncHosts(app.deps, [
+      { id: 'h2', labels: ['b'], capacity: 2 },
+      { id: 'h1', labels: ['a'], capacity: 1 },
+    ]);
+    expect(await hosts()).toMatchObject([
+      { id: 'h1', name: 'h1', labels: ['a'], online: false },
+      { id: 'h2', capacity: 2 },
+    ]);
+    const made = await create({ agent_id: 'h2' });
+    await syncHosts(app.deps, [{ id: 'h1', labels: ['a', 'c'], capacity: 4 }]);
+    expect(await hosts()).toMatchObject([{ id: 'h1', labels: ['a', 'c'], capacity: 4 }]);
+    expect((await app.call('GET', `/api/v1/tasks/${made.id}`)).json.named_agent_id).toBeNull();
+    await syncHosts(app.deps, [{ id: 'h2', labels: [], capacity: 1 }]);
+    expect(await hosts()).toMatchObject([{ id: 'h2', labels: [] }]);
+  });
+
+  it('can be read in by two servers at once', async () => {
+    const hosts = Array.from({ length: 20 }, (_, n) => ({ id: `many-${n}`, labels: [], capacity: 1 }));
+    const starts = [hosts, hosts.toReversed(), hosts].map((list) => syncHosts(app.deps, list));
+    await expect(Promise.all(starts)).resolves.toBeDefined();
+  });
+
+  it('refuse the name of an agent that pulls, and nothing is changed', async () => {
+    await app.agent('pull-agent');
+    await syncHosts(app.deps, [{ id: 'kept', labels: [], capacity: 1 }]);
+    const hosts = [
+      { id: 'aaa', labels: [], capacity: 1 },
+      { id: 'pull-agent', labels: [], capacity: 1 },
+    ];
+    await expect(syncHosts(app.deps, hosts)).rejects.toMatchObject({
+      code: 'name_taken',
+      message: expect.stringMatching(/^The host pull-agent cannot be used/),
+    });
+    expect([(await show('aaa')).status, (await show('kept')).status]).toEqual([404, 200]);
+  });
+});
