@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { addAgent } from './agent.ts';
 import { addConfig } from './config-check.ts';
 import type { Context } from './connect.ts';
+import { addDemo } from './demo.ts';
 import { addMigrate } from './migrate.ts';
 import { addServe } from './serve.ts';
 import { addTaskAssign } from './task-assign.ts';
@@ -37,6 +38,7 @@ export function createProgram(context: Context): Command {
     .exitOverride();
   addServe(program);
   addAgent(program, context);
+  addDemo(program);
   addConfig(program, context);
   addMigrate(program, context);
   addTasks(program, context);

@@ -60,7 +60,7 @@ export function tellHowToGoOn(teller: Teller, { api, tokenFile }: Served, keep: 
       `export TASKEJO_URL=${api.url}`,
       `export TASKEJO_TOKEN="$(cat '${tokenFile}')"`,
       `${taskejo} task list`,
-      `${taskejo} task create --title Hello --requires build -- echo hello`,
+      `${taskejo} task create --title Hello --require build -- echo hello`,
       `${taskejo} task log --follow ID`,
     ]);
     return;

@@ -36,7 +36,7 @@ async function stopAndStart(story: Story, host: DemoHost, taskId: string, lines:
     withinMs: 60_000,
     signal,
   });
-  teller.say(`Now the host's SSH server is killed, with all its sessions.`, 'yellow');
+  teller.say("Now the host's SSH server is taken away, with all its sessions.", 'yellow');
   await host.vanish();
   const gone = await seen(story, (agent) => !agent.online);
   const task = await api.task(taskId);
@@ -45,7 +45,7 @@ async function stopAndStart(story: Story, host: DemoHost, taskId: string, lines:
       `${task.status}, attempt ${task.attempt?.number}: it is given to nobody else.`,
   );
   await pause(ALONE_MS, signal);
-  teller.say(`The host's SSH server is started again.`, 'yellow');
+  teller.say("The host's SSH server is started again.", 'yellow');
   await host.comeBack();
   const back = await seen(story, (agent) => agent.online);
   teller.say(`The server sees ${back.name} ${back.state}, and takes up the log where it broke off:`);

@@ -40,21 +40,20 @@ export function descendants(root: number, all: readonly Running[] = listProcesse
   return all.filter(({ parent }) => parent === root).flatMap((one) => [one, ...descendants(one.pid, all)]);
 }
 
+/** Programs that are started with a path in the demo's folder, as they stand in the list of processes. */
+const SERVING = /^(?:\S*\/)?(?:sshd|postgres|initdb)\b/;
+
 /**
- * The processes that belong to a demo: those that were given a home in its folder, its sshd, and what descends from
- * these. A shell or an editor in which somebody looks at the folder is none of them.
+ * The processes that belong to a demo: those that were given a home in its folder, its sshd and database, and what
+ * descends from these. A shell or an editor in which somebody looks at the folder is none of them.
  */
 export function processesOf(folder: string): Running[] {
   const all = listProcesses();
   const own = all.filter(({ pid, command }) => {
-    if (pid === process.pid) return false;
-    const isSshd = /\bsshd\b/.test(command) && command.includes(`${folder}/`);
-    return (
-      isSshd ||
-      read(`/proc/${pid}/environ`)
-        .split('\0')
-        .some((one) => one.startsWith(`HOME=${folder}/`))
-    );
+    if (SERVING.test(command) && command.includes(`${folder}/`)) return true;
+    return read(`/proc/${pid}/environ`)
+      .split('\0')
+      .some((one) => one.startsWith(`HOME=${folder}/`));
   });
   const known = new Map(own.flatMap((one) => [one, ...descendants(one.pid, all)]).map((one) => [one.pid, one]));
   known.delete(process.pid);
