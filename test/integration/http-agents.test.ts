@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { agent as agentShape, registered } from '../../src/contract/agent.ts';
+import { lockAgentToDelete } from '../../src/store/agents.ts';
+import { retire } from '../../src/usecases/delete-agent.ts';
 import { syncHosts } from '../../src/usecases/sync-hosts.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
+import { somebodyWaits } from '../support/locks.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 let app: TestApp;
 beforeAll(async () => {
@@ -116,6 +120,61 @@ describe('deleting an agent', () => {
     const complete = { token: attempt.token, body: { outcome: 'completed' } };
     const done = await app.call('POST', `/api/v1/attempts/${attempt.id}/complete`, complete);
     expect(done.json.task_status).toBe('completed');
+  });
+});
+
+describe('deleting an agent while something names it', () => {
+  const ROUNDS = 10;
+  const named = async (id: string) => (await app.call('GET', `/api/v1/tasks/${id}`)).json.named_agent_id;
+  const remove = (id: string) => app.call('DELETE', `/api/v1/agents/${id}`);
+
+  it('leaves no task that names it: one is handed back at the same time', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const agent = await app.agent(`back-${round}`);
+      const { id } = await create({ agent_id: agent.id });
+      const { json } = await app.call('POST', '/api/v1/tasks/dequeue', { token: agent.token });
+      const { attempt } = json.tasks[0];
+      const release = { token: attempt.token, body: { outcome: 'released' } };
+      const answers = await Promise.all([
+        app.call('POST', `/api/v1/attempts/${attempt.id}/complete`, release),
+        remove(agent.id),
+      ]);
+      expect(answers.map(({ status }) => status)).toEqual([200, 204]);
+      expect(await named(id)).toBeNull();
+      await app.call('POST', `/api/v1/tasks/${id}/cancel`);
+    }
+  });
+
+  it('makes who hands one back wait until it is known whether the agent is gone', async () => {
+    const agent = await app.agent('going');
+    const { id } = await create({ agent_id: agent.id });
+    const { json } = await app.call('POST', '/api/v1/tasks/dequeue', { token: agent.token });
+    const { attempt } = json.tasks[0];
+    let handingBack: Promise<unknown> = Promise.resolve();
+    await app.database.db.transaction().execute(async (trx) => {
+      await lockAgentToDelete(trx, agent.id);
+      await retire(trx, agent);
+      const release = { token: attempt.token, body: { outcome: 'released' } };
+      handingBack = app.call('POST', `/api/v1/attempts/${attempt.id}/complete`, release);
+      await Promise.race([handingBack, waitFor(() => somebodyWaits(app.database.db))]);
+    });
+    await handingBack;
+    expect(await named(id)).toBeNull();
+    const { json: events } = await app.call('GET', `/api/v1/tasks/${id}/events`);
+    expect(events.items.at(-1)).toMatchObject({ type: 'agent_unnamed', actor: { kind: 'server' } });
+  });
+
+  it('leaves no task that names it: one is assigned to it at the same time', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const agent = await app.agent(`assign-${round}`);
+      const { id } = await create({ requires: ['nobody-has-this'] });
+      const [assigned] = await Promise.all([
+        app.call('POST', `/api/v1/tasks/${id}/assign`, { body: { agent_id: agent.id } }),
+        remove(agent.id),
+      ]);
+      expect([200, 404]).toContain(assigned.status);
+      expect(await named(id)).toBeNull();
+    }
   });
 });
 

@@ -1,8 +1,8 @@
-import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { attempt as attemptShape, dequeued } from '../../src/contract/attempt.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
+import { somebodyWaits } from '../support/locks.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let app: TestApp;
@@ -165,11 +165,7 @@ describe('an agent that waits', () => {
       await trx.selectFrom('agents').select('id').where('id', '=', agent.id).forUpdate().execute();
       const asking = app.call('POST', '/api/v1/tasks/dequeue', { token: agent.token, signal: hangUp.signal });
       const gone = expect(asking).rejects.toThrow();
-      await waitFor(async () => {
-        const { rows } = await sql`select 1 from pg_stat_activity
-          where wait_event_type = 'Lock' and datname = current_database()`.execute(db);
-        return rows.length > 0;
-      });
+      await waitFor(() => somebodyWaits(db));
       hangUp.abort();
       await gone;
       // Answers over other connections: by then the server has seen that this one is closed.
