@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { agentConfigSchema } from '../src/agent/config.ts';
 import { configSchema, MAX_SECONDS } from '../src/config/schema.ts';
 
 /*
@@ -54,9 +55,20 @@ const SECTIONS: Record<string, string> = {
     'that begins with `/run`; an empty list switches them off.',
 };
 
+const AGENT_SECTIONS: Record<string, string> = {
+  server: 'The server that it works for.',
+  poll: 'How it asks for work.',
+  log: 'What the agent writes to standard error.',
+  environment: 'What commands find, besides what belongs to the attempt.',
+};
+
 const INTRODUCTION = `# Configuration
 
 <!-- Generated from src/config/schema.ts by docs/generate-configuration.ts. -->
+
+[The server](#the-server) · [the agent](#the-agent)
+
+## The server
 
 One YAML file: \`--config FILE\`, else the variable \`TASKEJO_CONFIG\`, else \`taskejo.yaml\` in the working directory. Without
 any, every key has its default. [taskejo.example.yaml](taskejo.example.yaml) is a whole one.
@@ -73,18 +85,35 @@ A **secret** is \`{env: NAME}\` or \`{file: PATH}\` (one newline at the end is r
 only if nobody but its owner can read the file. Paths in the file are relative to the file.
 `;
 
+const AGENT_INTRODUCTION = `## The agent
+
+\`taskejo agent\` reads the first file found of \`--config FILE\`, \`./agent.yaml\` and \`/etc/taskejo/agent.yaml\`; without one
+the environment is enough. [agent.example.yaml](agent.example.yaml) is a whole one. Every key can also be set by
+environment: \`TASKEJO_AGENT_\` and its path in capitals with \`__\` between levels, as \`TASKEJO_AGENT_SERVER__URL\`, which
+goes before the file. Lists are comma-separated, maps JSON. Secrets are as for the server.
+`;
+
 type Members = Record<string, { schema: Json; required: boolean }>;
 
-/** The page about the server's settings, as Markdown. */
+/** The page about the settings of server and agent, as Markdown. */
 export async function generateConfiguration(): Promise<string> {
-  const members = membersOf(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as Json);
-  const isSection = ([name]: [string, unknown]) => SECTIONS[name] !== undefined;
+  return [
+    INTRODUCTION,
+    partsOf(configSchema, SECTIONS),
+    AGENT_INTRODUCTION,
+    partsOf(agentConfigSchema, AGENT_SECTIONS),
+  ].join('\n');
+}
+
+/** A table of the keys at the top, then one for each part. */
+function partsOf(schema: z.ZodType, sections: Record<string, string>): string {
+  const members = membersOf(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Json);
+  const isSection = ([name]: [string, unknown]) => sections[name] !== undefined;
   const entries = Object.entries(members);
-  const sections = entries
+  const parts = entries
     .filter(isSection)
-    .map(([name, { schema }]) => `## ${name}\n\n${SECTIONS[name]}\n\n${tableOf(membersOf(schema), name)}`);
-  const top = tableOf(Object.fromEntries(entries.filter((entry) => !isSection(entry))), '');
-  return `${INTRODUCTION}\n${top}\n${sections.join('\n')}`;
+    .map(([name, member]) => `### ${name}\n\n${sections[name]}\n\n${tableOf(membersOf(member.schema), name)}`);
+  return [tableOf(Object.fromEntries(entries.filter((entry) => !isSection(entry))), ''), ...parts].join('\n');
 }
 
 /** The keys of a map, of the maps in a list, or of every kind of map that may stand in the list. */

@@ -36,7 +36,7 @@ export function createProgram(context: Context): Command {
     .showHelpAfterError('(add --help for what may be said here)')
     .configureOutput({ writeOut: context.terminal.out, writeErr: context.terminal.err })
     .exitOverride();
-  addServe(program);
+  addServe(program, context);
   addAgent(program, context);
   addDemo(program);
   addConfig(program, context);

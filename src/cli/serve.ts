@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import type { Context } from './connect.ts';
 
 type Options = { config?: string; listen?: string; dataDir?: string };
 
-export function addServe(program: Command): void {
+export function addServe(program: Command, { terminal }: Context): void {
   program
     .command('serve')
     .description('run the server')
@@ -10,6 +11,7 @@ export function addServe(program: Command): void {
     .option('--listen <host:port>', 'where to listen; port 0 takes any free one')
     .option('--data-dir <folder>', 'holds the embedded database and the first admin token')
     .action(async (options: Options) => {
+      terminal.outliveReaders();
       const { serve } = await import('../server.ts');
       process.exitCode = await serve(options);
     });

@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { taskejo } from '../support/command-line.ts';
+import { taskejo, taskejoFile } from '../support/command-line.ts';
+import { exitOf, startProgram } from '../support/programs.ts';
 import { temporaryFolder } from '../support/temporary.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const WRONG = `listen: 127.0.0.1
 database: {pol: 3}
@@ -58,4 +60,24 @@ test('a database that is not there is one clear line', async () => {
   expect(code).toBe(1);
   expect(stderr).toMatch(/^taskejo: the database cannot be reached: .*ECONNREFUSED.*\n$/);
   expect(stderr).not.toContain('hunter2');
+});
+
+test('a server whose output nobody reads any more goes on', async () => {
+  const cwd = temporaryFolder();
+  const env = { TASKEJO_ADMIN_TOKEN: 'an-admin-token-of-thirty-two-characters' };
+  const { PATH = '', HOME = '' } = process.env;
+  const child = startProgram(process.execPath, [taskejoFile, 'serve', '--listen', '127.0.0.1:0'], {
+    cwd,
+    env: { PATH, HOME, ...env },
+  });
+  child.stdout?.destroy();
+  let log = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    log += chunk.toString();
+  });
+  const url = await waitFor(() => /"url":"([^"]+)".*"ready"/.exec(log)?.[1]);
+  const answer = await waitFor(() => fetch(`${url}/readyz`));
+  expect(answer.status).toBe(200);
+  child.kill('SIGTERM');
+  expect(await exitOf(child)).toEqual({ code: 0, signal: null });
 });

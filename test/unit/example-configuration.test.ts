@@ -1,9 +1,11 @@
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { utils } from 'ssh2';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { generateConfiguration } from '../../docs/generate-configuration.ts';
+import { loadAgentConfig } from '../../src/agent/config.ts';
 import { loadConfig } from '../../src/config.ts';
 
 let folder: string;
@@ -26,9 +28,25 @@ test('the example of a configuration file loads, and means what it says', async 
   expect(config.forgejo.rules).toHaveLength(2);
 });
 
+test("the example of an agent's configuration file loads", async () => {
+  const file = fileURLToPath(new URL('../../docs/agent.example.yaml', import.meta.url));
+  const config = await loadAgentConfig({ file, env: { TASKEJO_REGISTRATION_TOKEN: 'a secret', LANG: 'C' } });
+  expect(config.server.registrationToken).toBe('a secret');
+  expect(config).toMatchObject({ name: 'laptop', labels: ['linux', 'claude'], capacity: 2 });
+  expect(config.environment).toEqual({ LANG: 'C', MAKEFLAGS: '-j4' });
+});
+
 test('the page about the configuration has a line for each key', async () => {
   const page = await generateConfiguration();
-  for (const key of ['listen', 'pull_after_seconds', 'host_key', 'webhook_secrets', 'repeatable', 'label']) {
+  for (const key of [
+    'listen',
+    'pull_after_seconds',
+    'host_key',
+    'webhook_secrets',
+    'repeatable',
+    'label',
+    'registration_token',
+  ]) {
     expect(page).toContain(`| \`${key}\` |`);
   }
   expect(page).toContain('| `seconds` | number from 0.05 | `30` |');
