@@ -62,6 +62,9 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
       return { spec, report, stdout: await text('stdout'), stderr: await text('stderr') };
     };
 
+    const processesOf = (spec: StartSpec) =>
+      listProcesses().filter(({ pid }) => environmentOf(pid).includes(`TASKEJO_ATTEMPT_ID=${spec.attemptId}`));
+
     describe('a start', () => {
       test('answers who runs, and the end is told with code, reason and both streams', async () => {
         const spec = startSpec('echo out; echo err >&2; read x; exit 3');
@@ -233,9 +236,10 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
         expect(silent.report.progress).toBeNull();
       });
 
-      test('that leaves a daemon behind holding its output ends all the same, and nothing is left', async () => {
-        const { report, stdout } = await finish('(setsid sleep 300 &) ; (sleep 300 &); echo done');
+      test('that leaves daemons behind holding its output ends all the same, and nothing is left', async () => {
+        const { spec, report, stdout } = await finish('(setsid sleep 300 &) ; (sleep 300 &); echo done');
         expect(report).toMatchObject({ state: 'done', exitCode: 0, reason: 'exit', left: [] });
+        expect(processesOf(spec)).toEqual([]);
         expect(stdout).toBe('done\n');
       });
     });
@@ -301,9 +305,6 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
 
     describe('a stop', () => {
       const stubborn = `trap "" TERM; (setsid sh -c 'trap "" TERM; (trap "" TERM; sleep 301) & sleep 302' &) ; sleep 303 & sleep 304`;
-      const processesOf = (spec: StartSpec) =>
-        listProcesses().filter(({ pid }) => environmentOf(pid).includes(`TASKEJO_ATTEMPT_ID=${spec.attemptId}`));
-
       test('by cancel ends a tree that ignores SIGTERM, daemons in sessions of their own too', async () => {
         const spec = await start(stubborn);
         await waitFor(() => processesOf(spec).filter((one) => one.command === 'sleep').length === 4);

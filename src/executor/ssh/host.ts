@@ -3,7 +3,7 @@ import type { Client } from 'ssh2';
 import { type Machine, MachineError } from '../machine.ts';
 import { WRAPPER } from '../wrapper/protocol.ts';
 import { createShellMachine, type ShellMachineOptions } from '../wrapper/shell-machine.ts';
-import { NoAnswer, type RunOptions, type RunResult, type Transport } from '../wrapper/transport.ts';
+import { NoAnswer, type RunOptions, type RunResult, TooMuch, type Transport } from '../wrapper/transport.ts';
 import { ChannelLost, ChannelRefused, execute } from './channel.ts';
 import { connect, type Endpoint } from './connect.ts';
 import { pinHostKeys } from './host-key.ts';
@@ -63,7 +63,7 @@ export function createSshHost(options: SshHostOptions, { random = Math.random }:
   const transport: Transport = {
     run: (words, how) => runOnPool(pool, commandLine(words), how),
     install: async (signal) => {
-      const how = { stdin: WRAPPER.text, maxBytes: 64 * 1024, deadlineMs: 30_000, signal };
+      const how = { stdin: WRAPPER.text, maxBytes: 64 * 1024, deadlineMs: 30_000, repeatable: true, signal };
       const { exitCode, stderr } = await runOnPool(pool, INSTALL, how);
       if (exitCode !== 0) throw notInstalled(stderr.toString('utf8').trim().slice(0, 300));
     },
@@ -89,8 +89,8 @@ function wasDropped(error: unknown): boolean {
 }
 
 /**
- * Runs a command on any connection with room. A refused channel is tried elsewhere; a lost one is asked once more,
- * since every operation may be repeated, unless its output was handed on already.
+ * Runs a command on any connection with room. A refused channel is tried elsewhere, a lost one once more if that
+ * changes nothing.
  */
 async function runOnPool(pool: Pool, command: string, options: RunOptions): Promise<RunResult> {
   for (let tries = 1; ; tries += 1) {
@@ -101,13 +101,15 @@ async function runOnPool(pool: Pool, command: string, options: RunOptions): Prom
       return result;
     } catch (error) {
       giveBack(lease, error, options.signal);
-      const again = error instanceof ChannelRefused || (error instanceof ChannelLost && !options.onOutput && tries < 2);
+      const again =
+        error instanceof ChannelRefused || (error instanceof ChannelLost && options.repeatable && tries < 2);
       if (!again || tries >= TRIES) throw error;
     }
   }
 }
 
 function giveBack(lease: Lease, error: unknown, signal: AbortSignal): void {
+  if (error instanceof TooMuch) lease.client.destroy(); // it would not stop for being asked
   if (error instanceof ChannelRefused) lease.refused();
   else if (signal.aborted || error instanceof ChannelLost || !(error instanceof MachineError)) lease.release();
   else lease.suspect();

@@ -9,6 +9,8 @@ export type RunOptions = {
   onOutput?: (stream: Stream, chunk: Buffer) => Promise<void>;
   /** No limit when left out. */
   deadlineMs?: number;
+  /** The transport may ask again by itself when the end was not seen. */
+  repeatable: boolean;
   /** More output than this ends the operation: a machine can't fill our memory. */
   maxBytes: number;
   signal: AbortSignal;
@@ -33,6 +35,13 @@ export class NoAnswer extends MachineError {
   }
 }
 
+/** The machine sent more than an answer can have. */
+export class TooMuch extends MachineError {
+  constructor(maxBytes: number) {
+    super('unreachable', `the machine sent more than ${maxBytes} bytes`);
+  }
+}
+
 type Gathering = {
   collected(): { stdout: Buffer; stderr: Buffer };
   /** Both streams have ended and their last chunk was taken. The end of a channel does not wait for that. */
@@ -50,7 +59,7 @@ export function gather(
   const accept = (stream: Stream, chunk: Buffer): Promise<void> | null => {
     received += chunk.length;
     if (received > options.maxBytes) {
-      fail(new MachineError('unreachable', `the machine sent more than ${options.maxBytes} bytes`));
+      fail(new TooMuch(options.maxBytes));
       return null;
     }
     if (options.onOutput) return options.onOutput(stream, chunk);
@@ -86,6 +95,7 @@ export function guard(
   const onAbort = () => end(signal.reason instanceof Error ? signal.reason : new Error('stopped'));
   const timer = deadlineMs === undefined ? undefined : setTimeout(() => end(new NoAnswer(deadlineMs)), deadlineMs);
   signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) queueMicrotask(onAbort);
   return () => {
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);

@@ -262,7 +262,7 @@ describeIf('sshd', 'a host over SSH', () => {
   });
 
   test('that sends without end is cut off: our memory is not its to fill', async () => {
-    const { server, privateKey } = endlessServer();
+    const { server, privateKey, open } = endlessServer();
     const port = await listening(server);
     onTestFinished(() => void server.close());
     const machine = hostOf({
@@ -272,6 +272,7 @@ describeIf('sshd', 'a host over SSH', () => {
       hostKeyFingerprint: privateKey.fingerprint,
     });
     await expect(machine.ping(signal)).rejects.toThrow(/sent more than 65536 bytes/);
+    await waitFor(() => open.size === 0);
   });
 
   async function silentServer(): Promise<{ server: NetServer; port: number }> {
@@ -305,8 +306,11 @@ function endlessServer() {
   const fingerprint = execFileSync('ssh-keygen', ['-lf', path], { encoding: 'utf8' }).split(' ')[1] ?? '';
   const hostKey = readFileSync(path, 'utf8');
   rmSync(folder, { recursive: true });
+  const open = new Set<ssh2.Connection>();
   const server = new ssh2.Server({ hostKeys: [hostKey] }, (client) => {
+    open.add(client);
     client.on('error', () => {});
+    client.on('close', () => open.delete(client));
     client.on('authentication', (request) => request.accept());
     client.on('session', (accept) => {
       accept().on('exec', (acceptExec) => {
@@ -321,5 +325,5 @@ function endlessServer() {
     });
   });
   const user = ssh2.utils.generateKeyPairSync('ed25519').private;
-  return { server, privateKey: { user, fingerprint } };
+  return { server, open, privateKey: { user, fingerprint } };
 }

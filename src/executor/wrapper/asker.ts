@@ -1,0 +1,78 @@
+import { MachineError } from '../machine.ts';
+import { commandWords, parseReply, type Reply } from './protocol.ts';
+import type { RunOptions, RunResult, Transport } from './transport.ts';
+
+const DEADLINE_MS = 10_000;
+const SMALL_BYTES = 64 * 1024;
+const NOTHING = new Uint8Array();
+
+export type AskerOptions = {
+  /** Names the control folder; one machine may serve several installations. */
+  installationId: string;
+  /** For an operation, from the first byte sent to the end of the answer; those that carry data have three times it. */
+  deadlineMs?: number;
+};
+
+export type Asking = {
+  words?: readonly (string | number)[];
+  stdin?: Uint8Array;
+  /** The operation brings up to so many bytes besides its answer. */
+  bulkBytes?: number;
+  /** May be repeated behind the caller's back when its end was not seen. */
+  repeatable?: boolean;
+};
+
+export type Asker = {
+  ask(op: string, attemptId: string, signal: AbortSignal, asking?: Asking): Promise<Reply>;
+  /** Runs an operation whose output is handed on; `begun` tells whether the script had answered. */
+  stream(words: readonly (string | number)[], how: RunOptions, begun: () => boolean): Promise<void>;
+};
+
+/** What shells end with when they can't open their script. */
+const NOT_FOUND: readonly number[] = [2, 126, 127];
+
+/** Asks the wrapper script at the other end of a transport, and puts it there when it is missing. */
+export function createAsker(transport: Transport, options: AskerOptions): Asker {
+  const { installationId, deadlineMs = DEADLINE_MS } = options;
+
+  async function run(
+    words: readonly (string | number)[],
+    how: RunOptions,
+    answered: (result: RunResult) => boolean,
+  ): Promise<RunResult> {
+    const line = commandWords(words);
+    const first = await transport.run(line, how);
+    if (!NOT_FOUND.includes(first.exitCode) || answered(first)) return first;
+    await transport.install(how.signal);
+    return await transport.run(line, how);
+  }
+
+  async function ask(op: string, attemptId: string, signal: AbortSignal, asking: Asking = {}): Promise<Reply> {
+    signal.throwIfAborted();
+    const { words = [], stdin = NOTHING, bulkBytes, repeatable = true } = asking;
+    const answered = (result: RunResult) => result.stdout.length > 0;
+    const how: RunOptions = {
+      stdin,
+      maxBytes: SMALL_BYTES + (bulkBytes ?? 0),
+      deadlineMs: bulkBytes === undefined ? deadlineMs : 3 * deadlineMs,
+      repeatable,
+      signal,
+    };
+    const result = await run([op, installationId, attemptId, ...words], how, answered);
+    if (!answered(result)) throw silent(result);
+    return parseReply(result.stdout);
+  }
+
+  return {
+    ask,
+    stream: async ([op = '', ...words], how, begun) => {
+      how.signal.throwIfAborted();
+      await run([op, installationId, ...words], how, begun);
+    },
+  };
+}
+
+function silent({ exitCode, stderr }: RunResult): MachineError {
+  const said = stderr.subarray(0, 300).toString('utf8').trim();
+  return new MachineError('shell', `the wrapper script gave no answer (exit ${exitCode}): ${said}`);
+}
