@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { startEmbedded } from '../../src/store/embedded/start-embedded.ts';
+import { type EmbeddedDatabase, startEmbedded } from '../../src/store/embedded/start-embedded.ts';
 import { createTemplate, dropTestDatabases, type TestServer } from './test-server.ts';
 
 declare module 'vitest' {
@@ -20,14 +20,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 async function useEmbedded(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = mkdtempSync(join(sharedMemory(), 'taskejo-test-'));
-  // What a test writes need not survive a power cut.
-  const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '200' };
-  const server = await startEmbedded({ dataDir, settings });
+  let server: EmbeddedDatabase | undefined;
   const close = async () => {
-    await server.stop();
+    await server?.stop();
     await rm(dataDir, { recursive: true, force: true });
   };
   try {
+    // What a test writes need not survive a power cut.
+    const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '200' };
+    server = await startEmbedded({ dataDir, settings });
     project.provide('testServer', await createTemplate(server.connectionString));
   } catch (error) {
     await close();

@@ -52,6 +52,8 @@ const durableSettings: Record<string, string> = {
   timezone: 'UTC',
   log_timezone: 'UTC',
   jit: 'off',
+  // In the data directory: a killed server leaves nothing elsewhere, and containers have little in /dev/shm.
+  dynamic_shared_memory_type: 'mmap',
   // Below this level stand refused statements, with the rows that they were about.
   log_min_messages: 'log',
 };
