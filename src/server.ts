@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Config, ConfigError, loadConfig } from './config.ts';
+import { createDashboard } from './dashboard/index.ts';
 import { AppError } from './domain/errors.ts';
 import { createSshHost } from './executor/ssh/host.ts';
+import { createClientAddress } from './http/addresses.ts';
 import { createApp } from './http/app.ts';
 import { ListenError, type Listening, listen } from './http/listen.ts';
 import { createLog, type Log } from './log.ts';
@@ -54,6 +56,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     return complain(error);
   }
   const log = createLog(config.log);
+  logWarnings(log);
   let server: RunningServer;
   try {
     server = await startServer(config, log, stopping);
@@ -83,6 +86,15 @@ function untilToldToStop(stopping: AbortController): Promise<null> {
   });
 }
 
+/** What Node itself warns of goes the way of all lines, so that whoever parses them doesn't stumble over it. */
+function logWarnings(log: Log): void {
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => {
+    const level = warning.name === 'ExperimentalWarning' ? 'debug' : 'warn';
+    log[level]({ err: warning }, 'Node warns');
+  });
+}
+
 function complain(error: unknown): number {
   const known = [StartError, ListenError, DatabaseStartError, DatabaseUnfitError, MigrationError, AppError];
   if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
@@ -103,15 +115,14 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
   const installation = await prepare(config, deps, log);
   await syncHosts(deps, config.hosts);
   signal.throwIfAborted();
-  const listening = await startHttp(config, deps, installation, log, signal);
+  const { listening, publicUrl } = await startHttp(config, deps, installation, log, signal);
   const stopHttp = () => listening.stop(ANSWER_WITHIN_MS);
-  const url = config.publicUrl ?? listening.url;
   const loops = await startLoops({
     deps,
     installation,
     hosts: hostsOf(config, installation),
     probeSeconds: config.ssh.probeSeconds,
-    publicUrl: () => url,
+    publicUrl,
     log,
   }).catch(async (error: unknown) => {
     await stopHttp();
@@ -197,18 +208,40 @@ async function keepSecret(path: string, secret: string): Promise<void> {
   }
 }
 
-function startHttp(
+type Http = { listening: Listening; publicUrl: () => string };
+
+/** The API, and the pages for people beside it. */
+async function startHttp(
   config: Config,
   deps: Deps,
   installation: Installation,
   log: Log,
   stopping: AbortSignal,
-): Promise<Listening> {
-  const { adminToken, forgejo, trustedProxies } = config;
+): Promise<Http> {
+  const { adminToken, forgejo } = config;
   const nowMs = () => performance.now();
-  const signIn = createSignIn(deps, { adminToken, badTokensPerMinute: BAD_TOKENS_PER_MINUTE, nowMs });
-  const app = createApp({ deps, signIn, log, installation, version: version(), ...forgejo, trustedProxies, stopping });
-  return listen(app, config.listen);
+  const common = {
+    deps,
+    signIn: createSignIn(deps, { adminToken, badTokensPerMinute: BAD_TOKENS_PER_MINUTE, nowMs }),
+    log,
+    version: version(),
+    clientAddress: createClientAddress(config.trustedProxies),
+    stopping,
+  };
+  let url = '';
+  const publicUrl = () => config.publicUrl ?? url;
+  const pages = createDashboard({
+    ...common,
+    secret: installation.secret,
+    adminToken,
+    publicUrl,
+    forges: forgejo.forges.map(({ name }) => name),
+    openOnLoopback: config.pages.openOnLoopback,
+    nowMs,
+  });
+  const listening = await listen(createApp({ ...common, ...forgejo, installation }, pages), config.listen);
+  url = listening.url;
+  return { listening, publicUrl };
 }
 
 const hostsOf = (config: Config, installation: Installation) =>

@@ -1,25 +1,31 @@
 import { BlockList, isIP } from 'node:net';
-import type { HttpContext } from './env.ts';
+import type { HttpBindings } from '@hono/node-server';
+import type { HonoRequest } from 'hono';
+
+/** What is asked of a request to know where it came from. */
+type Asked = { env: HttpBindings; req: Pick<HonoRequest, 'header'> };
 
 const family = (address: string): 'ipv4' | 'ipv6' => (isIP(address) === 6 ? 'ipv6' : 'ipv4');
 
 /** Without the form that an IPv4 address has on a socket that takes both. */
 const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '');
 
-/** Who is at the other end: the connection's peer, or, if that is a trusted proxy, whom it says it speaks for. */
-export function clientAddress(c: HttpContext): string {
-  const peer = plain(c.env.incoming.socket.remoteAddress ?? '');
-  const { trustedProxies } = c.get('http');
-  if (trustedProxies.length === 0 || isIP(peer) === 0) return peer;
+/**
+ * Tells who is at the other end: the connection's peer or, if that is a trusted proxy (an address or a network), whom
+ * it says it speaks for.
+ */
+export function createClientAddress(trustedProxies: readonly string[]): (request: Asked) => string {
   const trusted = blockList(trustedProxies);
-  const hops = (c.req.header('x-forwarded-for') ?? '').split(',').map((hop) => plain(hop.trim()));
-  // Each proxy adds the one it heard from at the end, so the first stranger from there is the caller.
-  let address = peer;
-  for (const hop of hops.reverse()) {
-    if (!trusted.check(address, family(address)) || isIP(hop) === 0) break;
-    address = hop;
-  }
-  return address;
+  return ({ env, req }) => {
+    let address = plain(env.incoming.socket.remoteAddress ?? '');
+    const hops = (req.header('x-forwarded-for') ?? '').split(',').map((hop) => plain(hop.trim()));
+    // Each proxy adds the one it heard from at the end, so the first stranger from there is the caller.
+    for (const hop of hops.reverse()) {
+      if (isIP(address) === 0 || isIP(hop) === 0 || !trusted.check(address, family(address))) break;
+      address = hop;
+    }
+    return address;
+  };
 }
 
 function blockList(networks: readonly string[]): BlockList {

@@ -1,5 +1,5 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import type { Hono } from 'hono';
+import type { Env, Hono } from 'hono';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { AppError } from '../domain/errors.ts';
 import { agentSelfApi } from './agent-self.ts';
@@ -21,11 +21,8 @@ import { tasksApi } from './tasks.ts';
 import { tokensApi } from './tokens.ts';
 import { webhooksApi } from './webhooks.ts';
 
-/** What may be mounted beside the API. */
-export type Page = Hono<HttpEnv>;
-
-/** All of HTTP: the API, its document, and the pages that are mounted at the root. */
-export function createApp(http: HttpDeps, pages: Page | null = null): OpenAPIHono<HttpEnv> {
+/** All of HTTP: the API, its document, and the pages for people, which are mounted at the root. */
+export function createApp<E extends Env>(http: HttpDeps, pages: Hono<E> | null = null): OpenAPIHono<HttpEnv> {
   const app = api();
   app.use(requestContext(http));
   app.use(

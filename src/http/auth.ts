@@ -4,7 +4,6 @@ import type { Holder } from '../domain/holder.ts';
 import type { Actor, Creator } from '../domain/task.ts';
 import type { Principal, Scope } from '../domain/token.ts';
 import { hasHeldTask } from '../usecases/read-agents.ts';
-import { clientAddress } from './addresses.ts';
 import type { HttpContext, HttpEnv } from './env.ts';
 
 type Role = Scope | 'attempt';
@@ -40,7 +39,8 @@ async function principalOf(c: HttpContext): Promise<Principal> {
   if (credential === undefined) {
     throw new AppError('unauthenticated', 'Send a token as Authorization: Bearer TOKEN.');
   }
-  return c.get('http').signIn.principalOf(credential, clientAddress(c));
+  const { signIn, clientAddress } = c.get('http');
+  return signIn.principalOf(credential, clientAddress(c));
 }
 
 const forbidden = (principal: Principal): AppError =>

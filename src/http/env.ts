@@ -6,6 +6,7 @@ import type { IntakeConfig } from '../usecases/accept-delivery.ts';
 import type { Deps } from '../usecases/deps.ts';
 import type { SignIn } from '../usecases/sign-in.ts';
 import type { TaskDefaults } from '../usecases/task-request.ts';
+import type { createClientAddress } from './addresses.ts';
 
 /** What all routes are given. */
 export type HttpDeps = {
@@ -17,8 +18,7 @@ export type HttpDeps = {
   templates: TaskDefaults['templates'];
   forges: readonly Forge[];
   rules: IntakeConfig['rules'];
-  /** Proxies whose word about the caller's address is taken: addresses and networks. */
-  trustedProxies: readonly string[];
+  clientAddress: ReturnType<typeof createClientAddress>;
   /** Fires when the server begins to stop: who waits is answered, streams end. */
   stopping: AbortSignal;
 };

@@ -1,6 +1,7 @@
 import type { Scope } from '../../src/domain/token.ts';
 import { forgeSchema, type Rule, ruleSchema, templateSchema } from '../../src/forgejo/config-schema.ts';
 import { compileSettings } from '../../src/forgejo/configuration.ts';
+import { createClientAddress } from '../../src/http/addresses.ts';
 import { createApp } from '../../src/http/app.ts';
 import { listen } from '../../src/http/listen.ts';
 import { createToken } from '../../src/usecases/create-token.ts';
@@ -66,7 +67,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     installation,
     version: '0.0.0',
     ...forgejoSettings(options),
-    trustedProxies: options.trustedProxies ?? [],
+    clientAddress: createClientAddress(options.trustedProxies ?? []),
     stopping: stopping.signal,
   });
   const listening = await listen(app, { host: '127.0.0.1', port: 0 });
