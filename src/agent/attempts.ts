@@ -3,6 +3,7 @@ import type { ControlPlane } from '../executor/control-plane.ts';
 import type { Log } from '../executor/log.ts';
 import type { Machine } from '../executor/machine.ts';
 import { type AttemptEnd, runAttempt } from '../executor/run-attempt.ts';
+import { unlessAborted } from '../executor/until.ts';
 import type { AgentStore, OpenAttempt, TakenTask } from './store.ts';
 
 export type AttemptsDeps = {
@@ -62,11 +63,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
       return [...driven.values()].map(({ spec }) => spec);
     },
     async freePlaces(signal) {
-      const aborted = new Promise<void>((resolve) => {
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-      while (driven.size >= capacity && !signal.aborted) await Promise.race([changed.promise, aborted]);
-      signal.throwIfAborted();
+      while (driven.size >= capacity) await unlessAborted(changed.promise, signal);
       return capacity - driven.size;
     },
     async idle() {

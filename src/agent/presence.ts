@@ -33,24 +33,31 @@ export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Pro
   const { identity, onOnline, random, log } = deps;
   const retry = createBackoff({ minMs: 250, maxMs: identity.heartbeatSeconds * 1000, random });
   let state: 'unknown' | 'online' | 'offline' = 'unknown';
+  let wasOnline = false;
   while (!signal.aborted) {
     let waitMs = identity.heartbeatSeconds * 1000;
     try {
       if (state !== 'online') await checkInstallation(deps, signal);
       const { agent_id } = await beat(deps, signal);
-      if (state === 'unknown') onOnline(agent_id ?? identity.agentId);
-      if (state === 'offline') log.info({}, 'server back');
+      if (!wasOnline) onOnline(agent_id ?? identity.agentId);
+      else if (state === 'offline') log.info({}, 'server back');
+      wasOnline = true;
       state = 'online';
       retry.reset();
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ServerAway || error instanceof ServerRefusal)) throw error;
-      if (state !== 'offline') log.warn({ cause: error.message }, 'server away, what runs goes on');
-      if (state === 'online') state = 'offline';
+      if (state !== 'offline') sayOffline(log, error);
+      state = 'offline';
       waitMs = retry.next();
     }
     await delay(waitMs, undefined, { signal }).catch(() => {});
   }
+}
+
+function sayOffline(log: Log, error: ServerAway | ServerRefusal): void {
+  if (error instanceof ServerAway) log.warn({ cause: error.message }, 'server away, what runs goes on');
+  else log.error({ cause: error.message }, 'the server refuses this agent, what runs goes on');
 }
 
 const beat = ({ client, identity }: PresenceDeps, signal: AbortSignal) =>

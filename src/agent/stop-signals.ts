@@ -5,7 +5,7 @@ export type StopSignals = {
   release(): void;
 };
 
-const NAMES = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+const NAMES = ['SIGTERM', 'SIGINT'] as const;
 
 export function stopSignals(process: NodeJS.Process): StopSignals {
   const stop = new AbortController();

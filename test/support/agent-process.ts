@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -24,7 +24,12 @@ export type AgentProcess = {
   stop(how?: { force: boolean }): Promise<number | null>;
 };
 
-export type AgentOptions = { name: string; env?: Record<string, string> };
+export type AgentOptions = {
+  name: string;
+  env?: Record<string, string>;
+  /** Say the settings in a file `agent.yaml` where it is started, not in its environment. */
+  file?: boolean;
+};
 
 /** The real agent program in a process of its own; the test's end kills it and whatever it has started. */
 export async function startAgentProcess(server: ServerProcess, options: AgentOptions): Promise<AgentProcess> {
@@ -33,15 +38,15 @@ export async function startAgentProcess(server: ServerProcess, options: AgentOpt
     name: options.name,
     scope: 'register',
   });
-  const env = {
-    PATH: process.env.PATH,
+  const settings = {
     TASKEJO_AGENT_SERVER__URL: server.url,
     TASKEJO_AGENT_SERVER__REGISTRATION_TOKEN: token.token,
     TASKEJO_AGENT_NAME: options.name,
     TASKEJO_AGENT_STATE_DIR: stateDir,
     TASKEJO_AGENT_LOG__LEVEL: 'debug',
-    ...options.env,
   };
+  if (options.file) writeFileSync(join(stateDir, 'agent.yaml'), yamlOf(settings), { mode: 0o600 });
+  const env = { PATH: process.env.PATH, ...(options.file ? {} : settings), ...options.env };
   let log = '';
   let child: ChildProcess;
   let id = '';
@@ -80,4 +85,16 @@ export async function startAgentProcess(server: ServerProcess, options: AgentOpt
       return (await exitOf(child)).code;
     },
   };
+}
+
+/** The same settings as lines of a file: flow style, one line for each top-level key. */
+function yamlOf(settings: Record<string, string>): string {
+  const tree: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(settings)) {
+    const [key = '', inner] = name.replace('TASKEJO_AGENT_', '').toLowerCase().split('__');
+    tree[key] = inner === undefined ? value : { ...(tree[key] as object | undefined), [inner]: value };
+  }
+  return Object.entries(tree)
+    .map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
+    .join('');
 }

@@ -1,4 +1,5 @@
 import type { Machine } from '../machine.ts';
+import { unlessAborted } from '../until.ts';
 
 /** What is known of the link to a machine: when it last said anything about the attempt. */
 export type Contact = {
@@ -34,19 +35,7 @@ export function noteContact(machine: Machine, onAnswer: () => void): { machine: 
       get count() {
         return count;
       },
-      next: (signal) => untilAborted(waiting.promise, signal),
+      next: (signal) => unlessAborted(waiting.promise, signal),
     },
   };
-}
-
-async function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort);
-  try {
-    await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

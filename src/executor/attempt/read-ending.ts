@@ -69,7 +69,7 @@ function neverRan({ stopReason, launchFailure, processSeen, unstarted }: EndingF
   if (stopReason !== null) return cancelled(stopReason);
   if (launchFailure !== null) return failed(launchFailure.failureClass, launchFailure.error);
   if (unstarted) return failed('infrastructure', 'the machine ended the start before the command began');
-  return { ...BLANK, outcome: 'released' };
+  return { ...BLANK, outcome: 'released', error: 'nothing was started' };
 }
 
 function doneResult({ reason, exitCode, message }: MachineReport, { stopReason, timeoutSeconds }: EndingFacts): Result {

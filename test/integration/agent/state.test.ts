@@ -10,8 +10,9 @@ import { openStore, type TakenTask } from '../../../src/agent/store.ts';
 import type { Result } from '../../../src/domain/attempt.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
+let made = 0;
 const task = (): TakenTask => ({
-  attemptId: randomUUIDv7(),
+  attemptId: `0199f000-0000-7000-8000-${String(++made).padStart(12, '0')}`,
   taskId: randomUUIDv7(),
   number: 1,
   command: ['sh', '-c', 'true'],

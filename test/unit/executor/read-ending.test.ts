@@ -101,7 +101,7 @@ describe('what never began', () => {
   const never = (more: Partial<EndingFacts>) => readEnding(null, { ...facts, processSeen: false, ...more });
 
   test('is handed back', () => {
-    expect(never({})).toMatchObject({ outcome: 'released', error: null });
+    expect(never({})).toMatchObject({ outcome: 'released', failureClass: null });
   });
 
   test('is cancelled when a stop was asked', () => {
