@@ -5,12 +5,12 @@ import { findAttemptOfToken, findValidToken, noteTokenUse } from '../store/token
 import type { Deps } from './deps.ts';
 
 /** Who the operator is, who set this variable beside the tokens in the database. */
-const ADMIN_BY_ENVIRONMENT: Principal = {
+export const ADMIN_BY_ENVIRONMENT = {
   kind: 'token',
   tokenId: 'TASKEJO_ADMIN_TOKEN',
   scope: 'admin',
   name: 'TASKEJO_ADMIN_TOKEN',
-};
+} as const satisfies Principal;
 
 /**
  * Whose token this is, or null if it is nobody's: unknown, expired, revoked. Notes its use at most once a minute; of

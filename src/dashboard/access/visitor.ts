@@ -1,0 +1,40 @@
+import type { Actor } from '../../domain/task.ts';
+import type { Principal } from '../../domain/token.ts';
+import { ownerOfToken } from '../../usecases/token-owner.ts';
+import type { PageContext } from '../deps.ts';
+import { fromThisMachine } from './this-machine.ts';
+
+/** Who looks at a page. */
+export type Visitor = {
+  name: string;
+  /** May cancel, not only read. */
+  mayAct: boolean;
+  /** Who stands in the history as having done what is done here. */
+  actor: Actor;
+  /** By a token; else it is somebody on this machine, of whom none is asked for. */
+  signedIn: boolean;
+};
+
+type Owner = Extract<Principal, { kind: 'token' }>;
+
+const SOMEBODY_HERE: Visitor = {
+  name: 'this machine',
+  mayAct: true,
+  actor: { kind: 'coordinator', id: 'this machine' },
+  signedIn: false,
+};
+
+/** The owner of a token as a visitor; null if such a token doesn't open these pages. */
+export function visitorOf({ tokenId, scope, name }: Owner): Visitor | null {
+  if (scope === 'register') return null;
+  return { name, mayAct: scope !== 'viewer', actor: { kind: 'coordinator', id: tokenId }, signedIn: true };
+}
+
+/** Who asks for a page: whose session it is, as long as its token is good, or where that is allowed anybody here. */
+export async function findVisitor(c: PageContext): Promise<Visitor | null> {
+  const { deps, adminToken, openOnLoopback } = c.get('dashboard');
+  const session = c.get('access').session(c);
+  const owner = session && (await ownerOfToken(deps, adminToken !== null, session.tokenId));
+  const visitor = owner && visitorOf(owner);
+  return visitor ?? (openOnLoopback && fromThisMachine(c) ? SOMEBODY_HERE : null);
+}

@@ -1,0 +1,13 @@
+import { askInPlace } from './ask.ts';
+import { startClocks } from './clocks.ts';
+import { copyOnClick } from './copy.ts';
+import { listenToKeys } from './keys.ts';
+import { startLive } from './live.ts';
+import { followLog } from './log.ts';
+
+startClocks();
+startLive();
+followLog();
+askInPlace();
+copyOnClick();
+listenToKeys();

@@ -1,0 +1,43 @@
+import type { HttpBindings } from '@hono/node-server';
+import type { Context } from 'hono';
+import type { Log } from '../log.ts';
+import type { Deps } from '../usecases/deps.ts';
+import type { SignIn } from '../usecases/sign-in.ts';
+import type { Access } from './access/access.ts';
+import type { Visitor } from './access/visitor.ts';
+import type { Assets } from './assets.ts';
+
+/** What the pages are given. */
+export type DashboardDeps = {
+  deps: Deps;
+  signIn: SignIn;
+  log: Pick<Log, 'warn' | 'error'>;
+  version: string;
+  /** Shared by all replicas; the keys of cookies and forms are derived from it. */
+  secret: Uint8Array;
+  /** What the operator has set beside the tokens in the database; null if nothing. */
+  adminToken: string | null;
+  /** As people reach it. Over https cookies travel by https only. */
+  publicUrl: () => string;
+  /** Names of the forges that may send deliveries here. */
+  forges: readonly string[];
+  /** Who calls from this very machine may read everything and cancel, without signing in. */
+  openOnLoopback: boolean;
+  /** Whose bad tokens are counted together. */
+  clientAddress: (c: PageContext) => string;
+  nowMs: () => number;
+  /** Fires when the server begins to stop: streams end. */
+  stopping: AbortSignal;
+};
+
+export type PageEnv = {
+  Bindings: HttpBindings;
+  Variables: {
+    dashboard: DashboardDeps;
+    access: Access;
+    assets: Assets;
+    /** Who looks; set on every page but that of signing in. */
+    visitor: Visitor;
+  };
+};
+export type PageContext = Context<PageEnv>;

@@ -1,0 +1,59 @@
+import { STATUSES, type Status } from '../../domain/task.ts';
+import { readNames } from '../../usecases/read-names.ts';
+import { countTasks, listTasks } from '../../usecases/read-tasks.ts';
+import type { DashboardDeps } from '../deps.ts';
+import type { ListQuery } from './query.ts';
+import { readSteps, type Steps } from './read-steps.ts';
+import { type Row, toRow } from './row.ts';
+
+export type Counts = Record<Status, number> & { all: number };
+/** The list as plain data; before there is any task, how to come to the first. */
+export type ListView =
+  | { kind: 'tasks'; counts: Counts; rows: Row[]; nextCursor: string | null }
+  | { kind: 'steps'; steps: Steps };
+export type ReadList = (query: ListQuery) => Promise<ListView>;
+
+const ROWS = 50;
+/** All who look share one count: it goes over all tasks. */
+const COUNTS_KEPT_MS = 500;
+
+export function createListReader(dashboard: DashboardDeps): ReadList {
+  const { deps, nowMs } = dashboard;
+  const counts = kept(() => countTasks(deps).then(toCounts), COUNTS_KEPT_MS);
+
+  return async (query) => {
+    const counted = await counts();
+    if (counted.all === 0) return { kind: 'steps', steps: await readSteps(dashboard) };
+    const filter = query.status === null ? {} : { statuses: [query.status] };
+    const page = await listTasks(deps, filter, query.sort, { limit: ROWS, cursor: query.cursor });
+    const names = await readNames(deps, {
+      agents: page.items.flatMap((task) => task.assignedAgentId ?? task.namedAgentId ?? []),
+      tokens: [],
+    });
+    const rows = page.items.map((task) => toRow(task, names, nowMs()));
+    return { kind: 'tasks', counts: counted, rows, nextCursor: page.nextCursor };
+  };
+}
+
+const toCounts = (found: ReadonlyMap<string, number>): Counts => {
+  const each = STATUSES.map((status) => [status, found.get(status) ?? 0] as const);
+  const all = each.reduce((sum, [, tasks]) => sum + tasks, 0);
+  return { ...(Object.fromEntries(each) as Record<Status, number>), all };
+};
+
+/** Asks at most once in so long, however many want to know; an answer that failed isn't kept. */
+function kept<T>(ask: () => Promise<T>, keptMs: number): () => Promise<T> {
+  let last: Promise<T> | null = null;
+  let untilMs = 0;
+  return () => {
+    if (last === null || performance.now() > untilMs) {
+      const asked = ask();
+      asked.catch(() => {
+        if (last === asked) last = null;
+      });
+      last = asked;
+      untilMs = performance.now() + keptMs;
+    }
+    return last;
+  };
+}
