@@ -237,7 +237,7 @@ async function startHttp(
     publicUrl,
     forges: forgejo.forges.map(({ name }) => name),
     openOnLoopback: config.pages.openOnLoopback,
-    nowMs,
+    epochMs: () => Date.now(),
   });
   const listening = await listen(createApp({ ...common, ...forgejo, installation }, pages), config.listen);
   url = listening.url;

@@ -25,7 +25,8 @@ export type DashboardDeps = {
   openOnLoopback: boolean;
   /** Whose bad tokens are counted together. */
   clientAddress: (c: PageContext) => string;
-  nowMs: () => number;
+  /** Milliseconds since 1970: what ages are told by, and when sessions end. */
+  epochMs: () => number;
   /** Fires when the server begins to stop: streams end. */
   stopping: AbortSignal;
 };

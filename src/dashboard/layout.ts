@@ -12,7 +12,7 @@ export type PageParts = {
 
 /** A whole page: its top, what it is about, and its foot. */
 export function layout(c: PageContext, { title, main, live }: PageParts): Html {
-  const { version, nowMs } = c.get('dashboard');
+  const { version, epochMs } = c.get('dashboard');
   const assets = c.get('assets').path;
   const source = live === null ? null : html` data-live="${live}"`;
   return html`<!doctype html>
@@ -26,7 +26,7 @@ export function layout(c: PageContext, { title, main, live }: PageParts): Html {
 <link rel="stylesheet" href="${assets}/style.css">
 <script type="module" src="${assets}/main.js"></script>
 </head>
-<body data-now="${nowMs()}" data-assets="${assets}"${source}>
+<body data-now="${epochMs()}" data-assets="${assets}"${source}>
 ${shapeDefinitions()}
 <a class="skip" href="#main">Skip to the content</a>
 ${topBar(c)}

@@ -22,7 +22,7 @@ export type Access = {
   checkForm(c: PageContext, fields: Record<string, unknown>): void;
 };
 
-export function createAccess({ secret, adminToken, publicUrl, nowMs }: DashboardDeps): Access {
+export function createAccess({ secret, adminToken, publicUrl, epochMs }: DashboardDeps): Access {
   const operators = adminToken === null ? '' : createHash('sha256').update(adminToken).digest('hex');
   const sessions = createSessions(secret, (tokenId) => (tokenId === ADMIN_BY_ENVIRONMENT.tokenId ? operators : ''));
   const forms = createFormTokens(secret);
@@ -36,14 +36,14 @@ export function createAccess({ secret, adminToken, publicUrl, nowMs }: Dashboard
       ...(maxAge === undefined ? {} : { maxAge }),
     });
 
-  const session = (c: PageContext) => sessions.read(getCookie(c, SESSION_COOKIE) ?? '', nowMs());
+  const session = (c: PageContext) => sessions.read(getCookie(c, SESSION_COOKIE) ?? '', epochMs());
   /** A session that counts, or else the cookie that is there just for forms. */
   const subject = (c: PageContext) => (session(c) === null ? getCookie(c, FORM_COOKIE) : getCookie(c, SESSION_COOKIE));
 
   return {
     session,
     begin(c, tokenId) {
-      const expiresAtMs = nowMs() + SESSION_SECONDS * 1000;
+      const expiresAtMs = epochMs() + SESSION_SECONDS * 1000;
       put(c, SESSION_COOKIE, sessions.write({ tokenId, expiresAtMs }), SESSION_SECONDS);
     },
     end: (c) => put(c, SESSION_COOKIE, '', 0),

@@ -22,7 +22,7 @@ async function showList(c: PageContext, read: ReadList): Promise<Response> {
   const query = readQuery(c.req.query());
   const view = await read(query);
   const title = view.kind === 'steps' ? 'First steps' : 'Tasks';
-  const main = listContent(view, query, c.get('dashboard').nowMs());
+  const main = listContent(view, query, c.get('dashboard').epochMs());
   return c.html(layout(c, { title, main, live: liveAddress(query, digest(view)) }));
 }
 
@@ -32,7 +32,7 @@ const liveAddress = (query: ListQuery, seen: string): string => {
 };
 
 function followList(c: PageContext, read: ReadList): Response {
-  const { deps, nowMs } = c.get('dashboard');
+  const { deps, epochMs } = c.get('dashboard');
   const query = readQuery(c.req.query());
   const updates = createListUpdates(query, lastId(c) ?? c.req.query('seen') ?? null);
   return liveStream(c, (signal) =>
@@ -41,7 +41,7 @@ function followList(c: PageContext, read: ReadList): Response {
       (hint) => hint.kind !== 'log',
       signal,
       async () => {
-        const news = updates(await read(query), nowMs());
+        const news = updates(await read(query), epochMs());
         return news === null ? [] : [{ id: news.id, data: news.parts.join('\n') }];
       },
     ),

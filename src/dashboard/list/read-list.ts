@@ -18,7 +18,7 @@ const ROWS = 50;
 const COUNTS_KEPT_MS = 500;
 
 export function createListReader(dashboard: DashboardDeps): ReadList {
-  const { deps, nowMs } = dashboard;
+  const { deps, epochMs } = dashboard;
   const counts = kept(() => countTasks(deps).then(toCounts), COUNTS_KEPT_MS);
 
   return async (query) => {
@@ -30,7 +30,7 @@ export function createListReader(dashboard: DashboardDeps): ReadList {
       agents: page.items.flatMap((task) => task.assignedAgentId ?? task.namedAgentId ?? []),
       tokens: [],
     });
-    const rows = page.items.map((task) => toRow(task, names, nowMs()));
+    const rows = page.items.map((task) => toRow(task, names, epochMs()));
     return { kind: 'tasks', counts: counted, rows, nextCursor: page.nextCursor };
   };
 }

@@ -87,7 +87,7 @@ async function* withSignsOfLife(c: PageContext, source: AsyncGenerator<readonly 
 }
 
 /** What the browser compares with its page: the scripts it has, and the time by its own clock. */
-const hello = (c: PageContext) => ({ assets: c.get('assets').path, now: c.get('dashboard').nowMs() });
+const hello = (c: PageContext) => ({ assets: c.get('assets').path, now: c.get('dashboard').epochMs() });
 
 async function* encoded(texts: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();

@@ -13,7 +13,7 @@ import { type TaskQuery, taskAddress } from './query.ts';
 import { type TaskView, viewDigest } from './read-task.ts';
 
 export function taskContent(c: PageContext, view: TaskView, query: TaskQuery, log: LogView | null): Html {
-  const nowMs = c.get('dashboard').nowMs();
+  const nowMs = c.get('dashboard').epochMs();
   return html`<div class="width">
 <nav class="crumbs" aria-label="Where this is"><a href="/">Tasks</a> <span aria-hidden="true">/</span> <code title="${view.task.id}">${shortId(view.task.id)}</code></nav>
 <div class="title"><h1>${outside(view.task.title)}</h1>${actions(c, view)}</div>
@@ -25,7 +25,7 @@ ${standingLine(view, nowMs)}
 
 /** The parts of the page that change with the task; the log has its own way. */
 export function changingParts(c: PageContext, view: TaskView): Html[] {
-  const nowMs = c.get('dashboard').nowMs();
+  const nowMs = c.get('dashboard').epochMs();
   return [
     actions(c, view),
     standingLine(view, nowMs),
