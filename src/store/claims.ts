@@ -30,6 +30,9 @@ export async function takenPlaces(trx: Trx, agentIds: readonly string[]): Promis
   return new Map(rows.map((row) => [row.agent_id, row.taken]));
 }
 
+/** So many tasks ahead may be held by claims that run at the same moment, one for each connection, and be skipped. */
+const OTHER_CLAIMS = 32;
+
 export type Candidate = Pick<
   TaskRow,
   'id' | 'rank' | 'requires' | 'named_agent_id' | 'event_n' | 'event_hash' | 'attempts' | 'timeout_seconds'
@@ -42,6 +45,7 @@ const forMode = (mode: AgentMode) =>
 /**
  * The best-ranked ready tasks of the lanes that agents with these ids and labels serve, locked; those that another
  * claim holds are skipped. Asking each lane for its first few keeps the cost apart from how many tasks wait in others.
+ * What all of these agents are to avoid for now is not looked at, or it would stand before what they may take.
  * The outer condition is checked again on the row as it is once locked; it stands in a coalesce so that the planner goes
  * by the primary key and doesn't read a whole claim index for it.
  */
@@ -57,6 +61,8 @@ export async function lockCandidates(
     ),
     sql` or `,
   );
+  const window = limit + OTHER_CLAIMS;
+  const ids = agents.map((agent) => agent.id);
   const { rows } = await sql<Candidate>`
     select id, rank, requires, named_agent_id, event_n, event_hash, attempts, timeout_seconds,
       array(select a.agent_id from avoidances a where a.task_id = tasks.id and a.until > now()) as avoided
@@ -65,9 +71,12 @@ export async function lockCandidates(
         select t.id from lanes l cross join lateral (
           select id, rank from tasks
           where lane = l.id and status = 'pending' and ready and ${forMode(mode)}
-          order by rank, id limit ${limit}) t
+            and (named_agent_id is not null or (
+              select count(*) from avoidances a
+              where a.task_id = tasks.id and a.agent_id = any(${ids}::text[]) and a.until > now()) < ${ids.length})
+          order by rank, id limit ${window}) t
         where ${served}
-        order by t.rank, t.id limit ${limit * 2 + 8}))
+        order by t.rank, t.id limit ${window}))
       and coalesce(status = 'pending' and ready and ${forMode(mode)}, false)
     order by rank, id limit ${limit}
     for update skip locked`.execute(trx);

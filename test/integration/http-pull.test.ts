@@ -119,6 +119,18 @@ describe('an agent that pulls', () => {
     expect([none.status, none.text]).toEqual([204, '']);
   });
 
+  it('gets a task although many others ask at the same moment, as long as there are enough', async () => {
+    const label = 'crowded';
+    const crowd = await Promise.all(Array.from({ length: 10 }, (_, n) => app.agent(`crowd-${n}`, [label])));
+    for (const _ of crowd) {
+      await app.call('POST', '/api/v1/tasks', { body: { title: 't', command: ['true'], requires: [label] } });
+    }
+    const answers = await Promise.all(crowd.map(({ token }) => app.call('POST', '/api/v1/tasks/dequeue', { token })));
+    expect(answers.map(({ status }) => status)).toEqual(crowd.map(() => 200));
+    const taken = answers.map(({ json }) => json.tasks[0].id);
+    expect(new Set(taken).size).toBe(crowd.length);
+  });
+
   it('beats: what it holds is renewed, what is to stop or lost is named', async () => {
     const agent = await newAgent();
     for (const _ of [1, 2]) await agent.create();
