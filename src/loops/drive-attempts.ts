@@ -86,7 +86,6 @@ async function runWatched(
       log,
       random: deps.random,
     });
-    if (kind === 'ended') await clean(host, attemptId, log);
     return kind;
   } finally {
     contact.stop();
@@ -114,15 +113,6 @@ function watchContact(deps: Deps, attemptId: string, log: Log) {
     },
     stop: () => clearTimeout(timer),
   };
-}
-
-/** After success the workspace goes at once; the host itself cleans what is left of others. */
-async function clean(host: Host, attemptId: string, log: Log): Promise<void> {
-  try {
-    await host.machine.clean(attemptId, AbortSignal.timeout(10_000));
-  } catch (error) {
-    log.warn({ err: error, attempt_id: attemptId, host: host.id }, 'the workspace could not be cleaned now');
-  }
 }
 
 const specOf = ({ installation, publicUrl, deps }: DriverOptions, { task, attempt }: AttemptToDrive): StartSpec => ({

@@ -1,10 +1,11 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import type { LeasedAttempt } from '../domain/attempt.ts';
+import { hasLabels } from '../domain/match.ts';
 import type { Task } from '../domain/task.ts';
 import { newToken, tokenHash } from '../domain/token.ts';
 import { openAttemptsOfRequest, setAttemptToken } from '../store/attempts.ts';
-import { lockAgents, lockCandidates, takenPlaces, takeTasks } from '../store/claims.ts';
+import { type Candidate, lockAgents, lockCandidates, takenPlaces, takeTasks } from '../store/claims.ts';
 import { renewLeases, touchAgent } from '../store/leases.ts';
 import type { AgentRow, Database } from '../store/schema.ts';
 import { databaseTime } from '../store/task-changes.ts';
@@ -66,7 +67,7 @@ async function claim(
   if (places <= 0) return new Map();
   const candidates = await lockCandidates(trx, 'http_pull', [agent], places);
   const takes = candidates
-    .filter((candidate) => candidate.named_agent_id === agentId || !candidate.avoided.includes(agentId))
+    .filter((candidate) => isFor(candidate, agent))
     .map((candidate) => {
       const token = newToken('attempt');
       return { candidate, agentId, attemptId: randomUUIDv7(), token, tokenHash: tokenHash(token) };
@@ -86,6 +87,12 @@ async function claim(
   });
   return new Map(takes.filter((take) => opened.includes(take.attemptId)).map((take) => [take.attemptId, take.token]));
 }
+
+/** Judged on the locked row: since the look at its lane the task may have been assigned to somebody else. */
+const isFor = (candidate: Candidate, agent: AgentRow): boolean =>
+  candidate.named_agent_id === null
+    ? hasLabels(agent.labels, candidate.requires) && !candidate.avoided.includes(agent.id)
+    : candidate.named_agent_id === agent.id;
 
 const mayTake = (agent: AgentRow): boolean =>
   agent.execution_mode === 'http_pull' &&

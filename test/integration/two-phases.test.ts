@@ -173,6 +173,16 @@ it('an undecided task whose host failed it is undecided again, kept from that ho
   expect(taken?.task).toMatchObject({ id, executionMode: 'http_pull', attempt: { number: 2 } });
 });
 
+it('tasks that are kept from an agent for now do not stand before what it may take', async () => {
+  await addAgent(deps.db, 'a1', { labels: ['x'] });
+  for (let i = 0; i < 3; i++) await create({ requires: ['x'] });
+  const tried = await dequeue(deps, 'a1', { ...now, maxTasks: 3 }, never);
+  const holder = { kind: 'agent', agentId: 'a1', attemptId: null } as const;
+  for (const { attempt } of tried) await completeAttempt(deps, holder, attempt.id, failed('setup'), { hash: 'h' });
+  const fresh = await create({ requires: ['x'] });
+  expect((await dequeue(deps, 'a1', now, never)).map(({ task }) => task.id)).toEqual([fresh.id]);
+});
+
 it('a task that is assigned to a host goes there whatever it requires, and nowhere else', async () => {
   await addHost('h1', []);
   await addHost('h2', ['x']);
