@@ -10,12 +10,21 @@ const COMMENT_EVERY_MS = 15_000;
  * once, and nothing is taken from the source before the reader has taken what came before.
  */
 export function eventStream(c: HttpContext, events: AsyncIterable<ServerEvent | null>): Response {
-  return c.body(streamOf(encoded(events)), 200, {
+  return c.body(streamOf(untilItFails(c, encoded(events))), 200, {
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'no-store',
     // Some proxies hold answers back until they are whole, unless they are asked not to.
     'X-Accel-Buffering': 'no',
   });
+}
+
+/** The headers are out, so a failure can only end the stream. Who follows comes back and goes on where it was. */
+async function* untilItFails(c: HttpContext, pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* pieces;
+  } catch (err) {
+    c.get('http').log.warn({ err, requestId: c.get('requestId'), path: c.req.path }, 'a stream of events broke off');
+  }
 }
 
 /** Takes the next piece only when the reader wants it, and ends the source when the reader is gone. */

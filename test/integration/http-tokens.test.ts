@@ -120,6 +120,19 @@ describe('bad tokens', () => {
   });
 });
 
+describe('a fault of the server', () => {
+  it('is answered 500 without what it was, and logged once with it', async () => {
+    const broken = await startTestApp();
+    await sql`drop table deliveries cascade`.execute(broken.database.db);
+    const { status, text, json } = await broken.call('GET', '/api/v1/deliveries');
+    expect([status, json.code]).toEqual([500, 'internal']);
+    expect(text).not.toContain('relation');
+    const errors = broken.logged.filter(({ level }) => level === 'error');
+    expect(errors).toMatchObject([{ fields: { requestId: json.request_id, path: '/api/v1/deliveries' } }]);
+    await broken.stop();
+  });
+});
+
 describe('a database that is away', () => {
   it('is answered 503 with when to try again, and logged once for each request', async () => {
     const lonely = await startTestApp();

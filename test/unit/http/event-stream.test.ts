@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { HttpEnv } from '../../../src/http/env.ts';
+import type { HttpDeps, HttpEnv } from '../../../src/http/env.ts';
 import { eventStream, type ServerEvent } from '../../../src/http/event-stream.ts';
 
 const respond = async (events: AsyncIterable<ServerEvent | null>) =>
@@ -30,6 +30,20 @@ describe('a stream of events', () => {
       }
     }
     expect(await (await respond(quiet())).text()).toBe(':\n\n'.repeat(3));
+  });
+
+  it('that fails ends, and is logged once', async () => {
+    async function* failing() {
+      yield { event: 'log', data: 1 };
+      throw new Error('the database is away');
+    }
+    const warn = vi.fn();
+    const app = new Hono<HttpEnv>().get('/', (c) => {
+      c.set('http', { log: { warn } } as unknown as HttpDeps);
+      return eventStream(c, failing());
+    });
+    expect(await (await app.request('/')).text()).toBe('event: log\ndata: 1\n\n');
+    expect(warn).toHaveBeenCalledOnce();
   });
 
   it('takes nothing that its reader has not asked for, and ends its source with the reader', async () => {
