@@ -178,6 +178,22 @@ describe('deleting an agent while something names it', () => {
   });
 });
 
+describe('the list of agents', () => {
+  it('comes by name in pages without a hole or a double', async () => {
+    for (const name of ['list-b', 'list-c', 'list-a']) await app.agent(name);
+    const names: string[] = [];
+    let cursor = '';
+    do {
+      const { json } = await app.call('GET', `/api/v1/agents?limit=2${cursor}`);
+      names.push(...json.items.map((one: { name: string }) => one.name));
+      cursor = json.next_cursor === null ? '' : `&cursor=${json.next_cursor}`;
+    } while (cursor !== '');
+    expect(names).toEqual(names.toSorted());
+    expect(names.filter((name) => name.startsWith('list-'))).toEqual(['list-a', 'list-b', 'list-c']);
+    expect(new Set(names).size).toBe(names.length);
+  });
+});
+
 describe('leaving', () => {
   it('ends what the agent holds as lost at once, and its credential', async () => {
     const agent = await app.agent('leaver', ['leaver']);

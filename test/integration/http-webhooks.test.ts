@@ -92,6 +92,17 @@ describe('a signed delivery', () => {
     expect(await found('decision=ignored')).toEqual([]);
   });
 
+  it('is listed newest first in pages', async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 3; n++) ids.push((await deliver(run)).json.delivery_id);
+    const page = async (query: string) => (await app.call('GET', `/api/v1/deliveries?${query}`)).json;
+    const first = await page('limit=2');
+    const second = await page(`limit=2&cursor=${first.next_cursor}`);
+    expect([...first.items, ...second.items].map(({ id }: { id: string }) => id)).toEqual(ids.toReversed());
+    expect(second.next_cursor).toBeNull();
+    expect((await app.call('GET', `/api/v1/deliveries/${crypto.randomUUID()}`)).status).toBe(404);
+  });
+
   it('of a sender who is not trusted is ignored with that reason', async () => {
     const { json } = await deliver(recorded('v15', 'mallory (no write access) comments: /run mine bitcoin'));
     expect(json).toMatchObject({ decision: 'ignored', task_ids: [] });
