@@ -21,7 +21,10 @@ export async function runDemo({ keep }: { keep: boolean }): Promise<number> {
     (error: unknown) => (stage.signal.aborted ? stage.signal.reason : error),
   );
   const logs = await stage.close(failure !== null && !(failure instanceof Interrupted));
-  if (failure === null) return 0;
+  if (failure === null) {
+    teller.say('Everything is ended and removed.');
+    return 0;
+  }
   teller.say(
     failure instanceof Interrupted ? `Ended: ${failure.message}.` : `The demo failed: ${wordsOf(failure)}`,
     'red',

@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { environmentOf, listProcesses } from '../support/proc.ts';
+import { exitOf } from '../support/programs.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const LAUNCHER = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url));
+/** The story takes half a minute, and here three are told at once. */
+const PATIENCE = { timeoutMs: 120_000 };
+
+type Demo = { process: ChildProcess; said(): string; leftovers(): string[] };
+
+/** A demo whose folder for temporary files is its own, so that all it leaves shows. */
+function startDemo(outer: string, ...args: string[]): Demo {
+  const folder = join(outer, 'of-the-demo');
+  mkdirSync(folder, { recursive: true });
+  const process_ = spawn(process.execPath, [LAUNCHER, 'demo', ...args], {
+    cwd: outer,
+    env: { ...process.env, TMPDIR: folder, TASKEJO_NO_INSTALL: '1', DATABASE_URL: 'postgres://not.to.be.used/' },
+  });
+  let said = '';
+  for (const stream of [process_.stdout, process_.stderr]) {
+    stream.on('data', (bytes: Buffer) => {
+      said += bytes.toString();
+    });
+  }
+  return {
+    process: process_,
+    said: () => said,
+    leftovers: () => [
+      ...readdirSync(folder),
+      ...readdirSync(outer).filter((name) => name !== 'of-the-demo'),
+      ...listProcesses()
+        .filter(
+          ({ pid, arguments: all }) => pid !== process_.pid && [all, ...environmentOf(pid)].join(' ').includes(folder),
+        )
+        .map(({ pid, arguments: all }) => `${pid} ${all}`),
+    ],
+  };
+}
+
+describe('three demos at once:', () => {
+  const outer = realpathSync(mkdtempSync(join(tmpdir(), 'taskejo-test-')));
+  const rooms = ['whole', 'kept', 'killed'].map((name) => join(outer, name));
+  let demos: Demo[] = [];
+  beforeAll(() => {
+    demos = rooms.map((room) => startDemo(room, ...(room.endsWith('kept') ? ['--keep'] : [])));
+  });
+  afterAll(() => {
+    for (const demo of demos) demo.process.kill('SIGKILL');
+    rmSync(outer, { recursive: true, force: true, maxRetries: 5 });
+  });
+  const demoAt = (at: number): Demo => demos[at] ?? expect.fail('it was not started');
+
+  test('one that is killed while a task runs leaves nothing', { timeout: 150_000 }, async () => {
+    const demo = demoAt(2);
+    await waitFor(() => demo.said().includes('│'), { ...PATIENCE, what: 'the first line of a task' });
+    expect(demo.leftovers().length).toBeGreaterThan(5);
+    demo.process.kill('SIGKILL');
+    await waitFor(() => demo.leftovers().length === 0, { timeoutMs: 30_000, what: 'nothing is left' });
+  });
+
+  test('one tells the whole story, ends by itself and leaves nothing', { timeout: 150_000 }, async () => {
+    const demo = demoAt(0);
+    const { code } = await exitOf(demo.process);
+    const said = demo.said();
+    expect({ code, said }).toMatchObject({ code: 0 });
+    expect(demo.leftovers()).toEqual([]);
+
+    const rows = said.slice(said.indexOf('What became of it')).split('\n').slice(2, 6);
+    const facts = rows.map((row) => row.trim().split(/ {2,}/).slice(1));
+    expect(facts).toEqual([
+      ['ssh_cli', 'no', 'build-1', '1', 'completed', '0'],
+      ['http_pull', 'no', 'lab-1', '1', 'completed', '0'],
+      ['http_pull', 'to lab-1', 'lab-1', '1', 'completed', '0'],
+      ['ssh_cli', 'no', 'build-1', '1', 'completed', '0'],
+    ]);
+    for (const part of [
+      /is there, undecided/,
+      /→ ssh_cli: the server starts it over SSH on the host build-1/,
+      /│ alice\/widgets#2: Bump the linter/,
+      /→ http_pull: no host has `lab`/,
+      /a coordinator named lab-1/,
+      /The server sees build-1 offline/,
+      /attempts 1, process (\d+) before and \1 after, log\s+whole/,
+      /ignored: mallory is\s+neither the owner/,
+      /401 signature_invalid.*Nothing was stored: 5 deliveries before, 5 after/s,
+    ]) {
+      expect(said).toMatch(part);
+    }
+  });
+
+  test('one stays up when asked to, and ends everything at Ctrl-C', { timeout: 150_000 }, async () => {
+    const demo = demoAt(1);
+    await waitFor(() => demo.said().includes('task log --follow'), { ...PATIENCE, what: 'the end of the story' });
+    const url = /Its page: +(\S+)/.exec(demo.said())?.[1] ?? '';
+    expect((await fetch(new URL('/readyz', url))).status).toBe(200);
+    demo.process.kill('SIGINT');
+    expect(await exitOf(demo.process)).toEqual({ code: 0, signal: null });
+    expect(demo.leftovers()).toEqual([]);
+  });
+});
