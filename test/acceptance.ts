@@ -8,8 +8,18 @@ export const acceptance: Part[] = [
   {
     part: 'Two phases',
     lines: [
-      { line: 'undecided survives serialisation and the database', proofs: [] },
-      { line: "a webhook's task is undecided", proofs: [] },
+      {
+        line: 'undecided survives serialisation and the database',
+        proofs: [
+          'test/integration/http-tasks.test.ts > a new task > is answered with its address, all its fields, and undecided unless said',
+        ],
+      },
+      {
+        line: "a webhook's task is undecided",
+        proofs: [
+          'test/integration/http-webhooks.test.ts > a signed delivery > is stored, decided on and answered 202 with the task that it made',
+        ],
+      },
       { line: 'phase 1: a host that matches takes the task', proofs: [] },
       { line: 'phase 1: no host matches, the task stays undecided', proofs: [] },
       { line: 'phase 1: the host is offline', proofs: [] },
@@ -21,13 +31,42 @@ export const acceptance: Part[] = [
       { line: 'phase 2: null never marks it', proofs: [] },
       { line: 'phase 2: back to undecided when a host with its labels comes online', proofs: [] },
       { line: 'hosts and agents mixed', proofs: [] },
-      { line: 'dequeue of an undecided task answers 200 and sets the mode', proofs: [] },
-      { line: 'assign to an agent', proofs: [] },
-      { line: 'assign to a host', proofs: [] },
-      { line: 'a pending assignment is replaced', proofs: [] },
-      { line: 'assign: 404 for no such task or agent', proofs: [] },
-      { line: 'assign: 400 when the status does not allow it', proofs: [] },
-      { line: 'assign: 400 when the mode contradicts the agent', proofs: [] },
+      {
+        line: 'dequeue of an undecided task answers 200 and sets the mode',
+        proofs: [
+          'test/integration/http-pull.test.ts > an agent that pulls > takes a task, starts it, streams its log, says how far it is, and completes it',
+        ],
+      },
+      {
+        line: 'assign to an agent',
+        proofs: ['test/integration/http-tasks.test.ts > assign > names an agent or a host, by their kind'],
+      },
+      {
+        line: 'assign to a host',
+        proofs: ['test/integration/http-tasks.test.ts > assign > names an agent or a host, by their kind'],
+      },
+      {
+        line: 'a pending assignment is replaced',
+        proofs: ['test/integration/http-tasks.test.ts > assign > names an agent or a host, by their kind'],
+      },
+      {
+        line: 'assign: 404 for no such task or agent',
+        proofs: [
+          'test/integration/http-tasks.test.ts > assign > is refused for what is not there, for the wrong mode, and for a task that is not pending',
+        ],
+      },
+      {
+        line: 'assign: 400 when the status does not allow it',
+        proofs: [
+          'test/integration/http-tasks.test.ts > assign > is refused for what is not there, for the wrong mode, and for a task that is not pending',
+        ],
+      },
+      {
+        line: 'assign: 400 when the mode contradicts the agent',
+        proofs: [
+          'test/integration/http-tasks.test.ts > assign > is refused for what is not there, for the wrong mode, and for a task that is not pending',
+        ],
+      },
       { line: 'end to end: delivery, then SSH', proofs: [] },
       { line: 'end to end: delivery, no matching host, then dequeue', proofs: [] },
       { line: 'end to end: assign, then agent', proofs: [] },
@@ -39,12 +78,39 @@ export const acceptance: Part[] = [
   {
     part: 'Intake',
     lines: [
-      { line: 'a signed delivery is stored with its decision and its task in one transaction', proofs: [] },
+      {
+        line: 'a signed delivery is stored with its decision and its task in one transaction',
+        proofs: [
+          'test/integration/http-webhooks.test.ts > a signed delivery > is stored, decided on and answered 202 with the task that it made',
+        ],
+      },
       { line: 'a label newly present triggers, one that was there before does not', proofs: [] },
-      { line: 'a comment that begins with the command triggers', proofs: [] },
-      { line: 'a wrong, missing or empty signature: 401 and no row', proofs: [] },
-      { line: 'the same delivery twice, or one event by two webhooks: one task', proofs: [] },
-      { line: 'a sender that is not trusted is ignored with that reason', proofs: [] },
+      {
+        line: 'a comment that begins with the command triggers',
+        proofs: [
+          'test/integration/http-webhooks.test.ts > a signed delivery > is stored, decided on and answered 202 with the task that it made',
+        ],
+      },
+      {
+        line: 'a wrong, missing or empty signature: 401 and no row',
+        proofs: [
+          'test/integration/http-webhooks.test.ts > a delivery that is not signed right > is refused and not stored: no signature',
+          'test/integration/http-webhooks.test.ts > a delivery that is not signed right > is refused and not stored: an empty one',
+          'test/integration/http-webhooks.test.ts > a delivery that is not signed right > is refused and not stored: one of another secret',
+        ],
+      },
+      {
+        line: 'the same delivery twice, or one event by two webhooks: one task',
+        proofs: [
+          'test/integration/http-webhooks.test.ts > a signed delivery > that comes twice, or by another webhook, makes one task',
+        ],
+      },
+      {
+        line: 'a sender that is not trusted is ignored with that reason',
+        proofs: [
+          'test/integration/http-webhooks.test.ts > a signed delivery > of a sender who is not trusted is ignored with that reason',
+        ],
+      },
       { line: "the bot's own events never trigger", proofs: [] },
       { line: 'the test delivery is stored and ignored with a reason', proofs: [] },
     ],
@@ -61,8 +127,23 @@ export const acceptance: Part[] = [
         proofs: [],
       },
       { line: 'one conformance suite runs against SSH and the pull agent', proofs: [] },
-      { line: 'unknown fields, wrong types, too large, not JSON, not UTF-8, NUL: refused, nothing stored', proofs: [] },
-      { line: 'a wrong configuration file: all mistakes at once with line numbers, exit 2', proofs: [] },
+      {
+        line: 'unknown fields, wrong types, too large, not JSON, not UTF-8, NUL: refused, nothing stored',
+        proofs: [
+          'test/integration/http-bad-input.test.ts > a body that can not be read > is refused: not JSON',
+          'test/integration/http-bad-input.test.ts > a body that can not be read > is refused: not UTF-8',
+          'test/integration/http-bad-input.test.ts > a body that can not be read > is refused: too large',
+          'test/integration/http-bad-input.test.ts > a body that is not valid > is refused by field: an unknown field',
+          'test/integration/http-bad-input.test.ts > a body that is not valid > is refused by field: a title of the wrong type',
+          'test/integration/http-bad-input.test.ts > a body that is not valid > is refused by field: NUL in a title',
+        ],
+      },
+      {
+        line: 'a wrong configuration file: all mistakes at once with line numbers, exit 2',
+        proofs: [
+          'test/e2e/server-starts-and-stops.test.ts > a server that can not start says why in one sentence > its configuration is wrong: every mistake with its line, and exit code 2',
+        ],
+      },
       { line: 'the first page shows tasks changing by themselves, and a task with its live log', proofs: [] },
     ],
   },
@@ -124,7 +205,13 @@ export const acceptance: Part[] = [
       { line: 'more than 1 MiB: truncated and marked', proofs: [], planned: true },
       { line: 'starts from agent.yaml', proofs: [] },
       { line: 'starts from the environment alone', proofs: [], planned: true },
-      { line: 'a request with its token is accepted, without it refused', proofs: [] },
+      {
+        line: 'a request with its token is accepted, without it refused',
+        proofs: [
+          'test/integration/http-admission.test.ts > who is let in > POST /api/v1/tasks/dequeue asks for a token',
+          'test/integration/http-admission.test.ts > who is let in > POST /api/v1/tasks/dequeue lets in only whom it is for',
+        ],
+      },
       { line: 'dependency not done: waits', proofs: [], planned: true },
       { line: 'dependencies done: runs', proofs: [], planned: true },
       { line: 'priority higher by 3: preempts', proofs: [], planned: true },
@@ -136,7 +223,13 @@ export const acceptance: Part[] = [
     lines: [
       { line: 'created until handed out: p99 below 100 ms', proofs: [], planned: true },
       { line: 'more than 1,000 tasks a second created, claimed and completed over HTTP', proofs: [], planned: true },
-      { line: 'register and leave: below one second each', proofs: [], planned: true },
+      {
+        line: 'register and leave: below one second each',
+        proofs: [
+          'test/integration/http-agents.test.ts > registering > is done within a second',
+          'test/integration/http-agents.test.ts > leaving > ends what the agent holds as lost at once, and its credential',
+        ],
+      },
       { line: 'availability above 99.9 % while replicas are killed and upgraded', proofs: [], planned: true },
       { line: "two hours' soak with flat memory", proofs: [], planned: true },
     ],
