@@ -43,9 +43,22 @@ const forMode = (mode: AgentMode) =>
   mode === 'http_pull' ? sql`execution_mode <> 'ssh_cli'` : sql`execution_mode <> 'http_pull'`;
 
 /**
+ * The agents that a task is to be kept from for now, of the task in the row at hand: where it failed a moment ago,
+ * unless nobody else could take it.
+ */
+const keptFrom = sql`array(
+  select v.agent_id from avoidances v
+  where v.task_id = tasks.id and v.until > now() and exists (
+    select from agents o
+    where o.deleted_at is null and o.online and not o.cordoned and not o.draining and o.says_draining is null
+      and o.labels @> tasks.requires and tasks.execution_mode in ('undecided', o.execution_mode)
+      and not exists (
+        select from avoidances w where w.task_id = tasks.id and w.agent_id = o.id and w.until > now())))`;
+
+/**
  * The best-ranked ready tasks of the lanes that agents with these ids and labels serve, locked; those that another
  * claim holds are skipped. Asking each lane for its first few keeps the cost apart from how many tasks wait in others.
- * What all of these agents are to avoid for now is not looked at, or it would stand before what they may take.
+ * A task that is kept from all of them is not looked at, or it would stand before what they may take.
  * The outer condition is checked again on the row as it is once locked; it stands in a coalesce so that the planner goes
  * by the primary key and doesn't read a whole claim index for it.
  */
@@ -55,27 +68,24 @@ export async function lockCandidates(
   agents: readonly Pick<AgentRow, 'id' | 'labels'>[],
   limit: number,
 ): Promise<Candidate[]> {
-  const served = sql.join(
-    agents.map(
-      (agent) => sql`(l.agent_id is null and l.requires <@ ${agent.labels}::text[]) or l.agent_id = ${agent.id}`,
-    ),
-    sql` or `,
-  );
+  const asking = sql.join(agents.map(({ id, labels }) => sql`(${id}::text, ${labels}::text[])`));
   const window = limit + OTHER_CLAIMS;
-  const ids = agents.map((agent) => agent.id);
   const { rows } = await sql<Candidate>`
-    select id, rank, requires, named_agent_id, event_n, event_hash, attempts, timeout_seconds,
-      array(select a.agent_id from avoidances a where a.task_id = tasks.id and a.until > now()) as avoided
+    select id, rank, requires, named_agent_id, event_n, event_hash, attempts, timeout_seconds, ${keptFrom} as avoided
     from tasks
     where id = any(array(
-        select t.id from lanes l cross join lateral (
+        select t.id
+        from (
+          select id, array(
+            select g.id from (values ${asking}) g(id, labels)
+            where lanes.agent_id = g.id or (lanes.agent_id is null and lanes.requires <@ g.labels)) as servers
+          from lanes) l
+        cross join lateral (
           select id, rank from tasks
           where lane = l.id and status = 'pending' and ready and ${forMode(mode)}
-            and (named_agent_id is not null or (
-              select count(*) from avoidances a
-              where a.task_id = tasks.id and a.agent_id = any(${ids}::text[]) and a.until > now()) < ${ids.length})
+            and (attempts = 0 or named_agent_id is not null or not l.servers <@ ${keptFrom})
           order by rank, id limit ${window}) t
-        where ${served}
+        where l.servers <> '{}'
         order by t.rank, t.id limit ${window}))
       and coalesce(status = 'pending' and ready and ${forMode(mode)}, false)
     order by rank, id limit ${limit}

@@ -36,18 +36,33 @@ export async function dispatchToHosts(deps: Deps, options: DispatchOptions): Pro
   return { began, dispatched };
 }
 
-async function claimForHosts(
-  trx: Transaction<Database>,
-  deps: Deps,
-  { replicaId, hostIds, lastUsed, attemptToken }: DispatchOptions,
-): Promise<Dispatched[]> {
+async function claimForHosts(trx: Transaction<Database>, deps: Deps, options: DispatchOptions): Promise<Dispatched[]> {
+  const { hostIds } = options;
   const locked = await lockAgents(trx, hostIds);
   const hosts = hostIds.flatMap((id) => locked.find((host) => host.id === id && takesWork(host)) ?? []);
   if (hosts.length === 0) return [];
   const taken = await takenPlaces(trx, hostIds);
   const places = hosts.map((host) => ({ host, taken: taken.get(host.id) ?? 0 }));
-  const free = places.reduce((sum, place) => sum + Math.max(0, place.host.capacity - place.taken), 0);
-  if (free === 0) return [];
+  const all: Dispatched[] = [];
+  // Again while it fills places: tasks whose hosts became full stood before those of the hosts that are left.
+  for (;;) {
+    const free = places.filter(({ host, taken }) => taken < host.capacity);
+    const lastUsed = all.at(-1)?.hostId ?? options.lastUsed;
+    const dispatched = free.length === 0 ? [] : await fillPlaces(trx, deps, { ...options, lastUsed }, free);
+    if (dispatched.length === 0) return all;
+    all.push(...dispatched);
+  }
+}
+
+/** Gives out as many tasks as these hosts have places for, as far as the best-ranked ones fit. Counts them there. */
+async function fillPlaces(
+  trx: Transaction<Database>,
+  deps: Deps,
+  { replicaId, lastUsed, attemptToken }: DispatchOptions,
+  places: Counted[],
+): Promise<Dispatched[]> {
+  const hosts = places.map(({ host }) => host);
+  const free = places.reduce((sum, place) => sum + place.host.capacity - place.taken, 0);
   const candidates = await lockCandidates(trx, 'ssh_cli', hosts, free);
   const takes = placeAll(candidates, places, deps.settings.dispatch.policy, lastUsed).map((placed): Take => {
     const attemptId = randomUUIDv7();

@@ -175,6 +175,7 @@ it('an undecided task whose host failed it is undecided again, kept from that ho
 
 it('tasks that are kept from an agent for now do not stand before what it may take', async () => {
   await addAgent(deps.db, 'a1', { labels: ['x'] });
+  await addAgent(deps.db, 'a2', { labels: ['x'] });
   for (let i = 0; i < 3; i++) await create({ requires: ['x'] });
   const tried = await dequeue(deps, 'a1', { ...now, maxTasks: 3 }, never);
   const holder = { kind: 'agent', agentId: 'a1', attemptId: null } as const;
