@@ -12,9 +12,14 @@ export type PostgresProcess = {
   isRunning(): boolean;
   /** The last lines that it wrote, for an error message; waits for those still under way when it is gone. */
   lastWords(): Promise<string>;
-  /** Fast shutdown, after `patienceMs` the immediate one; resolves when the process is gone. */
+  /** Lets sessions end that are ending, then the fast shutdown, after `patienceMs` the immediate one. */
   stop(patienceMs?: number): Promise<void>;
 };
+
+/** Connections that were closed a moment ago still have a process each: it is told to go, and need not be thrown out. */
+const GENTLE_MS = 1_000;
+/** What our own looks at a server that is still starting are told. */
+const STARTING = /the database system is starting up/;
 
 export type Program = { path: string; args: string[]; launcher: Launcher; log: StoreLog };
 
@@ -43,7 +48,9 @@ export async function runPostgres({ path, args, launcher, log }: Program): Promi
       return lines.join('\n');
     },
     async stop(patienceMs = 30_000) {
-      child.kill('SIGINT');
+      child.kill('SIGTERM');
+      await within(GENTLE_MS, exited);
+      if (isRunning()) child.kill('SIGINT');
       await within(patienceMs, exited);
       if (isRunning()) child.kill('SIGQUIT');
       await exited;
@@ -65,7 +72,7 @@ function keepLines(child: ChildProcessByStdio<null, Readable, Readable>, pid: nu
     createInterface({ input: stream }).on('line', (line) => {
       lines.push(line);
       if (lines.length > 20) lines.shift();
-      if (/ (FATAL|PANIC): /.test(line)) log.warn({ pid }, line);
+      if (/ (FATAL|PANIC): /.test(line) && !STARTING.test(line)) log.warn({ pid }, line);
       else log.debug({ pid }, line);
     });
   }
