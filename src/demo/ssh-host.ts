@@ -86,7 +86,7 @@ function verify({ key, blob, signature, hashAlgo }: ssh2.PublicKeyAuthContext): 
 }
 
 function execute(channel: ServerChannel, command: string, home: string): void {
-  const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: home, LANG: 'C.UTF-8' };
+  const env = { PATH: process.env.PATH ?? '/usr/bin:/bin', HOME: home, LANG: 'C.UTF-8' };
   const child = spawn('sh', ['-c', command], { cwd: home, env, stdio: 'pipe', detached: true });
   child.stdin.on('error', () => {}); // a command need not read what it is sent
   channel.on('error', () => {});

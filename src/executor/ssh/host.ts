@@ -111,6 +111,6 @@ async function runOnPool(pool: Pool, command: string, options: RunOptions): Prom
 function giveBack(lease: Lease, error: unknown, signal: AbortSignal): void {
   if (error instanceof TooMuch) lease.client.destroy(); // it would not stop for being asked
   if (error instanceof ChannelRefused) lease.refused();
-  else if (signal.aborted || error instanceof ChannelLost || !(error instanceof MachineError)) lease.release();
+  else if (signal.aborted || !(error instanceof MachineError)) lease.release();
   else lease.suspect();
 }

@@ -48,10 +48,12 @@ export function createLinks({ idleMs, onLost }: LinksOptions): Links {
     add(client) {
       const link: Link = { client, active: 0, timer: null };
       links.add(link);
-      client.once('close', () => {
+      const onEnd = () => {
         drop(link);
         onLost();
-      });
+      };
+      client.once('end', onEnd); // it can carry nothing more, even while its closing takes its time
+      client.once('close', onEnd);
     },
     roomy(limit) {
       const free = [...links].filter((link) => link.active < limit);

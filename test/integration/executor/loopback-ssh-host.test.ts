@@ -1,10 +1,13 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import ssh2 from 'ssh2';
+import { expect, onTestFinished, test } from 'vitest';
 import { startLoopbackSshHost } from '../../../src/demo/ssh-host.ts';
 import { createSshHost, type SshHost } from '../../../src/executor/ssh/host.ts';
 import { machineSuite } from '../../suites/machine-suite.ts';
 import { killProcessesIn } from '../../support/proc.ts';
+import { temporaryFolder } from '../../support/temporary.ts';
 
 machineSuite('a host served on loopback where there is no sshd', async () => {
   const home = realpathSync(mkdtempSync(join(tmpdir(), 'taskejo-loopback-')));
@@ -32,4 +35,26 @@ machineSuite('a host served on loopback where there is no sshd', async () => {
       rmSync(home, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+});
+
+test('a loopback host that was stopped comes back under the same address and key, and knows no stranger', async () => {
+  const home = temporaryFolder();
+  const server = await startLoopbackSshHost({ home });
+  const hostWith = (privateKey: string) => {
+    const { port, user, hostKeyFingerprint } = server;
+    const hostKeys = [hostKeyFingerprint];
+    const host = createSshHost({ address: '127.0.0.1', port, user, privateKey, hostKeys, installationId: 'suite' });
+    onTestFinished(() => host.close());
+    return host.machine;
+  };
+  onTestFinished(() => server.stop());
+  const { signal } = new AbortController();
+  const machine = hostWith(server.privateKey);
+  const before = await machine.ping(signal);
+  await server.pause();
+  await expect(machine.ping(signal)).rejects.toMatchObject({ kind: 'unreachable' });
+  await server.resume();
+  expect(await machine.ping(signal)).toEqual(before);
+  const stranger = ssh2.utils.generateKeyPairSync('ed25519').private;
+  await expect(hostWith(stranger).ping(signal)).rejects.toMatchObject({ kind: 'auth' });
 });
