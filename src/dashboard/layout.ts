@@ -13,7 +13,9 @@ export type PageParts = {
 /** A whole page: its top, what it is about, and its foot. */
 export function layout(c: PageContext, { title, main, live }: PageParts): Html {
   const { version, epochMs } = c.get('dashboard');
-  const assets = c.get('assets').path;
+  const { path: assets, files } = c.get('assets');
+  // Scripts name each other: without being told, a browser would learn of one after the other.
+  const scripts = [...files.keys()].filter((name) => name.endsWith('.js') && name !== 'main.js');
   const source = live === null ? null : html` data-live="${live}"`;
   return html`<!doctype html>
 <html lang="en">
@@ -25,6 +27,7 @@ export function layout(c: PageContext, { title, main, live }: PageParts): Html {
 <link rel="icon" href="${assets}/logo.svg" type="image/svg+xml">
 <link rel="stylesheet" href="${assets}/style.css">
 <script type="module" src="${assets}/main.js"></script>
+${scripts.map((name) => html`<link rel="modulepreload" href="${assets}/${name}">`)}
 </head>
 <body data-now="${epochMs()}" data-assets="${assets}"${source}>
 ${shapeDefinitions()}

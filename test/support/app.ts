@@ -1,3 +1,4 @@
+import { createDashboard } from '../../src/dashboard/index.ts';
 import type { Scope } from '../../src/domain/token.ts';
 import { forgeSchema, type Rule, ruleSchema, templateSchema } from '../../src/forgejo/config-schema.ts';
 import { compileSettings } from '../../src/forgejo/configuration.ts';
@@ -20,6 +21,9 @@ export type TestAppOptions = {
   rules?: readonly unknown[];
   badTokensPerMinute?: number;
   trustedProxies?: readonly string[];
+  /** As people reach it; where it listens unless said. */
+  publicUrl?: string;
+  openOnLoopback?: boolean;
 };
 
 export type Call = {
@@ -49,14 +53,14 @@ export type TestApp = {
   stop(): Promise<void>;
 };
 
-/** The real app on a real port of the loopback, with a database of its own, without loops. */
+/** The real app, API and pages, on a real port of the loopback, with a database of its own, without loops. */
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const database = await createTestDatabase();
   const deps = await createTestDeps(database, options.settings ?? {});
   const stopping = new AbortController();
   const logged: TestApp['logged'] = [];
   const { installation } = await prepareInstallation(deps, null);
-  const app = createApp({
+  const common = {
     deps,
     signIn: createSignIn(deps, {
       adminToken: ADMIN_TOKEN,
@@ -64,13 +68,26 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       nowMs: () => performance.now(),
     }),
     log: recordingLog(logged),
-    installation,
     version: '0.0.0',
-    ...forgejoSettings(options),
     clientAddress: createClientAddress(options.trustedProxies ?? []),
     stopping: stopping.signal,
+  };
+  const forgejo = forgejoSettings(options);
+  let url = '';
+  const pages = createDashboard({
+    ...common,
+    secret: installation.secret,
+    adminToken: ADMIN_TOKEN,
+    publicUrl: () => options.publicUrl ?? url,
+    forges: forgejo.forges.map(({ name }) => name),
+    openOnLoopback: options.openOnLoopback ?? false,
+    epochMs: () => Date.now(),
   });
-  const listening = await listen(app, { host: '127.0.0.1', port: 0 });
+  const listening = await listen(createApp({ ...common, ...forgejo, installation }, pages), {
+    host: '127.0.0.1',
+    port: 0,
+  });
+  url = listening.url;
   const client = createClient(listening.url);
   return {
     ...client,

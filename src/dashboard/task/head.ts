@@ -10,7 +10,7 @@ import { nameOf, type TaskView } from './read-task.ts';
 
 /** How the task stands, since when, where, and who asked for it. */
 export const standingLine = (view: TaskView, nowMs: number): Html =>
-  html`<p id="standing" class="standing">${standingMark(standingOf(view.task))}<span>${clockOf(view, nowMs)}</span><span>${askedBy(view.task)}</span></p>`;
+  html`<p id="standing" class="standing">${standingMark(standingOf(view.task))} <span>${clockOf(view, nowMs)}</span> <span>${askedBy(view.task)}</span></p>`;
 
 function clockOf(view: TaskView, nowMs: number): Html {
   const { task } = view;

@@ -19,7 +19,7 @@ export function size(bytes: number): string {
 export const priorityName = (priority: number): string | null =>
   Object.entries(PRIORITY_NAMES).find(([, number]) => number === priority)?.[0] ?? null;
 
-export const priorityWords = (priority: number): string => [priority, priorityName(priority)].filter(Boolean).join(' ');
+export const priorityWords = (priority: number): string => `${priority} ${priorityName(priority) ?? ''}`.trimEnd();
 
 /** Neighbours in time share the beginning of their ids, so the end tells them apart. */
 export const shortId = (id: string): string => id.slice(-8);
