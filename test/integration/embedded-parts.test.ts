@@ -55,7 +55,7 @@ describe('a program of PostgreSQL', () => {
 
   test('that does not heed the first request to stop gets the second', async () => {
     const ready = join(temporaryFolder(), 'ready');
-    const running = await run(`trap '' INT; : > ${ready}; while :; do sleep 0.05; done`);
+    const running = await run(`trap '' INT TERM; : > ${ready}; while :; do sleep 0.05; done`);
     await waitFor(() => lstatSync(ready, { throwIfNoEntry: false }));
     await running.stop(100);
     expect(await running.exited).toBe('SIGQUIT');
