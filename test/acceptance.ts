@@ -20,17 +20,54 @@ export const acceptance: Part[] = [
           'test/integration/http-webhooks.test.ts > a signed delivery > is stored, decided on and answered 202 with the task that it made',
         ],
       },
-      { line: 'phase 1: a host that matches takes the task', proofs: [] },
-      { line: 'phase 1: no host matches, the task stays undecided', proofs: [] },
-      { line: 'phase 1: the host is offline', proofs: [] },
-      { line: 'phase 1: the host has no free place', proofs: [] },
-      { line: 'phase 1: the host has the wrong label', proofs: [] },
-      { line: 'phase 2: before the threshold the task is undecided', proofs: [] },
-      { line: 'phase 2: at the threshold it is marked http_pull', proofs: [] },
-      { line: 'phase 2: after the threshold it is marked http_pull', proofs: [] },
-      { line: 'phase 2: null never marks it', proofs: [] },
-      { line: 'phase 2: back to undecided when a host with its labels comes online', proofs: [] },
-      { line: 'hosts and agents mixed', proofs: [] },
+      {
+        line: 'phase 1: a host that matches takes the task',
+        proofs: [
+          'test/integration/two-phases.test.ts > an undecided task goes to an online host with its labels and a free place',
+        ],
+      },
+      {
+        line: 'phase 1: no host matches, the task stays undecided',
+        proofs: ['test/integration/two-phases.test.ts > a task stays undecided while no host has the labels'],
+      },
+      {
+        line: 'phase 1: the host is offline',
+        proofs: ['test/integration/two-phases.test.ts > a task stays undecided while the host is offline'],
+      },
+      {
+        line: 'phase 1: the host has no free place',
+        proofs: ['test/integration/two-phases.test.ts > a host whose places are all taken gets nothing more'],
+      },
+      {
+        line: 'phase 1: the host has the wrong label',
+        proofs: ['test/integration/two-phases.test.ts > a task stays undecided while no host has the labels'],
+      },
+      {
+        line: 'phase 2: before the threshold the task is undecided',
+        proofs: ['test/integration/two-phases.test.ts > before the threshold a task that no host matches is undecided'],
+      },
+      {
+        line: 'phase 2: at the threshold it is marked http_pull',
+        proofs: ['test/integration/two-phases.test.ts > at the threshold a task that no host matches is http_pull'],
+      },
+      {
+        line: 'phase 2: after the threshold it is marked http_pull',
+        proofs: ['test/integration/two-phases.test.ts > after the threshold a task that no host matches is http_pull'],
+      },
+      {
+        line: 'phase 2: null never marks it',
+        proofs: ['test/integration/two-phases.test.ts > with a threshold of null nothing is left to agents by itself'],
+      },
+      {
+        line: 'phase 2: back to undecided when a host with its labels comes online',
+        proofs: [
+          'test/integration/two-phases.test.ts > what was left to agents is undecided again when a host with its labels comes online',
+        ],
+      },
+      {
+        line: 'hosts and agents mixed',
+        proofs: ['test/integration/two-phases.test.ts > hosts and agents are mixed: each takes only what it can'],
+      },
       {
         line: 'dequeue of an undecided task answers 200 and sets the mode',
         proofs: [
@@ -67,12 +104,40 @@ export const acceptance: Part[] = [
           'test/integration/http-tasks.test.ts > assign > is refused for what is not there, for the wrong mode, and for a task that is not pending',
         ],
       },
-      { line: 'end to end: delivery, then SSH', proofs: [] },
-      { line: 'end to end: delivery, no matching host, then dequeue', proofs: [] },
-      { line: 'end to end: assign, then agent', proofs: [] },
-      { line: 'dispatch, dequeue and assign at once: exactly one wins', proofs: [] },
-      { line: 'tasks created as ssh_cli and http_pull are unaffected', proofs: [] },
-      { line: 'an undecided task whose host failed it is undecided again and taken by an agent', proofs: [] },
+      {
+        line: 'end to end: delivery, then SSH',
+        proofs: [
+          'test/e2e/three-ways.test.ts > from a recorded delivery to a result > a delivery becomes an undecided task that a matching host does over SSH',
+        ],
+      },
+      {
+        line: 'end to end: delivery, no matching host, then dequeue',
+        proofs: [
+          'test/e2e/three-ways.test.ts > from a recorded delivery to a result > a delivery whose label no host has is left to agents, and one that pulls does it',
+        ],
+      },
+      {
+        line: 'end to end: assign, then agent',
+        proofs: [
+          'test/e2e/three-ways.test.ts > from a recorded delivery to a result > a coordinator assigns a task that a host could take to an agent, and the agent does it',
+        ],
+      },
+      {
+        line: 'dispatch, dequeue and assign at once: exactly one wins',
+        proofs: [
+          'test/integration/race-for-a-task.test.ts > of dispatch, dequeue and assign at once exactly one wins the task, and the others change nothing',
+        ],
+      },
+      {
+        line: 'tasks created as ssh_cli and http_pull are unaffected',
+        proofs: ['test/integration/two-phases.test.ts > tasks created for one way are not touched by the other'],
+      },
+      {
+        line: 'an undecided task whose host failed it is undecided again and taken by an agent',
+        proofs: [
+          'test/integration/two-phases.test.ts > an undecided task whose host failed it is undecided again, kept from that host, and taken by an agent',
+        ],
+      },
     ],
   },
   {
@@ -84,7 +149,14 @@ export const acceptance: Part[] = [
           'test/integration/http-webhooks.test.ts > a signed delivery > is stored, decided on and answered 202 with the task that it made',
         ],
       },
-      { line: 'a label newly present triggers, one that was there before does not', proofs: [] },
+      {
+        line: 'a label newly present triggers, one that was there before does not',
+        proofs: [
+          'test/integration/intake.test.ts > deliveries of Forgejo v11 > labels switched on and off make a task for each time that agent:run became present',
+          'test/integration/intake.test.ts > deliveries of Forgejo v15 > labels switched on and off make a task for each time that agent:run became present',
+          'test/integration/intake.test.ts > deliveries of Forgejo v16 > labels switched on and off make a task for each time that agent:run became present',
+        ],
+      },
       {
         line: 'a comment that begins with the command triggers',
         proofs: [
@@ -111,22 +183,68 @@ export const acceptance: Part[] = [
           'test/integration/http-webhooks.test.ts > a signed delivery > of a sender who is not trusted is ignored with that reason',
         ],
       },
-      { line: "the bot's own events never trigger", proofs: [] },
-      { line: 'the test delivery is stored and ignored with a reason', proofs: [] },
+      {
+        line: "the bot's own events never trigger",
+        proofs: [
+          "test/integration/intake.test.ts > deliveries of Forgejo v11 > the bot's own events start nothing",
+          "test/integration/intake.test.ts > deliveries of Forgejo v15 > the bot's own events start nothing",
+          "test/integration/intake.test.ts > deliveries of Forgejo v16 > the bot's own events start nothing",
+        ],
+      },
+      {
+        line: 'the test delivery is stored and ignored with a reason',
+        proofs: [
+          'test/integration/intake.test.ts > deliveries of Forgejo v11 > the test button by API: ignored with a reason',
+          'test/integration/intake.test.ts > deliveries of Forgejo v15 > the test button by API: ignored with a reason',
+          'test/integration/intake.test.ts > deliveries of Forgejo v16 > the test button by API: ignored with a reason',
+        ],
+      },
     ],
   },
   {
     part: 'Tasks and attempts',
     lines: [
-      { line: 'each move that the table does not allow is refused by the database too', proofs: [] },
-      { line: "an old attempt's writes change nothing", proofs: [] },
-      { line: 'an agent that dies gives its task back', proofs: [] },
-      { line: 'an outage of the server costs nobody a lease', proofs: [] },
+      {
+        line: 'each move that the table does not allow is refused by the database too',
+        proofs: [
+          'test/integration/moves.test.ts > the database agrees with the table of moves on completed to running',
+          'test/integration/moves.test.ts > the database agrees with the table of moves on pending to running',
+          'test/integration/moves.test.ts > the database agrees with the table of moves on cancelled to pending',
+        ],
+      },
+      {
+        line: "an old attempt's writes change nothing",
+        proofs: [
+          'test/integration/leases.test.ts > an attempt that was lost changes nothing any more, and its late result is kept',
+        ],
+      },
+      {
+        line: 'an agent that dies gives its task back',
+        proofs: [
+          'test/fault/agent-killed-mid-attempt.test.ts > an agent killed for good > gives its task back, another agent does it, and the first changes nothing when it comes back',
+        ],
+      },
+      {
+        line: 'an outage of the server costs nobody a lease',
+        proofs: [
+          'test/integration/leases.test.ts > after an outage all leases begin anew and nobody loses one',
+          'test/fault/agent-server-away.test.ts > a server killed under its agents > gets the result of what ended while it was away, and its whole log',
+        ],
+      },
       {
         line: 'a server killed during a run over SSH re-attaches and ends with the true exit code and log',
-        proofs: [],
+        proofs: [
+          'test/fault/server-killed-during-a-run-over-ssh.test.ts > a server killed with SIGKILL while a task runs over SSH > is attached again after its restart, and ends with the true exit code and the whole log',
+          'test/fault/server-killed-during-a-run-over-ssh.test.ts > a server killed with SIGKILL while a task runs over SSH > gets the result of a task that ended while it was away',
+        ],
       },
-      { line: 'one conformance suite runs against SSH and the pull agent', proofs: [] },
+      {
+        line: 'one conformance suite runs against SSH and the pull agent',
+        proofs: [
+          'test/integration/executor/attempt-over-ssh.test.ts > over OpenSSH > an attempt on a host > outlives > its driver: the next one goes on at the byte, and the command never ran twice',
+          'test/integration/executor/attempt-on-this-machine.test.ts > an attempt on the machine that the agent lives on > outlives > its driver: the next one goes on at the byte, and the command never ran twice',
+        ],
+      },
       {
         line: 'unknown fields, wrong types, too large, not JSON, not UTF-8, NUL: refused, nothing stored',
         proofs: [
@@ -198,13 +316,33 @@ export const acceptance: Part[] = [
   {
     part: "The agent's twelve",
     lines: [
-      { line: 'fails with retries left: again after the delay', proofs: [], planned: true },
+      {
+        line: 'fails with retries left: again after the delay',
+        proofs: [
+          'test/integration/pull.test.ts > a command that fails is tried again after the delay while retries are left',
+        ],
+      },
       { line: 'fails with none left: failed and reported', proofs: [], planned: true },
-      { line: 'finishes while offline: kept', proofs: [], planned: true },
+      {
+        line: 'finishes while offline: kept',
+        proofs: [
+          'test/fault/agent-server-away.test.ts > a server killed under its agents > gets the result of what ended while it was away, and its whole log',
+        ],
+      },
       { line: 'back online: reported by itself, in order, once', proofs: [], planned: true },
       { line: 'more than 1 MiB: truncated and marked', proofs: [], planned: true },
-      { line: 'starts from agent.yaml', proofs: [] },
-      { line: 'starts from the environment alone', proofs: [], planned: true },
+      {
+        line: 'starts from agent.yaml',
+        proofs: [
+          'test/e2e/task-runs-on-a-pull-agent.test.ts > the agent > starts from agent.yaml where it is started, as from the environment alone',
+        ],
+      },
+      {
+        line: 'starts from the environment alone',
+        proofs: [
+          'test/e2e/task-runs-on-a-pull-agent.test.ts > the agent > starts from agent.yaml where it is started, as from the environment alone',
+        ],
+      },
       {
         line: 'a request with its token is accepted, without it refused',
         proofs: [
