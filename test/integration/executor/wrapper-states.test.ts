@@ -39,6 +39,7 @@ describe('the wrapper script, asked about an attempt', () => {
     child.stdout?.on('data', (chunk: Buffer) => {
       text += chunk.toString();
     });
+    child.stdin?.on('error', () => {}); // an operation need not read what it doesn't want
     child.stdin?.end(input);
     await new Promise((resolve) => child.once('close', resolve));
     return text;
@@ -154,6 +155,7 @@ describe('the wrapper script, asked about an attempt', () => {
     const starter = op('start', 'suite', attemptId, 'task-2', '1', '60', '2', String(script.length), '0');
     starter.stdout?.destroy();
     starter.stderr?.destroy();
+    starter.stdin?.on('error', () => {});
     starter.stdin?.end(script);
     await waitFor(async () => (await state(attemptId)) === 'done');
     expect(await machine.status(attemptId, signal)).toMatchObject({ exitCode: 7, reason: 'exit' });
