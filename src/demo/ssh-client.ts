@@ -1,14 +1,7 @@
-import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
 import ssh2 from 'ssh2';
 import type { DemoHost } from './demo-host.ts';
 import { DemoError } from './errors.ts';
-
-/** Of a public key line, as `ssh-keygen -l` prints it. */
-export function fingerprint(publicKeyLine: string): string {
-  const blob = Buffer.from(publicKeyLine.split(' ')[1] ?? '', 'base64');
-  return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
-}
 
 /** What an SSH server says first: its name and version. */
 export function sshBanner(port: number): Promise<string> {

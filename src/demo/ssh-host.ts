@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import ssh2, { type Connection, type ServerChannel } from 'ssh2';
+import { fingerprint, makeKey, publicBlob } from './ssh-keys.ts';
 
 const { Server, utils } = ssh2;
 
@@ -27,8 +27,8 @@ const USER = 'demo';
  * is told through `sh -c` in `home`, as sshd would.
  */
 export async function startLoopbackSshHost({ home }: LoopbackSshHostOptions): Promise<LoopbackSshHost> {
-  const hostKey = utils.generateKeyPairSync('ed25519');
-  const userKey = utils.generateKeyPairSync('ed25519');
+  const hostKey = makeKey();
+  const userKey = makeKey();
   const allowed = publicBlob(userKey.public);
   const connections = new Set<Connection>();
   const server = new Server({ hostKeys: [hostKey.private] }, (connection) => {
@@ -53,7 +53,7 @@ export async function startLoopbackSshHost({ home }: LoopbackSshHostOptions): Pr
   return {
     port,
     user: USER,
-    hostKeyFingerprint: `SHA256:${createHash('sha256').update(publicBlob(hostKey.public)).digest('base64').replace(/=+$/, '')}`,
+    hostKeyFingerprint: fingerprint(hostKey.public),
     privateKey: userKey.private,
     cut,
     pause,
@@ -61,9 +61,6 @@ export async function startLoopbackSshHost({ home }: LoopbackSshHostOptions): Pr
     stop: pause,
   };
 }
-
-/** The bytes of a public key line. */
-const publicBlob = (line: string): Buffer => Buffer.from(line.split(' ')[1] ?? '', 'base64');
 
 function serve(connection: Connection, allowed: Buffer, home: string): void {
   connection.on('error', () => {}); // a connection that breaks is simply gone

@@ -3,11 +3,11 @@ import { accessSync, constants, mkdirSync, openSync, writeFileSync } from 'node:
 import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
-import ssh2 from 'ssh2';
 import type { DemoHost } from './demo-host.ts';
 import { DemoError } from './errors.ts';
 import { descendants, kill } from './processes.ts';
-import { fingerprint, sshBanner } from './ssh-client.ts';
+import { sshBanner } from './ssh-client.ts';
+import { fingerprint, makeKey } from './ssh-keys.ts';
 import { until } from './until.ts';
 
 /** Where OpenSSH's server is on this machine, if it is. */
@@ -30,8 +30,8 @@ export type SshdOptions = { program: string; folder: string; home: string; logFi
 
 /** A real OpenSSH server on loopback, that lets this user in with a fresh key, into a home of its own. */
 export async function startSshd({ program, folder, home, logFile, signal }: SshdOptions): Promise<DemoHost> {
-  const hostKey = ssh2.utils.generateKeyPairSync('ed25519');
-  const userKey = ssh2.utils.generateKeyPairSync('ed25519');
+  const hostKey = makeKey();
+  const userKey = makeKey();
   const configFile = join(folder, 'sshd_config');
   writeFileSync(join(folder, 'sshd_host_key'), hostKey.private, { mode: 0o600 });
   writeFileSync(join(folder, 'sshd_authorized_keys'), `${userKey.public}\n`, { mode: 0o600 });

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, renameSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, renameSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,8 +29,10 @@ export type Stage = {
 
 export function openStage(): Stage {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'taskejo-demo-')));
+  // Where the database can't run as root it runs as nobody, who must be able to reach its own folder in here.
+  if (process.getuid?.() === 0) chmodSync(folder, 0o711);
   const logs = join(folder, 'logs');
-  mkdirSync(logs);
+  mkdirSync(logs, { mode: 0o700 });
   const ending = new AbortController();
   const guardian = startGuardian(folder);
   const parts = new AsyncDisposableStack();
@@ -47,7 +49,7 @@ export function openStage(): Stage {
     fail: (error) => ending.abort(error),
     room(name) {
       const room = join(folder, name);
-      mkdirSync(room, { recursive: true });
+      mkdirSync(room, { recursive: true, mode: 0o700 });
       return room;
     },
     logFile: (name) => join(logs, `${name}.log`),

@@ -1,16 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ssh2 from 'ssh2';
 import { expect, test } from 'vitest';
 import { loadAgentConfig } from '../../../src/agent/config.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { agentConfiguration, serverConfiguration } from '../../../src/demo/configuration.ts';
-import { fingerprint } from '../../../src/demo/ssh-client.ts';
+import { fingerprint, makeKey } from '../../../src/demo/ssh-keys.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
 test("the demo's files are accepted by the programs that read them", async () => {
   const folder = temporaryFolder();
-  const key = ssh2.utils.generateKeyPairSync('ed25519');
+  const key = makeKey();
   const write = (name: string, content: string) => writeFileSync(join(folder, name), content, { mode: 0o600 });
   write('webhook-secret', 'a secret');
   write('host-access-key', key.private);

@@ -1,0 +1,25 @@
+import { createHash } from 'node:crypto';
+import ssh2 from 'ssh2';
+
+const { generateKeyPairSync, parseKey } = ssh2.utils;
+
+/** Both halves as OpenSSH writes them. */
+export type KeyPair = { private: string; public: string };
+
+/**
+ * A fresh key. Of those that ssh2 makes one in 256 is no key: where the public half begins with a zero byte, it leaves
+ * that out.
+ */
+export function makeKey(): KeyPair {
+  for (;;) {
+    const pair = generateKeyPairSync('ed25519');
+    if (!(parseKey(pair.private) instanceof Error)) return pair;
+  }
+}
+
+/** The bytes of a public key line. */
+export const publicBlob = (line: string): Buffer => Buffer.from(line.split(' ')[1] ?? '', 'base64');
+
+/** Of a public key line, as `ssh-keygen -l` prints it. */
+export const fingerprint = (line: string): string =>
+  `SHA256:${createHash('sha256').update(publicBlob(line)).digest('base64').replace(/=+$/, '')}`;
