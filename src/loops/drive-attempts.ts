@@ -1,7 +1,8 @@
 import type { StartSpec } from '../domain/machine.ts';
 import { derivedAttemptToken } from '../domain/token.ts';
 import { commandEnvironment } from '../executor/command-environment.ts';
-import { runAttempt } from '../executor/run-attempt.ts';
+import type { Machine } from '../executor/machine.ts';
+import { type MachineStore, runAttempt } from '../executor/run-attempt.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { type AttemptToDrive, attemptToDrive, recordContact, recordStarting } from '../usecases/host-attempts.ts';
 import type { Host, Hosts } from './hosts.ts';
@@ -69,19 +70,17 @@ async function runWatched(
 ): Promise<string> {
   const { deps, replicaId, log } = options;
   const attemptId = found.attempt.id;
-  const contact = watchContact(deps, attemptId, log);
+  const contact = watchContact(options, attemptId);
+  const starting = startsOnRecord(options, attemptId, host.machine);
   try {
     const { kind } = await runAttempt({
       plane: createReplicaPlane(deps, replicaId),
-      machine: host.machine,
+      machine: starting.machine,
       spec: specOf(options, found),
       resume: found.resume,
       renewSeconds: deps.settings.leases.renewSeconds,
       contactLease: { seconds: deps.settings.leases.seconds },
-      hooks: {
-        onStarting: (store) => recordStarting(deps, replicaId, attemptId, store),
-        onContact: contact.answered,
-      },
+      hooks: { onStarting: starting.onStarting, onContact: contact.answered },
       signal,
       log,
       random: deps.random,
@@ -92,13 +91,35 @@ async function runWatched(
   }
 }
 
+/**
+ * Each start that is sent is written down before, not the first alone: the host's watchdog counts from the one that
+ * began the command, and a start may be sent again hours later by a replica that goes on with the attempt.
+ */
+function startsOnRecord({ deps, replicaId }: DriverOptions, attemptId: string, machine: Machine) {
+  let recorded = false;
+  return {
+    async onStarting(store: MachineStore) {
+      await recordStarting(deps, replicaId, attemptId, store);
+      recorded = true;
+    },
+    machine: {
+      ...machine,
+      async start(...args: Parameters<Machine['start']>) {
+        if (!recorded) await recordStarting(deps, replicaId, attemptId, null);
+        recorded = false;
+        return machine.start(...args);
+      },
+    },
+  };
+}
+
 /** Notes on the attempt when its host falls silent, and when it answers again. */
-function watchContact(deps: Deps, attemptId: string, log: Log) {
+function watchContact({ deps, replicaId, log }: DriverOptions, attemptId: string) {
   let state: 'ok' | 'unreachable' | null = null;
   const note = (next: 'ok' | 'unreachable') => {
     if (state === next) return;
     state = next;
-    recordContact(deps, attemptId, next).catch((error: unknown) => {
+    recordContact(deps, replicaId, attemptId, next).catch((error: unknown) => {
       state = null;
       log.warn({ err: error, attempt_id: attemptId }, 'the contact of an attempt could not be noted');
     });

@@ -39,38 +39,58 @@ export async function lapseLeasesOf(db: Db, replicaId: string): Promise<void> {
     where execution_mode = 'ssh_cli' and status in ('assigned', 'running') and holder = ${replicaId}::uuid`.execute(db);
 }
 
-/** Written before a start is sent: in which memory of the host, and when its watchdog has surely ended the command. */
+/**
+ * Written before a start is sent: in which memory of the host, the first time, and when its watchdog has surely ended
+ * the command. The task's row is locked, so that nobody adopts or ends the attempt in between. Answers false if the
+ * lease isn't this replica's any more.
+ */
 export async function recordStarting(
   db: Db,
   attemptId: string,
   replicaId: string,
-  store: HostStore,
+  store: HostStore | null,
   graceSeconds: number,
 ): Promise<boolean> {
   const { numAffectedRows } = await sql`
-    update attempts a set host_store = coalesce(a.host_store, ${JSON.stringify(store)}::jsonb),
+    with t as materialized (
+      select timeout_seconds from tasks
+      where id = (select task_id from attempts where id = ${attemptId}) and attempt_id = ${attemptId}
+        and holder = ${replicaId}::uuid and lease_expires_at >= clock_timestamp()
+      for no key update)
+    update attempts a set host_store = coalesce(a.host_store, ${store && JSON.stringify(store)}::jsonb),
       dead_by = clock_timestamp() + make_interval(secs => t.timeout_seconds + ${graceSeconds} + 60)
-    from tasks t
-    where a.id = ${attemptId} and t.id = a.task_id and t.attempt_id = a.id and a.finished_at is null
-      and t.holder = ${replicaId}::uuid`.execute(db);
+    from t where a.id = ${attemptId} and a.finished_at is null`.execute(db);
   return (numAffectedRows ?? 0n) === 1n;
 }
 
-export async function recordContact(db: Db, attemptId: string, state: Contact['state']): Promise<void> {
+/** Changes nothing where another replica drives the attempt by now. */
+export async function recordContact(
+  db: Db,
+  attemptId: string,
+  replicaId: string,
+  state: Contact['state'],
+): Promise<void> {
   await sql`
-    update attempts set contact = jsonb_build_object('state', ${state}::text, 'since',
+    update attempts a set contact = jsonb_build_object('state', ${state}::text, 'since',
       to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
-    where id = ${attemptId} and finished_at is null
-      and coalesce(contact ->> 'state', '') <> ${state}`.execute(db);
+    from tasks t
+    where a.id = ${attemptId} and a.finished_at is null and t.id = a.task_id and t.holder = ${replicaId}::uuid
+      and coalesce(a.contact ->> 'state', '') <> ${state}`.execute(db);
 }
 
+export type Hopeless = { attempt_id: string; dead_by: string | null };
+
 /**
- * Attempts of which nothing more can come: their lease has lapsed and the host's own watchdog has ended them by now, or,
- * of a task that may run twice, their host has been out of reach for longer than it may be.
+ * Attempts of which nothing more can come: their host is out of reach, their lease has lapsed, and either no start was
+ * ever sent, or the host's own watchdog has ended them by now, or, of a task that may run twice, the host has been away
+ * for longer than it may be.
  */
-export async function hopelessAttempts(db: Db, lostAfter: readonly { hostId: string; seconds: number }[]) {
-  const { rows } = await sql<{ attempt_id: string }>`
-    select t.attempt_id
+export async function hopelessAttempts(
+  db: Db,
+  lostAfter: readonly { hostId: string; seconds: number }[],
+): Promise<Hopeless[]> {
+  const { rows } = await sql<Hopeless>`
+    select t.attempt_id, a.dead_by
     from tasks t
     join attempts a on a.id = t.attempt_id
     join agents h on h.id = t.assigned_agent_id
@@ -78,10 +98,10 @@ export async function hopelessAttempts(db: Db, lostAfter: readonly { hostId: str
       as l(host_id, seconds) on l.host_id = h.id
     where t.execution_mode = 'ssh_cli' and t.status in ('assigned', 'running')
       and t.lease_expires_at < clock_timestamp() and not h.online
-      and (a.dead_by < clock_timestamp()
+      and (a.dead_by is null or a.dead_by < clock_timestamp()
         or (t.repeatable and (h.state_reason ->> 'since')::timestamptz
               < clock_timestamp() - make_interval(secs => l.seconds)))`.execute(db);
-  return rows.map((row) => row.attempt_id);
+  return rows;
 }
 
 /** Writes down whether a host answers, and why not; answers whether that is news. */

@@ -21,7 +21,7 @@ export async function completeAttempt(
   holder: Holder,
   attemptId: string,
   result: Result,
-  said: { hash: string; settled?: boolean; provenUnstarted?: boolean },
+  said: { hash: string },
 ): Promise<Completed> {
   const answer = await deps.db.transaction().execute(async (trx): Promise<Completed | AppError> => {
     const held = await lockOwn(trx, holder, attemptId);
@@ -31,8 +31,7 @@ export async function completeAttempt(
     const status = await endHeld(trx, deps, held, result, {
       actor: actorOf(holder),
       saidHash: said.hash,
-      settled: said.settled ?? true,
-      provenUnstarted: said.provenUnstarted ?? false,
+      settled: true,
     });
     return { taskId: held.task.id, taskStatus: status };
   });

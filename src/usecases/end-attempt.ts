@@ -20,8 +20,6 @@ export type EndOptions = {
   saidHash: string | null;
   /** The machine runs nothing of it any more; else it keeps its place until the machine was asked. */
   settled: boolean;
-  /** Proven by the machine: the command was never started. */
-  provenUnstarted: boolean;
 };
 
 /**
@@ -43,8 +41,7 @@ export async function endHeld(
     infraRetries: task.infra_retries,
     maxInfraRetries: task.max_infra_retries,
     processReported: attempt.process !== null,
-    // A holder asks before it makes a process, so an attempt that was never started has done nothing.
-    provenUnstarted: options.provenUnstarted || task.status === 'assigned',
+    provenUnstarted: isUnstarted({ task, attempt }),
   };
   const ending = endAttempt(result, standing);
   await sealLogs(trx, attempt.id);
@@ -73,6 +70,10 @@ export async function endHeld(
   if (ending.status === 'pending') await unnameIfDeleted(trx, task);
   return ending.status;
 }
+
+/** A holder asks before it makes a process, and a replica writes down that it sends a start before it does. */
+const isUnstarted = ({ task, attempt }: Held): boolean =>
+  task.status === 'assigned' || (attempt.execution_mode === 'ssh_cli' && attempt.dead_by === null);
 
 /** The machinery failed there, so the same task is better off elsewhere for a while. */
 const isAgentsFault = ({ outcome, failureClass }: Ending): boolean =>
@@ -164,7 +165,6 @@ export async function loseAttempts(deps: Deps, agentId: string): Promise<void> {
         actor: { kind: 'agent', id: agentId },
         saidHash: null,
         settled: true,
-        provenUnstarted: false,
       });
     });
   }

@@ -34,12 +34,15 @@ export async function attemptToDrive(deps: Deps, replicaId: string, attemptId: s
 export const attemptsHeldBy = (deps: Deps, replicaId: string): Promise<string[]> =>
   ssh.heldAttempts(deps.db, replicaId);
 
-/** Before a start is sent. @throws when the attempt is somebody else's by now: nothing may be sent then */
+/**
+ * Before each start that is sent; `store` null where it is on record already. Throws when the attempt is somebody
+ * else's by now, or nobody's: nothing may be sent then.
+ */
 export async function recordStarting(
   deps: Deps,
   replicaId: string,
   attemptId: string,
-  store: HostStore,
+  store: HostStore | null,
 ): Promise<void> {
   const grace = deps.settings.execution.killGraceSeconds;
   if (!(await ssh.recordStarting(deps.db, attemptId, replicaId, store, grace))) {
@@ -48,39 +51,43 @@ export async function recordStarting(
 }
 
 /** Whether the host answers about an attempt: shown on the task. */
-export async function recordContact(deps: Deps, attemptId: string, state: Contact['state']): Promise<void> {
-  await ssh.recordContact(deps.db, attemptId, state);
+export async function recordContact(
+  deps: Deps,
+  replicaId: string,
+  attemptId: string,
+  state: Contact['state'],
+): Promise<void> {
+  await ssh.recordContact(deps.db, attemptId, replicaId, state);
 }
 
 /** Lets go of all that a replica drives: it stops, and whoever comes next may go on at once. */
 export const giveBackLeases = (deps: Deps, replicaId: string): Promise<void> => ssh.lapseLeasesOf(deps.db, replicaId);
 
 /**
- * Ends, as lost, attempts on hosts out of reach of which nothing more can come. They keep their places until the host
- * was asked. Answers how many.
+ * Ends, as lost, attempts on hosts out of reach of which nothing more can come. Those that may have been started keep
+ * their places until the host was asked. Answers how many were found.
  */
 export async function loseHopeless(
   deps: Deps,
   lostAfter: readonly { hostId: string; seconds: number }[],
 ): Promise<number> {
-  const ids = await ssh.hopelessAttempts(deps.db, lostAfter);
-  for (const attemptId of ids) await loseOne(deps, attemptId);
-  if (ids.length > 0) deps.wakeups.emit({ kind: 'ready' });
-  return ids.length;
+  const found = await ssh.hopelessAttempts(deps.db, lostAfter);
+  for (const one of found) await loseOne(deps, one);
+  if (found.length > 0) deps.wakeups.emit({ kind: 'ready' });
+  return found.length;
 }
 
-/** Under the task's lock, if nobody has adopted or ended the attempt meanwhile. */
-async function loseOne(deps: Deps, attemptId: string): Promise<void> {
+/** Under the task's lock, if nobody has adopted, started or ended the attempt meanwhile. */
+async function loseOne(deps: Deps, { attempt_id: attemptId, dead_by: deadBy }: ssh.Hopeless): Promise<void> {
   await deps.db.transaction().execute(async (trx) => {
     const task = await lockTaskOfAttempt(trx, attemptId);
     const attempt = task && (await findAttemptRow(trx, attemptId));
     if (!attempt || task.attempt_id !== attemptId || attempt.finished_at !== null) return;
-    if (task.lease_expires_at === null || task.lease_expires_at >= task.at) return;
+    if (task.lease_expires_at === null || task.lease_expires_at >= task.at || attempt.dead_by !== deadBy) return;
     await endHeld(trx, deps, { task, attempt }, lostResult(`host ${attempt.agent_id} is out of reach`), {
       actor: SERVER,
       saidHash: null,
-      settled: false,
-      provenUnstarted: false,
+      settled: deadBy === null,
     });
   });
 }

@@ -26,7 +26,6 @@ export async function releaseUnanswered(deps: Deps, agentId: string, attemptIds:
         actor: SERVER,
         saidHash: null,
         settled: true,
-        provenUnstarted: true,
       });
     });
   }

@@ -59,7 +59,6 @@ async function loseLapsed(deps: Deps, attemptId: string, lapsedBy: string): Prom
       actor: SERVER,
       saidHash: null,
       settled: true,
-      provenUnstarted: false,
     });
     return task.id;
   });
