@@ -2,10 +2,11 @@ import { adoptAttempts, type Replica, type ReplicaProcess } from '../usecases/ad
 import { decideModes } from '../usecases/decide-modes.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { dispatchToHosts } from '../usecases/dispatch.ts';
-import { attemptsHeldBy, loseHopeless, settle, unsettledOn } from '../usecases/host-attempts.ts';
+import { attemptsHeldBy, loseHopeless } from '../usecases/host-attempts.ts';
 import type { Driver } from './drive-attempts.ts';
 import { every, type Loop } from './every.ts';
 import type { Host, Hosts } from './hosts.ts';
+import { createSettler, type Settler } from './settle-attempts.ts';
 
 type Log = Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>;
 
@@ -33,15 +34,17 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
   const { deps, hosts, driver, log } = options;
   let lastUsed: string | null = null;
   let lookedAt = Number.NEGATIVE_INFINITY;
+  const settler = createSettler(deps, log);
 
   const turn = async () => {
-    const hostIds = hosts.reachable().map(({ id }) => id);
+    const reachable = hosts.reachable();
     const look = performance.now() - lookedAt >= LOOK_MS;
     if (look) {
       lookedAt = performance.now();
-      await resume(options, hostIds);
+      await resume(options, reachable, settler);
     }
     const { attemptToken, replica } = options;
+    const hostIds = reachable.map(({ id }) => id).filter((id) => !settler.isAsking(id));
     const { began, dispatched } = await dispatchToHosts(deps, {
       replicaId: replica.id,
       hostIds,
@@ -65,35 +68,22 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
     nudge: loop.nudge,
     async stop() {
       unsubscribe();
-      await loop.stop();
+      await Promise.all([loop.stop(), settler.stop()]);
     },
   };
 }
 
 /** Brings this replica's attempts back under way: adopted ones, and those that it holds without driving them. */
-async function resume(options: DispatchLoopOptions, hostIds: readonly string[]): Promise<void> {
-  const { deps, replica, hosts, allHosts, driver, log } = options;
+async function resume(options: DispatchLoopOptions, reachable: readonly Host[], settler: Settler): Promise<void> {
+  const { deps, replica, hosts, allHosts, driver } = options;
+  const hostIds = reachable.map(({ id }) => id);
   const adopted = await adoptAttempts(deps, replica, hostIds, options.isGone);
   for (const attemptId of [...adopted, ...(await attemptsHeldBy(deps, replica.id))]) driver.drive(attemptId);
-  for (const host of hosts.reachable()) await settleAll(deps, host, log);
+  await settler.ask(reachable);
+  // What the database says of a host may be as old as the last server that asked it.
+  if (!hosts.allAsked()) return;
   await loseHopeless(
     deps,
     allHosts.map(({ id, lostAfterSeconds }) => ({ hostId: id, seconds: lostAfterSeconds })),
   );
-}
-
-/** Asks a host about attempts that ended without its word, and ends what still runs of them. */
-async function settleAll(deps: Deps, host: Host, log: Log): Promise<void> {
-  const signal = AbortSignal.timeout(30_000);
-  for (const attemptId of await unsettledOn(deps, host.id)) {
-    const { state } = await host.machine.status(attemptId, signal);
-    log.info({ attempt_id: attemptId, host: host.id, state }, 'asked about an attempt that ended without its host');
-    if (state === 'running' || state === 'starting' || state === 'orphan') {
-      await host.machine.cancel(attemptId, deps.settings.execution.killGraceSeconds, signal);
-    } else if (state === 'unstarted') {
-      await host.machine.fence(attemptId, signal);
-    } else {
-      await settle(deps, attemptId);
-    }
-  }
 }

@@ -11,6 +11,8 @@ export type Hosts = {
   /** Those that answered lately, in the order of the file. */
   reachable(): Host[];
   find(id: string): Host | null;
+  /** Each was asked at least once since the start: what is stored of it is true. */
+  allAsked(): boolean;
   stop(): Promise<void>;
 };
 
@@ -28,6 +30,7 @@ const REFUSALS: readonly MachineErrorKind[] = ['auth', 'host_key'];
 export function createHosts({ deps, hosts, probeSeconds, onChange, log }: HostsOptions): Hosts {
   const answeredAt = new Map<string, number>();
   const refusedAt = new Map<string, number>();
+  const asked = new Set<string>();
 
   const note = async (host: Host, failure: MachineError | null) => {
     if (failure === null) {
@@ -38,7 +41,9 @@ export function createHosts({ deps, hosts, probeSeconds, onChange, log }: HostsO
       if (REFUSALS.includes(failure.kind)) refusedAt.set(host.id, performance.now());
     }
     const state = failure ? ({ online: false, code: failure.kind, message: failure.message } as const) : null;
-    if (!(await noteHostState(deps, host.id, state ?? { online: true }))) return;
+    const news = await noteHostState(deps, host.id, state ?? { online: true });
+    asked.add(host.id);
+    if (!news) return;
     if (failure) log.warn({ host: host.id, kind: failure.kind, cause: failure.message }, 'host is offline');
     else log.info({ host: host.id }, 'host is online');
     onChange();
@@ -61,6 +66,7 @@ export function createHosts({ deps, hosts, probeSeconds, onChange, log }: HostsO
   );
   return {
     reachable: () => hosts.filter(({ id }) => performance.now() - (answeredAt.get(id) ?? -ANSWER_MS) < ANSWER_MS),
+    allAsked: () => asked.size === hosts.length,
     find: (id) => hosts.find((host) => host.id === id) ?? null,
     async stop() {
       await Promise.all(loops.map((loop) => loop.stop()));

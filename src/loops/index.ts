@@ -43,8 +43,11 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
     async stop() {
       await Promise.all([dispatching.stop(), sweeping.stop()]);
       await driver.stop();
-      await giveBackLeases(deps, replica.id);
-      await hosts.stop();
+      try {
+        await giveBackLeases(deps, replica.id);
+      } finally {
+        await hosts.stop();
+      }
     },
   };
 }

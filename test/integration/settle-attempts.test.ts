@@ -1,0 +1,113 @@
+import { randomUUID, randomUUIDv7 } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { createSshHost } from '../../src/executor/ssh/host.ts';
+import { startLoops } from '../../src/loops/index.ts';
+import { createTask } from '../../src/usecases/create-task.ts';
+import type { Deps } from '../../src/usecases/deps.ts';
+import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
+import { loseHopeless, recordStarting } from '../../src/usecases/host-attempts.ts';
+import { getAgent } from '../../src/usecases/read-agents.ts';
+import { getTask } from '../../src/usecases/read-tasks.ts';
+import { syncHosts } from '../../src/usecases/sync-hosts.ts';
+import { createTestDatabase } from '../support/database.ts';
+import { createTestDeps } from '../support/deps.ts';
+import { describeIf } from '../support/require.ts';
+import { type Sshd, startSshd } from '../support/sshd.ts';
+import { alice, newTask } from '../support/tasks.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const log = { debug() {}, info() {}, warn() {}, error: console.error };
+
+describeIf('sshd', 'attempts that ended without the word of their host', () => {
+  let slow: Sshd;
+  let quick: Sshd;
+  let deps: Deps & { stop(): Promise<void> };
+  let loops: { stop(): Promise<void> } | null = null;
+  const installation = { id: randomUUIDv7(), secret: Buffer.from('secret') };
+
+  beforeAll(async () => {
+    slow = await startSshd();
+    quick = await startSshd();
+  });
+  afterAll(async () => {
+    await slow.stop();
+    await quick.stop();
+  });
+  beforeEach(async () => {
+    deps = await createTestDeps(await createTestDatabase());
+    await syncHosts(deps, [
+      { id: 'slow', labels: ['slow'], capacity: 2 },
+      { id: 'quick', labels: ['quick'], capacity: 1 },
+    ]);
+  });
+  afterEach(async () => {
+    await loops?.stop();
+    await deps.stop();
+  });
+
+  const start = async () => {
+    const host = (id: string, sshd: Sshd) => {
+      const { port, user, privateKey, hostKeyFingerprint } = sshd;
+      const target = { address: '127.0.0.1', port, user, privateKey, hostKeys: [hostKeyFingerprint] };
+      return { id, lostAfterSeconds: 600, ...createSshHost({ installationId: installation.id, ...target }) };
+    };
+    const hosts = [host('slow', slow), host('quick', quick)];
+    const more = { probeSeconds: 1, publicUrl: () => 'http://127.0.0.1:1', log };
+    loops = await startLoops({ deps, installation, hosts, ...more });
+  };
+  const hostsAre = (online: boolean) => sql`update agents set online = ${online}`.execute(deps.db);
+
+  /** An attempt that was lost on a host while a start may have reached it. */
+  async function unsettled(hostId: string) {
+    const replicaId = randomUUID();
+    await hostsAre(true);
+    const { id } = await createTask(deps, alice, newTask({ requires: [hostId], maxInfraRetries: 0 }));
+    const options = { replicaId, hostIds: [hostId], lastUsed: null, attemptToken: (text: string) => text };
+    const { dispatched } = await dispatchToHosts(deps, options);
+    await recordStarting(deps, replicaId, dispatched[0]?.attemptId ?? '', { storeId: 's', bootId: 'b' });
+    await sql`update tasks set lease_expires_at = now() - interval '1 second' where id = ${id}`.execute(deps.db);
+    await sql`update attempts set dead_by = now() - interval '1 second'`.execute(deps.db);
+    await hostsAre(false);
+    expect(await loseHopeless(deps, [])).toBe(1);
+    return id;
+  }
+
+  it('give their place back when the host was asked', async () => {
+    await unsettled('quick');
+    expect(await getAgent(deps, 'quick')).toMatchObject({ running: 1 });
+    await start();
+    await waitFor(async () => (await getAgent(deps, 'quick'))?.running === 0, { timeoutMs: 20_000 });
+  });
+
+  it('keep no other host from its tasks while theirs does not answer about them', async () => {
+    await unsettled('slow');
+    writeFileSync(join(slow.home, '.rc'), 'case "$SSH_ORIGINAL_COMMAND" in *status*) sleep 300;; esac\n');
+    await start();
+    await waitFor(async () => (await getAgent(deps, 'slow'))?.online, { timeoutMs: 20_000 });
+    const { id } = await createTask(deps, alice, newTask({ requires: ['quick'], command: ['true'] }));
+    await waitFor(async () => (await getTask(deps, id))?.status === 'completed', { timeoutMs: 8_000 });
+    expect(await getAgent(deps, 'slow')).toMatchObject({ running: 1 });
+  });
+
+  it('are not given up before this server itself has asked their host', async () => {
+    const replicaId = randomUUID();
+    await hostsAre(true);
+    const { id } = await createTask(deps, alice, newTask({ requires: ['quick'], command: ['true'] }));
+    await dispatchToHosts(deps, { replicaId, hostIds: ['quick'], lastUsed: null, attemptToken: (text) => text });
+    await sql`update tasks set lease_expires_at = now() - interval '1 hour'`.execute(deps.db);
+    await sql`update agents set online = false, state_reason = jsonb_build_object('code', 'unreachable',
+      'message', 'long ago', 'since', now() - interval '1 day')`.execute(deps.db);
+    await start();
+    const ended = await waitFor(
+      async () => {
+        const task = await getTask(deps, id);
+        return task?.finishedAt ? task : null;
+      },
+      { timeoutMs: 20_000 },
+    );
+    expect(ended).toMatchObject({ status: 'completed', infraRetries: 0, attempt: { number: 1 } });
+  });
+});
