@@ -9,6 +9,7 @@ import { Interrupted } from './errors.ts';
 const GUARDIAN = fileURLToPath(new URL('./guardian.ts', import.meta.url));
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const PATIENCE_MS = 12_000;
+const SAME_KEYSTROKE_MS = 1_000;
 
 /** Where a demo plays: a folder of its own, and all that must be undone when it is over, however that comes. */
 export type Stage = {
@@ -36,10 +37,12 @@ export function openStage(): Stage {
   const ending = new AbortController();
   const guardian = startGuardian(folder);
   const parts = new AsyncDisposableStack();
+  let askedAt = Number.POSITIVE_INFINITY;
   const onSignal = (signal: (typeof SIGNALS)[number]) => {
     const interrupted = new Interrupted(signal);
-    // The second time somebody is in a hurry: the guardian does the rest.
-    if (ending.signal.reason instanceof Interrupted) process.exit(interrupted.exitCode);
+    // npm passes a terminal's Ctrl-C on, so that it comes twice. Later it means hurry: the guardian does the rest.
+    if (performance.now() - askedAt > SAME_KEYSTROKE_MS) process.exit(interrupted.exitCode);
+    askedAt = Math.min(askedAt, performance.now());
     ending.abort(interrupted);
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
