@@ -174,6 +174,10 @@ async function tasks(db: Kysely<unknown>): Promise<void> {
   await sql`
     create index tasks_for_hosts on tasks (lane, rank, id)
     where status = 'pending' and ready and execution_mode <> 'http_pull'`.execute(db);
+  // What phase 2 left to agents, to be found again when a host with the labels is there.
+  await sql`
+    create index tasks_left_to_agents on tasks (lane, rank)
+    where status = 'pending' and execution_mode = 'http_pull' and requested_mode = 'undecided'`.execute(db);
   await sql`create index tasks_leased on tasks (lease_expires_at) where lease_expires_at is not null`.execute(db);
   await sql`create index tasks_due on tasks (due_at) where status = 'pending' and not ready`.execute(db);
   await sql`create index tasks_named on tasks (named_agent_id) where status = 'pending' and named_agent_id is not null`.execute(

@@ -59,10 +59,13 @@ export async function tasksWithoutHost(
   limit: number,
 ): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
-    select t.id from lanes l join tasks t on t.lane = l.id
-    where l.agent_id is null and t.status = 'pending' and t.ready and t.execution_mode = 'undecided'
+    select t.id from lanes l cross join lateral (
+      select id, rank from tasks
+      where lane = l.id and status = 'pending' and ready and execution_mode = 'undecided'
+        and ready_at <= least(clock_timestamp() - make_interval(secs => ${seconds}), ${seenBefore}::timestamptz)
+      order by rank, id limit ${limit}) t
+    where l.agent_id is null
       and (l.host_matched_at is null or l.host_matched_at <= clock_timestamp() - make_interval(secs => ${seconds}))
-      and t.ready_at <= least(clock_timestamp() - make_interval(secs => ${seconds}), ${seenBefore}::timestamptz)
     order by t.rank limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
 }
@@ -79,9 +82,11 @@ export async function tasksForHostsAgain(
     sql` or `,
   );
   const { rows } = await sql<{ id: string }>`
-    select t.id from lanes l join tasks t on t.lane = l.id
-    where l.agent_id is null and (${anyHost}) and t.status = 'pending'
-      and t.execution_mode = 'http_pull' and t.requested_mode = 'undecided'
+    select t.id from lanes l cross join lateral (
+      select id, rank from tasks
+      where lane = l.id and status = 'pending' and execution_mode = 'http_pull' and requested_mode = 'undecided'
+      order by rank limit ${limit}) t
+    where l.agent_id is null and (${anyHost})
     order by t.rank limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
 }

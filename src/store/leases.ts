@@ -23,7 +23,8 @@ export type RenewedRow = { attempt_id: string; lease_expires_at: string; stop_re
 
 /**
  * Renews leases of attempts that are current and held as said; who isn't in the answer has lost it. Only columns that
- * no event tells are touched, so a renewal never changes the chain.
+ * no event tells are touched, so a renewal never changes the chain. Rows are locked in the order of their ids, as by
+ * everybody who locks many.
  */
 export async function renewLeases(
   db: Kysely<Database>,
@@ -37,10 +38,13 @@ export async function renewLeases(
       ? sql`t.assigned_agent_id = ${held.agentId} and t.execution_mode = 'http_pull'`
       : sql`t.holder = ${held.replicaId}::uuid`;
   const { rows } = await sql<RenewedRow>`
+    with a as materialized (
+      select t.id as task_id, a.leased_at, a.started_at from attempts a join tasks t on t.id = a.task_id
+      where a.id = any(${attemptIds}::uuid[]) and t.attempt_id = a.id
+        and t.status in ('assigned', 'running') and ${holds}
+      order by t.id for no key update of t)
     update tasks t set lease_expires_at = ${renewedLease(seconds)}
-    from attempts a
-    where a.id = any(${attemptIds}::uuid[]) and t.id = a.task_id and t.attempt_id = a.id
-      and t.status in ('assigned', 'running') and ${holds}
+    from a where t.id = a.task_id
     returning t.attempt_id, t.lease_expires_at, t.stop_reason`.execute(db);
   return rows;
 }
@@ -82,7 +86,9 @@ export async function takeBeat(trx: Trx, outageSeconds: number): Promise<Beat> {
 export async function refreshPullLeases(trx: Trx, seconds: number): Promise<void> {
   await sql`
     update tasks set lease_expires_at = clock_timestamp() + make_interval(secs => ${seconds})
-    where lease_expires_at is not null and execution_mode = 'http_pull'`.execute(trx);
+    where id in (
+      select id from tasks where lease_expires_at is not null and execution_mode = 'http_pull'
+      order by id for no key update)`.execute(trx);
 }
 
 /** Attempts of pull agents whose lease had lapsed when the beat before this one was taken. */
@@ -105,11 +111,13 @@ export async function overdueTasks(db: Kysely<Database>, graceSeconds: number, l
   return rows.map((row) => row.id);
 }
 
-/** Makes tasks ready whose time has come; answers how many. */
-export async function readyDueTasks(db: Kysely<Database>): Promise<number> {
+/** Makes tasks ready whose time has come, but for those that somebody changes right now; answers how many. */
+export async function readyDueTasks(db: Kysely<Database>, limit: number): Promise<number> {
   const result = await sql`
     update tasks set ready = true, ready_at = clock_timestamp()
-    where status = 'pending' and not ready and due_at <= clock_timestamp()`.execute(db);
+    where id = any(array(
+      select id from tasks where status = 'pending' and not ready and due_at <= clock_timestamp()
+      order by due_at limit ${limit} for no key update skip locked))`.execute(db);
   return Number(result.numAffectedRows ?? 0n);
 }
 

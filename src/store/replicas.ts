@@ -14,6 +14,9 @@ export async function insertReplica(db: Db, { id, bootId, pidNamespace, pid, sta
     .execute();
 }
 
+/** Of every open attempt over SSH; the words of its index, so that no other task is read. */
+const holders = sql`(select holder from tasks where execution_mode = 'ssh_cli' and status in ('assigned', 'running'))`;
+
 /** Replicas on this machine as it runs now, that hold an attempt. */
 export async function holdersOnMachine(db: Db, { bootId, pidNamespace }: ReplicaProcess): Promise<Replica[]> {
   const rows = await db
@@ -21,7 +24,7 @@ export async function holdersOnMachine(db: Db, { bootId, pidNamespace }: Replica
     .selectAll()
     .where('boot_id', '=', bootId)
     .where('pid_namespace', '=', pidNamespace)
-    .where(sql<boolean>`exists (select from tasks where holder = replicas.id)`)
+    .where(sql<boolean>`id in ${holders}`)
     .execute();
   return rows.map((row) => ({
     id: row.id,
@@ -37,5 +40,5 @@ export async function forgetOldReplicas(db: Db, ownId: string): Promise<void> {
   await sql`
     delete from replicas
     where id <> ${ownId} and started_at < now() - interval '1 day'
-      and not exists (select from tasks where holder = replicas.id)`.execute(db);
+      and not exists (select from ${holders} held where holder = replicas.id)`.execute(db);
 }

@@ -38,7 +38,7 @@ export async function sweep(deps: Deps): Promise<Swept> {
     };
   });
   for (const attemptId of lapsed) await loseLapsed(deps, attemptId, lapsedBy);
-  const ready = await readyDueTasks(deps.db);
+  const ready = await readyDueTasks(deps.db, BATCH);
   for (const taskId of await overdueTasks(deps.db, OVERDUE_SECONDS, BATCH)) await askTimeout(deps, taskId);
   const silent = await markSilentAgents(deps.db, SILENT_BEATS * leases.renewSeconds);
   if (lapsed.length + ready > 0) deps.wakeups.emit({ kind: 'ready' });

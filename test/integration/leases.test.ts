@@ -148,3 +148,17 @@ it('a task whose time has come is made ready', async () => {
   await sweep(deps);
   expect((await dequeue(deps, 'a1', now, never)).map(({ task }) => task.id)).toEqual([id]);
 });
+
+it('a task that somebody changes keeps no other from becoming ready', async () => {
+  const runAfter = new Date(Date.now() + 3_600_000).toISOString();
+  const first = await createTask(deps, alice, newTask({ runAfter }));
+  const second = await createTask(deps, alice, newTask({ runAfter }));
+  await sql`update tasks set due_at = now() - interval '1 second'`.execute(deps.db);
+  await deps.db.transaction().execute(async (trx) => {
+    await sql`select 1 from tasks where id = ${first.id} for update`.execute(trx);
+    await sweep(deps);
+    expect(await getTask(deps, second.id)).toMatchObject({ ready: true });
+  });
+  await sweep(deps);
+  expect(await getTask(deps, first.id)).toMatchObject({ ready: true });
+});

@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { ExecutionMode } from '../../src/domain/task.ts';
+import { adoptAttempts, registerReplica } from '../../src/usecases/adopt-attempts.ts';
+import { createTask } from '../../src/usecases/create-task.ts';
+import { decideModes } from '../../src/usecases/decide-modes.ts';
+import type { Deps } from '../../src/usecases/deps.ts';
+import { dequeue } from '../../src/usecases/dequeue.ts';
+import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
+import { attemptsHeldBy, loseHopeless } from '../../src/usecases/host-attempts.ts';
+import { sweep } from '../../src/usecases/sweep.ts';
+import { createTestDatabase } from '../support/database.ts';
+import { createTestDeps } from '../support/deps.ts';
+import { addAgent, alice, newTask } from '../support/tasks.ts';
+
+const TASKS = 20_000;
+let deps: Deps & { stop(): Promise<void> };
+const replica = { id: randomUUID(), bootId: 'b', pidNamespace: 'p', pid: 1, startedAt: '1' };
+
+beforeAll(async () => {
+  deps = await createTestDeps(await createTestDatabase({ max: 1 }));
+  await addAgent(deps.db, 'h1', { mode: 'ssh_cli', labels: ['x'], capacity: 1 });
+  await addAgent(deps.db, 'a1', { labels: ['y'] });
+  await registerReplica(deps, replica);
+  await createTask(deps, alice, newTask({ requires: ['x'] }));
+  await dispatch();
+  await createTask(deps, alice, newTask({ requires: ['x'] }));
+  await copies('undecided');
+  await sql`update tasks set status = 'cancelled', ready = false, finished_at = now()
+    where status = 'pending' and title <> 'Build it'`.execute(deps.db);
+  await copies('undecided');
+  await copies('http_pull');
+  await sql`vacuum analyze`.execute(deps.db);
+});
+afterAll(() => deps.stop());
+
+/** Many tasks like the pending one. */
+const copies = (mode: ExecutionMode) =>
+  sql`
+    insert into tasks (id, requested_mode, execution_mode, title, status, ready, ready_at, created_by, command,
+      environment, requires, timeout_seconds, priority, rank, lane, repeatable, preemptible, max_retries,
+      max_infra_retries, retry_delay_seconds, event_n, event_hash, created_at, updated_at)
+    select gen_random_uuid(), ${mode}, ${mode}, 'copy', status, ready, ready_at, created_by, command,
+      environment, requires, timeout_seconds, priority, rank + n, lane, repeatable, preemptible, max_retries,
+      max_infra_retries, retry_delay_seconds, event_n, event_hash, created_at, updated_at
+    from (select * from tasks where status = 'pending' and title = 'Build it') one,
+      generate_series(1, ${TASKS}::int) n`.execute(deps.db);
+
+const dispatch = () =>
+  dispatchToHosts(deps, { replicaId: randomUUID(), hostIds: ['h1'], lastUsed: null, attemptToken: (text) => text });
+
+/** Rows of tasks that were read, by any plan. */
+async function rowsRead(): Promise<number> {
+  await sql`select pg_stat_force_next_flush()`.execute(deps.db);
+  await sql`select pg_stat_clear_snapshot()`.execute(deps.db);
+  const { rows } = await sql<{ read: number }>`
+    select seq_tup_read + coalesce(idx_tup_fetch, 0) as read from pg_stat_user_tables where relname = 'tasks'`.execute(
+    deps.db,
+  );
+  return rows[0]?.read ?? 0;
+}
+
+it.each<[string, () => Promise<unknown>]>([
+  ['the sweep', () => sweep(deps)],
+  ['a dispatch to a busy host', dispatch],
+  ['the look for modes', () => decideModes(deps, new Date().toISOString())],
+  ['the look for attempts to adopt', () => adoptAttempts(deps, replica, ['h1'], () => false)],
+  ['the look for attempts held', () => attemptsHeldBy(deps, replica.id)],
+  ['the look for hopeless attempts', () => loseHopeless(deps, [{ hostId: 'h1', seconds: 600 }])],
+  ['the start of a replica', () => registerReplica(deps, { ...replica, id: randomUUID() })],
+  [
+    'an agent that asks in vain',
+    () => dequeue(deps, 'a1', { maxTasks: 1, waitSeconds: 0, requestId: null }, new AbortController().signal),
+  ],
+])('%s reads few tasks, however many wait or are done', async (_, act) => {
+  await act();
+  const before = await rowsRead();
+  await act();
+  expect((await rowsRead()) - before).toBeLessThan(200);
+});
