@@ -41,6 +41,7 @@ class StartError extends Error {
 }
 
 const STOP_WITHIN_MS = 9_500;
+const SAME_KEYSTROKE_MS = 1_000;
 const ANSWER_WITHIN_MS = 4_000;
 const BAD_TOKENS_PER_MINUTE = 600;
 
@@ -73,11 +74,17 @@ export async function serve(options: ServeOptions): Promise<number> {
   return reason === null ? 0 : 1;
 }
 
-/** The first signal asks to stop in order; the second one doesn't wait for that. */
+/**
+ * The first signal asks to stop in order; the second one doesn't wait for that. But npm passes a terminal's Ctrl-C on,
+ * so that one keystroke comes twice.
+ */
 function untilToldToStop(stopping: AbortController): Promise<null> {
+  let toldAt = Number.POSITIVE_INFINITY;
   return new Promise((resolve) => {
-    const onSignal = () => {
-      if (stopping.signal.aborted) process.exit(1);
+    const onSignal = (signal: NodeJS.Signals) => {
+      const sameKeystroke = signal === 'SIGINT' && performance.now() - toldAt < SAME_KEYSTROKE_MS;
+      if (stopping.signal.aborted && !sameKeystroke) process.exit(1);
+      toldAt = Math.min(toldAt, performance.now());
       stopping.abort();
       resolve(null);
     };

@@ -6,11 +6,19 @@ export type StopSignals = {
 };
 
 const NAMES = ['SIGTERM', 'SIGINT'] as const;
+/** npm passes a terminal's Ctrl-C on, so that one keystroke comes twice. */
+const SAME_KEYSTROKE_MS = 1_000;
 
 export function stopSignals(process: NodeJS.Process): StopSignals {
   const stop = new AbortController();
   const force = new AbortController();
-  const onSignal = () => (stop.signal.aborted ? force : stop).abort();
+  let toldAt = Number.POSITIVE_INFINITY;
+  const onSignal = (signal: NodeJS.Signals) => {
+    const sameKeystroke = signal === 'SIGINT' && performance.now() - toldAt < SAME_KEYSTROKE_MS;
+    if (stop.signal.aborted && !sameKeystroke) force.abort();
+    toldAt = Math.min(toldAt, performance.now());
+    stop.abort();
+  };
   for (const name of NAMES) process.on(name, onSignal);
   return {
     stop: stop.signal,
