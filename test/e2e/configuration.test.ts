@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { taskejo, taskejoFile } from '../support/command-line.ts';
-import { exitOf, startProgram } from '../support/programs.ts';
+import { environmentWith, exitOf, startProgram } from '../support/programs.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -65,10 +65,9 @@ test('a database that is not there is one clear line', async () => {
 test('a server whose output nobody reads any more goes on', async () => {
   const cwd = temporaryFolder();
   const env = { TASKEJO_ADMIN_TOKEN: 'an-admin-token-of-thirty-two-characters' };
-  const { PATH = '', HOME = '' } = process.env;
   const child = startProgram(process.execPath, [taskejoFile, 'serve', '--listen', '127.0.0.1:0'], {
     cwd,
-    env: { PATH, HOME, ...env },
+    env: environmentWith(env),
   });
   child.stdout?.destroy();
   let log = '';

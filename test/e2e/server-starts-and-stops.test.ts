@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import ssh2 from 'ssh2';
 import { describe, expect, inject, it } from 'vitest';
-import { exitOf, firstLine, startProgram } from '../support/programs.ts';
+import { environmentWith, exitOf, firstLine, startProgram } from '../support/programs.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -15,7 +15,7 @@ const bin = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url));
 function serve(args: string[], env: Record<string, string> = {}, cwd = temporaryFolder()) {
   const child = startProgram(process.execPath, [bin, 'serve', ...args], {
     cwd,
-    env: { PATH: process.env.PATH ?? '', HOME: cwd, ...env },
+    env: environmentWith({ HOME: cwd, ...env }),
   });
   const errors = child.stderr === null ? Promise.resolve('') : text(child.stderr);
   return { child, cwd, errors, exited: exitOf(child) };

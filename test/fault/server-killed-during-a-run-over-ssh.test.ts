@@ -21,7 +21,7 @@ describeIf('sshd', 'a server killed with SIGKILL while a task runs over SSH', ()
   const starts = (name: string) => readFileSync(join(sshd.home, name), 'utf8').trim().split('\n').length;
 
   it('is attached again after its restart, and ends with the true exit code and the whole log', async () => {
-    const server = await startConfiguredServer(sshd, { command: ['true'], requires: [] });
+    const server = await startConfiguredServer(sshd, { command: ['true'], requires: [] }, { embedded: true });
     const client = createTaskClient(server);
     const task = await client.create(counting(60, 42), {
       requires: ['linux'],

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { taskejoFile } from './command-line.ts';
 import { killProcessesIn } from './proc.ts';
-import { exitOf, firstLine } from './programs.ts';
+import { environmentWith, exitOf, firstLine } from './programs.ts';
 import type { ServerProcess } from './serve.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -46,7 +46,7 @@ export async function startAgentProcess(server: ServerProcess, options: AgentOpt
     TASKEJO_AGENT_LOG__LEVEL: 'debug',
   };
   if (options.file) writeFileSync(join(stateDir, 'agent.yaml'), yamlOf(settings), { mode: 0o600 });
-  const env = { PATH: process.env.PATH, ...(options.file ? {} : settings), ...options.env };
+  const env = environmentWith({ HOME: undefined, ...(options.file ? {} : settings), ...options.env });
   let log = '';
   let child: ChildProcess;
   let id = '';

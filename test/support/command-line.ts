@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { environmentWith } from './programs.ts';
 
 export const taskejoFile = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url));
 
@@ -18,9 +19,8 @@ export function taskejo(args: readonly string[], options: RunOptions = {}): Prom
 
 /** Runs a program to its end. */
 export function run(file: string, args: readonly string[], { env = {}, input = '', cwd }: RunOptions): Promise<Ended> {
-  const { PATH = '', HOME = '' } = process.env;
   const child = spawn(file, args, {
-    env: { PATH, HOME, ...env },
+    env: environmentWith(env),
     cwd,
     stdio: ['pipe', 'pipe', 'pipe'],
     timeout: 50_000,

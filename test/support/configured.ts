@@ -15,6 +15,7 @@ export type Accepted = { delivery_id: string; decision: string; reason: string; 
 export async function startConfiguredServer(
   sshd: Sshd | null,
   template: { command: string[]; requires: string[]; input?: string; repeatable?: boolean },
+  how: { embedded?: boolean } = {},
 ): Promise<ServerProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'taskejo-config-'));
   const file = join(folder, 'taskejo.yaml');
@@ -37,7 +38,7 @@ export async function startConfiguredServer(
     ssh: { probe_seconds: 1 },
   };
   writeFileSync(file, JSON.stringify(configuration), { mode: 0o600 });
-  const server = await startServerProcess({ TASKEJO_CONFIG: file });
+  const server = await startServerProcess({ TASKEJO_CONFIG: file }, how);
   onTestFinished(async () => {
     await server.stop();
     rmSync(folder, { recursive: true, force: true });

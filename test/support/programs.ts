@@ -2,6 +2,12 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 
+/** What a program of ours finds in its environment: where things are, and what is given; nothing else of the machine. */
+export function environmentWith(given: Record<string, string | undefined> = {}): NodeJS.ProcessEnv {
+  const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
+  return { PATH, HOME, NODE_COMPILE_CACHE, ...given };
+}
+
 /** Starts a program that the test's end kills, if it still runs then. */
 export function startProgram(file: string, args: string[], options: SpawnOptions = {}): ChildProcess {
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });

@@ -2,8 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inject } from 'vitest';
 import { taskejoFile } from './command-line.ts';
-import { exitOf, firstLine } from './programs.ts';
+import { environmentWith, exitOf, firstLine } from './programs.ts';
+import { cloneDatabase } from './test-server.ts';
 
 export type ServerProcess = {
   url: string;
@@ -15,14 +17,18 @@ export type ServerProcess = {
   stop(): Promise<void>;
 };
 
-/** A real server in a process of its own, on an embedded database that is gone after `stop`. */
-export async function startServerProcess(env: Record<string, string> = {}): Promise<ServerProcess> {
+/** A real server in a process of its own, on a database of its own: with `embedded` one that dies with it. */
+export async function startServerProcess(
+  env: Record<string, string> = {},
+  { embedded = false } = {},
+): Promise<ServerProcess> {
+  const database = embedded ? {} : { DATABASE_URL: await cloneDatabase(inject('testServer'), false) };
   const folder = await mkdtemp(join(tmpdir(), 'taskejo-serve-'));
   const adminToken = 'an-admin-token-of-thirty-two-characters';
   const start = (listen: string): ChildProcess =>
     spawn(process.execPath, [taskejoFile, 'serve', '--listen', listen, '--data-dir', join(folder, 'data')], {
       cwd: folder,
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, TASKEJO_ADMIN_TOKEN: adminToken, ...env },
+      env: environmentWith({ TASKEJO_ADMIN_TOKEN: adminToken, ...database, ...env }),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
   let child = start('127.0.0.1:0');
