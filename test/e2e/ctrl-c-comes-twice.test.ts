@@ -1,5 +1,7 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { expect, inject, test } from 'vitest';
+import { expect, inject, onTestFinished, test } from 'vitest';
 import { environmentWith, exitOf, firstLine, startProgram } from '../support/programs.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { cloneDatabase } from '../support/test-server.ts';
@@ -12,11 +14,25 @@ test('a Ctrl-C that npm passes on once more stops the server in order', async ()
   const env = environmentWith({ DATABASE_URL: await cloneDatabase(inject('testServer'), false) });
   const server = startProgram(process.execPath, [bin, 'serve', '--listen', '127.0.0.1:0'], { cwd, env });
   const exited = exitOf(server);
-  await firstLine(server);
-  const oneKeystroke = Date.now() + 500;
-  await waitFor(() => {
-    if (Date.now() < oneKeystroke) server.kill('SIGINT');
-    return server.exitCode !== null || server.signalCode !== null;
-  });
+  const { port } = new URL((await firstLine(server)).replace('listening on ', ''));
+  const halfARequest = connect(Number(port), '127.0.0.1');
+  onTestFinished(() => void halfARequest.destroy());
+  halfARequest.write('POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{');
+  await once(halfARequest, 'connect');
+
+  server.kill('SIGINT');
+  await waitFor(() => refuses(Number(port)), { what: 'the server is stopping' });
+  server.kill('SIGINT');
+  halfARequest.end();
   expect(await exited).toEqual({ code: 0, signal: null });
 });
+
+const refuses = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('error', () => resolve(true));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+  });
