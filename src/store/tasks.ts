@@ -190,7 +190,7 @@ const toTaskAttempt = (row: Row, attempt: NonNullable<AttemptPart['attempt']>): 
   progress: row.progress,
 });
 
-/** Null when the task ended without its last attempt having decided it: cancelled while it was pending again. */
+/** What its last attempt came to, also of a task that was cancelled while it was pending again. */
 function toResult(attempt: NonNullable<AttemptPart['attempt']>): TaskResult | null {
   if (attempt.outcome === null) return null;
   return {

@@ -26,10 +26,6 @@ const LOOK_MS = 1_000;
 export async function dequeue(deps: Deps, agentId: string, wish: DequeueWish, signal: AbortSignal): Promise<Taken[]> {
   const deadline = performance.now() + wish.waitSeconds * 1000;
   await touchAgent(deps.db, agentId);
-  if (wish.requestId !== null) {
-    const again = await repeatRequest(deps, agentId, wish.requestId);
-    if (again.length > 0) return again;
-  }
   for (;;) {
     const hint = waitForHint(deps.wakeups, ({ kind }) => kind === 'ready', signal);
     try {
@@ -53,7 +49,7 @@ async function takeForAgent(deps: Deps, agentId: string, wish: DequeueWish): Pro
   return taken;
 }
 
-/** Tokens of the attempts that were opened, by the attempt's id. */
+/** Tokens of the attempts that the agent has now, by the attempt's id. */
 async function claim(
   trx: Transaction<Database>,
   deps: Deps,
@@ -61,7 +57,8 @@ async function claim(
   { maxTasks, requestId }: DequeueWish,
 ): Promise<Map<string, string>> {
   const [agent] = await lockAgents(trx, [agentId]);
-  if (agent === undefined || !mayTake(agent)) return new Map();
+  const again = requestId === null ? new Map<string, string>() : await leaseAgain(trx, deps, agentId, requestId);
+  if (again.size > 0 || agent === undefined || !mayTake(agent)) return again;
   const taken = (await takenPlaces(trx, [agentId])).get(agentId) ?? 0;
   const places = Math.min(maxTasks, agent.capacity - taken);
   if (places <= 0) return new Map();
@@ -101,18 +98,21 @@ const mayTake = (agent: AgentRow): boolean =>
   !agent.draining &&
   agent.says_draining === null;
 
-/** The reply to an earlier request under this id was lost: the same attempts, fresh leases, new tokens. */
-async function repeatRequest(deps: Deps, agentId: string, requestId: string): Promise<Taken[]> {
-  const tokens = await deps.db.transaction().execute(async (trx) => {
-    await lockAgents(trx, [agentId]);
-    const open = await openAttemptsOfRequest(trx, agentId, requestId);
-    const ids = open.map((attempt) => attempt.id);
-    await renewLeases(trx, { agentId }, ids, deps.settings.leases.seconds);
-    const renewed = new Map(ids.map((id) => [id, newToken('attempt')]));
-    for (const [id, token] of renewed) await setAttemptToken(trx, id, tokenHash(token));
-    return renewed;
-  });
-  return withTasks(deps, tokens);
+/**
+ * What an earlier request under this id took, if its answer was lost: fresh leases, new tokens. Looked for each time,
+ * because the earlier one may still be waiting when it is repeated, and take something then that nobody is told of.
+ */
+async function leaseAgain(
+  trx: Transaction<Database>,
+  deps: Deps,
+  agentId: string,
+  requestId: string,
+): Promise<Map<string, string>> {
+  const ids = (await openAttemptsOfRequest(trx, agentId, requestId)).map((attempt) => attempt.id);
+  await renewLeases(trx, { agentId }, ids, deps.settings.leases.seconds);
+  const renewed = new Map(ids.map((id) => [id, newToken('attempt')]));
+  for (const [id, token] of renewed) await setAttemptToken(trx, id, tokenHash(token));
+  return renewed;
 }
 
 async function withTasks(deps: Deps, tokens: ReadonlyMap<string, string>): Promise<Taken[]> {

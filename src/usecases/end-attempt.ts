@@ -52,7 +52,7 @@ export async function endHeld(
     failure_class: ending.failureClass,
     exit_code: ending.outcome === 'lost' ? null : result.exitCode,
     signal: ending.outcome === 'lost' ? null : result.signal,
-    error: ending.outcome === 'completed' ? null : (result.error ?? sentence(ending, result)),
+    error: ending.outcome === 'completed' ? null : result.error || sentence(ending, result),
     summary: result.summary,
     output: result.output === null ? null : JSON.stringify(result.output),
     usage: result.usage && JSON.stringify(result.usage),
@@ -136,7 +136,8 @@ function sentence({ outcome, failureClass }: Ending, { exitCode, signal }: Resul
   if (outcome === 'preempted') return 'stopped for a task of higher priority';
   if (outcome === 'released') return 'handed back before it was started';
   if (outcome === 'lost') return 'nothing more can be known of the attempt';
-  if (failureClass === 'exit') return `the command ended with exit code ${exitCode}`;
+  if (failureClass === 'exit')
+    return exitCode === null ? 'the command failed' : `the command ended with exit code ${exitCode}`;
   if (failureClass === 'signal') return `the command was ended by ${signal ?? 'a signal'}`;
   if (failureClass === 'timeout') return 'the command ran longer than its timeout';
   return `the attempt failed (${failureClass})`;

@@ -3,7 +3,7 @@ import type { Holder } from '../domain/holder.ts';
 import { findAttemptRow } from '../store/attempts.ts';
 import { setProgress } from '../store/leases.ts';
 import type { Deps } from './deps.ts';
-import { lockHeld } from './holding.ts';
+import { fenced, lockHeld } from './holding.ts';
 import type { ProgressReport } from './renew-attempt.ts';
 
 /** Keeps how far an attempt has come; the token of the attempt may say it over SSH too. */
@@ -19,7 +19,8 @@ export async function reportProgress(
     // Over SSH the replica holds the lease, and the attempt's own token speaks for what runs on the host.
     const ownToken = holder.kind === 'agent' && holder.attemptId === attemptId && attempt.execution_mode === 'ssh_cli';
     if (!ownToken) await lockHeld(trx, holder, attemptId);
-    if (!(await setProgress(trx, attemptId, progress))) throw notFound('attempt');
+    if (await setProgress(trx, attemptId, progress)) return;
+    throw fenced((await findAttemptRow(trx, attemptId)) ?? attempt);
   });
   deps.wakeups.emit({ kind: 'task', taskId: attempt.task_id });
 }

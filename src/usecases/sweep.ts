@@ -7,7 +7,7 @@ import {
   refreshPullLeases,
   takeBeat,
 } from '../store/leases.ts';
-import { changeTask, lockTask } from '../store/task-changes.ts';
+import { changeTask, lockTask, lockTaskOfAttempt } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { endHeld, lostResult } from './end-attempt.ts';
 import { SERVER } from './server-actor.ts';
@@ -37,20 +37,20 @@ export async function sweep(deps: Deps): Promise<Swept> {
       lapsed: beat.outage ? [] : await lapsedPullAttempts(trx, beat.previousAt, BATCH),
     };
   });
-  for (const attemptId of lapsed) await loseLapsed(deps, attemptId, lapsedBy);
+  let lost = 0;
+  for (const attemptId of lapsed) if (await loseLapsed(deps, attemptId, lapsedBy)) lost++;
   const ready = await readyDueTasks(deps.db, BATCH);
   for (const taskId of await overdueTasks(deps.db, OVERDUE_SECONDS, BATCH)) await askTimeout(deps, taskId);
   const silent = await markSilentAgents(deps.db, SILENT_BEATS * leases.renewSeconds);
-  if (lapsed.length + ready > 0) deps.wakeups.emit({ kind: 'ready' });
+  if (lost + ready > 0) deps.wakeups.emit({ kind: 'ready' });
   if (silent > 0) deps.wakeups.emit({ kind: 'agents' });
-  return { outage, lost: lapsed.length };
+  return { outage, lost };
 }
 
 /** Ends an attempt whose lease lapsed, unless it was renewed or ended between the look and the lock. */
-async function loseLapsed(deps: Deps, attemptId: string, lapsedBy: string): Promise<void> {
+async function loseLapsed(deps: Deps, attemptId: string, lapsedBy: string): Promise<boolean> {
   const taskId = await deps.db.transaction().execute(async (trx) => {
-    const known = await findAttemptRow(trx, attemptId);
-    const task = known && (await lockTask(trx, known.task_id));
+    const task = await lockTaskOfAttempt(trx, attemptId);
     const attempt = task && (await findAttemptRow(trx, attemptId));
     if (!attempt || task.attempt_id !== attemptId || attempt.finished_at !== null) return null;
     if (task.lease_expires_at === null || task.lease_expires_at >= lapsedBy) return null;
@@ -63,6 +63,7 @@ async function loseLapsed(deps: Deps, attemptId: string, lapsedBy: string): Prom
     return task.id;
   });
   if (taskId !== null) deps.wakeups.emit({ kind: 'task', taskId }, { kind: 'log', attemptId });
+  return taskId !== null;
 }
 
 /** The holder should have ended it by itself; the next renewal tells it to. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Holder } from '../../src/domain/holder.ts';
 import { assignTask } from '../../src/usecases/assign-task.ts';
@@ -6,8 +7,10 @@ import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { dequeue } from '../../src/usecases/dequeue.ts';
+import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { getAttempt, getTask, listEvents } from '../../src/usecases/read-tasks.ts';
 import { renewAttempt } from '../../src/usecases/renew-attempt.ts';
+import { reportProgress } from '../../src/usecases/report-progress.ts';
 import { startAttempt } from '../../src/usecases/start-attempt.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
@@ -144,4 +147,40 @@ it('an agent gets no more tasks than it has places', async () => {
   for (let i = 0; i < 4; i++) await createTask(deps, alice, newTask({ requires: ['s'] }));
   expect(await dequeue(deps, 'small', { ...now, maxTasks: 10 }, never)).toHaveLength(2);
   expect(await dequeue(deps, 'small', { ...now, maxTasks: 10 }, never)).toHaveLength(0);
+});
+
+it('a request that is repeated while the first still waits gets what the first was given', async () => {
+  await addAgent(deps.db, 'half-open', { labels: ['h'], capacity: 1 });
+  const wish = { ...now, waitSeconds: 10, requestId: 'r1' };
+  const first = dequeue(deps, 'half-open', wish, never);
+  const repeated = dequeue(deps, 'half-open', wish, never);
+  await createTask(deps, alice, newTask({ requires: ['h'] }));
+  const [one] = await first;
+  const [same] = await repeated;
+  expect(same?.attempt.id).toBe(one?.attempt.id);
+  expect(same?.attempt.id).toBeDefined();
+});
+
+it('the token of an attempt over SSH is told that the attempt has ended', async () => {
+  await addAgent(deps.db, 'h1', { mode: 'ssh_cli', labels: ['ssh'] });
+  const task = await createTask(deps, alice, newTask({ requires: ['ssh'] }));
+  const replicaId = randomUUID();
+  const options = { replicaId, hostIds: ['h1'], lastUsed: null, attemptToken: (id: string) => id };
+  const attemptId = (await dispatchToHosts(deps, options)).dispatched[0]?.attemptId ?? '';
+  const own: Holder = { kind: 'agent', agentId: 'h1', attemptId };
+  await reportProgress(deps, own, attemptId, { percent: 5, message: null });
+  expect(await getTask(deps, task.id)).toMatchObject({ attempt: { progress: { percent: 5 } } });
+  await completeAttempt(deps, { kind: 'replica', replicaId }, attemptId, succeeded, { hash: 'h' });
+  await expect(reportProgress(deps, own, attemptId, { percent: 6, message: null })).rejects.toMatchObject({
+    code: 'attempt_finished',
+  });
+});
+
+it.each([
+  ['says nothing', { ...failed('exit'), error: null }, 'the command failed'],
+  ['says an empty word', { ...failed('exit', 3), error: '' }, 'the command ended with exit code 3'],
+])('an error is a sentence for a person also when the agent %s', async (label, result, sentence) => {
+  const { task, attemptId } = await takenBy(`sentence ${label}`, [label.replaceAll(' ', '-')]);
+  await completeAttempt(deps, agent(`sentence ${label}`), attemptId, result, { hash: 'h' });
+  expect((await getTask(deps, task.id))?.result?.error).toBe(sentence);
 });
