@@ -27,7 +27,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
 function compileOnce(): () => Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'taskejo-compiled-'));
   process.env.NODE_COMPILE_CACHE = folder;
-  return () => rm(folder, { recursive: true, force: true });
+  // Programs that end right now still write there.
+  return () => rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 }
 
 async function useEmbedded(project: TestProject): Promise<() => Promise<void>> {
