@@ -1,10 +1,11 @@
-/** Takes markup of the server's into the page: each element in the place of the one that has its id. */
+/** Takes markup of the server's into the page: what is in each template in the place of what has its id. */
 export function applyParts(markup: string): void {
-  const template = document.createElement('template');
-  template.innerHTML = markup;
-  for (const part of [...template.content.children]) {
-    const there = document.getElementById(part.id);
-    if (there === null) continue;
+  const message = document.createElement('template');
+  message.innerHTML = markup;
+  for (const template of message.content.querySelectorAll('template')) {
+    const part = template.content.firstElementChild;
+    const there = part && document.getElementById(part.id);
+    if (!there) continue;
     if (part.hasAttribute('data-list') && there.hasAttribute('data-list')) applyList(there, part);
     else replace(there, part);
   }

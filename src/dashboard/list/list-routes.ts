@@ -3,7 +3,7 @@ import type { DashboardDeps, PageContext, PageEnv } from '../deps.ts';
 import { layout } from '../layout.ts';
 import { digest } from '../live/digest.ts';
 import { lookAgain } from '../live/look-again.ts';
-import { lastId, liveStream } from '../live/stream.ts';
+import { lastId, liveStream, partsData } from '../live/stream.ts';
 import { forVisitors, forVisitorsLive } from '../pages.ts';
 import { listContent } from './list-page.ts';
 import { createListUpdates } from './list-updates.ts';
@@ -42,7 +42,7 @@ function followList(c: PageContext, read: ReadList): Response {
       signal,
       async () => {
         const news = updates(await read(query), epochMs());
-        return news === null ? [] : [{ id: news.id, data: news.parts.join('\n') }];
+        return news === null ? [] : [{ id: news.id, data: partsData(news.parts) }];
       },
     ),
   );

@@ -14,12 +14,13 @@ export type ListView =
 export type ReadList = (query: ListQuery) => Promise<ListView>;
 
 const ROWS = 50;
-/** All who look share one count: it goes over all tasks. */
-const COUNTS_KEPT_MS = 500;
+/** All who look share one count. It goes over all tasks, so where that takes long it is done less often. */
+const KEPT_MS = 100;
+const KEPT_PER_COUNT = 4;
 
 export function createListReader(dashboard: DashboardDeps): ReadList {
   const { deps, epochMs } = dashboard;
-  const counts = kept(() => countTasks(deps).then(toCounts), COUNTS_KEPT_MS);
+  const counts = shared(() => countTasks(deps).then(toCounts));
 
   return async (query) => {
     const counted = await counts();
@@ -41,18 +42,23 @@ const toCounts = (found: ReadonlyMap<string, number>): Counts => {
   return { ...(Object.fromEntries(each) as Record<Status, number>), all };
 };
 
-/** Asks at most once in so long, however many want to know; an answer that failed isn't kept. */
-function kept<T>(ask: () => Promise<T>, keptMs: number): () => Promise<T> {
+/** Asks once for all who want to know at about the same time; an answer that failed isn't kept. */
+function shared<T>(ask: () => Promise<T>): () => Promise<T> {
   let last: Promise<T> | null = null;
-  let untilMs = 0;
+  const askAndKeep = async () => {
+    const beganMs = performance.now();
+    const answer = await ask();
+    const keptMs = Math.max(KEPT_MS, KEPT_PER_COUNT * (performance.now() - beganMs));
+    setTimeout(forget, keptMs).unref();
+    return answer;
+  };
+  const forget = () => {
+    last = null;
+  };
   return () => {
-    if (last === null || performance.now() > untilMs) {
-      const asked = ask();
-      asked.catch(() => {
-        if (last === asked) last = null;
-      });
-      last = asked;
-      untilMs = performance.now() + keptMs;
+    if (last === null) {
+      last = askAndKeep();
+      last.catch(forget);
     }
     return last;
   };

@@ -1,6 +1,7 @@
 import { isDatabaseAway } from '../../usecases/readiness.ts';
 import { findVisitor } from '../access/visitor.ts';
 import type { PageContext } from '../deps.ts';
+import { type Html, html } from '../html.ts';
 
 /** One message of a stream. Without an event its data is markup for parts of the page. */
 export type Message = { event?: 'hello' | 'log' | 'reload'; id?: string; data: string };
@@ -26,6 +27,13 @@ export function liveStream(c: PageContext, source: Source): Response {
     'X-Accel-Buffering': 'no',
   });
 }
+
+/**
+ * Parts of a page as the data of a message. Each stands in a template of its own: rows of a table are understood only
+ * where nothing else was before them.
+ */
+export const partsData = (parts: readonly Html[]): string =>
+  parts.map((part) => String(html`<template>${part}</template>`)).join('\n');
 
 /** The id of the last message that a browser had which comes back. */
 export const lastId = (c: PageContext): string | undefined => c.req.header('last-event-id') ?? c.req.query('last');

@@ -1,7 +1,7 @@
 import type { Stream } from '../../domain/machine.ts';
 import type { PageContext } from '../deps.ts';
 import type { Html } from '../html.ts';
-import type { Message } from '../live/stream.ts';
+import { type Message, partsData } from '../live/stream.ts';
 import { BEGINNING, type Position, readPosition } from '../log/lines.ts';
 import { logFoot, nothingPrinted, pinned, writeReached } from '../log/log-box.ts';
 import { logLines } from '../log/log-lines.ts';
@@ -42,7 +42,7 @@ export function createTaskUpdates(c: PageContext, query: TaskQuery, seen: Seen, 
 
   const id = () =>
     [shown, tail && writeReached(tail.attemptId, { positions: tail.positions() })].filter(Boolean).join('~');
-  const parts = (all: readonly Html[]): Message => ({ id: id(), data: all.join('\n') });
+  const parts = (all: readonly Html[]): Message => ({ id: id(), data: partsData(all) });
 
   /** Goes on where the page is, if what it says it has is the log that it should show. */
   const resume = (attemptId: string) => {
