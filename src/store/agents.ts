@@ -124,6 +124,13 @@ export async function markAgentDeleted(trx: Trx, id: string): Promise<void> {
   await trx.updateTable('agents').set({ deleted_at: sql<string>`now()`, online: false }).where('id', '=', id).execute();
 }
 
+/** Locks every host that isn't deleted, in the order in which claims lock them. */
+export async function lockHosts(trx: Trx): Promise<void> {
+  await sql`
+    select 1 from agents where execution_mode = 'ssh_cli' and deleted_at is null
+    order by id for update`.execute(trx);
+}
+
 /**
  * Adds a host of the configuration, or brings it up to date; answers false if an agent that pulls has this id.
  * Violates `agents_name` if one has this name.
@@ -138,7 +145,7 @@ export async function upsertHost(trx: Trx, host: HostDefinition): Promise<boolea
   return numAffectedRows === 1n;
 }
 
-/** Deletes the hosts that the configuration no longer has; answers their ids. */
+/** Deletes the hosts that the configuration no longer has; answers their ids. Their rows are locked: {@link lockHosts}. */
 export async function deleteOtherHosts(trx: Trx, ids: readonly string[]): Promise<string[]> {
   const gone = await trx
     .selectFrom('agents')
@@ -147,7 +154,6 @@ export async function deleteOtherHosts(trx: Trx, ids: readonly string[]): Promis
     .where('deleted_at', 'is', null)
     .where(sql<boolean>`id <> all(${ids}::text[])`)
     .orderBy('id')
-    .forUpdate()
     .execute();
   for (const { id } of gone) await markAgentDeleted(trx, id);
   return gone.map(({ id }) => id);

@@ -1,7 +1,7 @@
 import type { Transaction } from 'kysely';
 import type { HostDefinition } from '../domain/agent.ts';
 import { AppError } from '../domain/errors.ts';
-import { deleteOtherHosts, upsertHost } from '../store/agents.ts';
+import { deleteOtherHosts, lockHosts, upsertHost } from '../store/agents.ts';
 import { violates } from '../store/database-errors.ts';
 import type { Database } from '../store/schema.ts';
 import type { Deps } from './deps.ts';
@@ -16,6 +16,7 @@ export async function syncHosts(deps: Deps, hosts: readonly HostDefinition[]): P
   // Every replica goes through them in the same order, so that two starts can't wait for each other.
   const inOrder = hosts.toSorted((a, b) => (a.id < b.id ? -1 : 1));
   await deps.db.transaction().execute(async (trx) => {
+    await lockHosts(trx);
     for (const host of inOrder) await addHost(trx, host);
     const gone = await deleteOtherHosts(
       trx,
