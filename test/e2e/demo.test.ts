@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { environmentOf, listProcesses } from '../support/proc.ts';
+import { environmentOf, killAll, listProcesses } from '../support/proc.ts';
 import { exitOf } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -13,6 +13,12 @@ const LAUNCHER = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url))
 const PATIENCE = { timeoutMs: 120_000 };
 
 type Demo = { process: ChildProcess; said(): string; leftovers(): string[] };
+
+/** Processes other than the demo itself that were started with this folder, in their arguments or environment. */
+const startedIn = (folder: string, demo: ChildProcess | null) =>
+  listProcesses()
+    .filter(({ pid }) => pid !== demo?.pid)
+    .filter(({ pid, arguments: args }) => [args, ...environmentOf(pid)].join(' ').includes(`${folder}/`));
 
 /** A demo whose folder for temporary files is its own, so that all it leaves shows. */
 function startDemo(outer: string, ...args: string[]): Demo {
@@ -34,11 +40,7 @@ function startDemo(outer: string, ...args: string[]): Demo {
     leftovers: () => [
       ...readdirSync(folder),
       ...readdirSync(outer).filter((name) => name !== 'of-the-demo'),
-      ...listProcesses()
-        .filter(
-          ({ pid, arguments: all }) => pid !== process_.pid && [all, ...environmentOf(pid)].join(' ').includes(folder),
-        )
-        .map(({ pid, arguments: all }) => `${pid} ${all}`),
+      ...startedIn(outer, process_).map(({ pid, arguments: command }) => `${pid} ${command}`),
     ],
   };
 }
@@ -52,6 +54,7 @@ describe('three demos at once:', () => {
   });
   afterAll(() => {
     for (const demo of demos) demo.process.kill('SIGKILL');
+    killAll(startedIn(outer, null).map(({ pid }) => pid));
     rmSync(outer, { recursive: true, force: true, maxRetries: 5 });
   });
   const demoAt = (at: number): Demo => demos[at] ?? expect.fail('it was not started');
