@@ -32,9 +32,11 @@ async function installation(db: Kysely<unknown>): Promise<void> {
       only_row boolean primary key default true check (only_row),
       at timestamptz not null,
       -- when the beat before this one was: leases that had lapsed by then may be ended
-      previous_at timestamptz not null
+      previous_at timestamptz not null,
+      -- when an outage of ours ended last: before that nobody could say how an attempt had ended
+      up_since timestamptz not null
     )`.execute(db);
-  await sql`insert into beat (at, previous_at) values ('epoch', 'epoch')`.execute(db);
+  await sql`insert into beat (at, previous_at, up_since) values ('epoch', 'epoch', 'epoch')`.execute(db);
   await sql`
     create table replicas (
       id uuid primary key,

@@ -10,12 +10,13 @@ const UNSTARTED_SECONDS = 300;
 
 /**
  * When a renewed lease ends; it stays as it is for an attempt that should have ended long ago, so that nobody holds
- * a task for ever.
+ * a task for ever. After an outage of ours everybody has the time again to say how theirs ended.
  */
 const renewedLease = (seconds: number) => sql<string>`case
   when a.started_at is null and clock_timestamp() > a.leased_at + make_interval(secs => ${UNSTARTED_SECONDS})
     then t.lease_expires_at
-  when clock_timestamp() > a.started_at + make_interval(secs => t.timeout_seconds + ${OVERTIME_SECONDS})
+  when clock_timestamp() > greatest(a.started_at + make_interval(secs => t.timeout_seconds),
+      (select up_since from beat)) + make_interval(secs => ${OVERTIME_SECONDS}) and a.started_at is not null
     then t.lease_expires_at
   else clock_timestamp() + make_interval(secs => ${seconds}) end`;
 
@@ -72,12 +73,13 @@ export type Beat = { outage: boolean; previousAt: string };
 export async function takeBeat(trx: Trx, outageSeconds: number): Promise<Beat> {
   await sql`select 1 from beat for update`.execute(trx);
   const { rows } = await sql<{ outage: boolean; previous_at: string }>`
-    with told as (select at as last_at, clock_timestamp() as now from beat)
-    update beat set previous_at = told.last_at, at = told.now from told
-    returning told.last_at as previous_at,
-      told.now - told.last_at > make_interval(secs => ${outageSeconds}) or told.now < told.last_at as outage`.execute(
-    trx,
-  );
+    with clock as (select at as last_at, clock_timestamp() as now from beat),
+      told as (
+        select last_at, now, now - last_at > make_interval(secs => ${outageSeconds}) or now < last_at as outage
+        from clock)
+    update beat set previous_at = told.last_at, at = told.now,
+      up_since = case when told.outage then told.now else up_since end
+    from told returning told.last_at as previous_at, told.outage`.execute(trx);
   const [row] = rows;
   return { outage: row?.outage ?? true, previousAt: row?.previous_at ?? '' };
 }
@@ -101,12 +103,19 @@ export async function lapsedPullAttempts(trx: Trx, lapsedBy: string, limit: numb
   return rows.map((row) => row.attempt_id);
 }
 
-/** Running attempts that should have timed out by themselves and haven't been asked to stop. */
+/**
+ * Running attempts that should have timed out by themselves and haven't been asked to stop. What ended by itself while
+ * nobody could hear of it is none: after an outage of ours, or over SSH since somebody holds the attempt again, there
+ * is time to say so.
+ */
 export async function overdueTasks(db: Kysely<Database>, graceSeconds: number, limit: number): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
-    select t.id from tasks t join attempts a on a.id = t.attempt_id
-    where t.lease_expires_at is not null and t.stop_reason is null
-      and clock_timestamp() > a.started_at + make_interval(secs => t.timeout_seconds + ${graceSeconds})
+    select t.id from tasks t join attempts a on a.id = t.attempt_id cross join beat
+    where t.lease_expires_at is not null and t.stop_reason is null and t.status = 'running'
+      and (t.execution_mode = 'http_pull' or t.lease_expires_at >= clock_timestamp())
+      and clock_timestamp() - make_interval(secs => ${graceSeconds}) > greatest(
+        a.started_at + make_interval(secs => t.timeout_seconds), beat.up_since,
+        case t.execution_mode when 'ssh_cli' then t.updated_at end)
     limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
 }

@@ -35,7 +35,7 @@ type InstallationTable = {
   created_at: Generated<Time>;
 };
 
-type BeatTable = { only_row: Generated<boolean>; at: Time; previous_at: Time };
+type BeatTable = { only_row: Generated<boolean>; at: Time; previous_at: Time; up_since: Time };
 
 type ReplicasTable = {
   id: string;

@@ -10,6 +10,7 @@ import { loseHopeless, recordContact, recordStarting } from '../../src/usecases/
 import { getAgent } from '../../src/usecases/read-agents.ts';
 import { getTask } from '../../src/usecases/read-tasks.ts';
 import { startAttempt } from '../../src/usecases/start-attempt.ts';
+import { sweep } from '../../src/usecases/sweep.ts';
 import { syncHosts } from '../../src/usecases/sync-hosts.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
@@ -114,4 +115,23 @@ it('of replicas that adopt at once one drives the attempt', async () => {
   const others = Array.from({ length: 4 }, replica);
   const adopted = await Promise.all(others.map((one) => adoptAttempts(deps, one, ['h1'], ({ pid }) => pid === 1)));
   expect(adopted.flat()).toEqual([attemptId]);
+});
+
+it('an attempt that nobody could watch is never told as a timeout', async () => {
+  const { id, attemptId } = await taken({ timeoutSeconds: 10 });
+  await start(attemptId);
+  await recordStarting(deps, first.id, attemptId, store);
+  await sql`update attempts set started_at = started_at - interval '1 hour'`.execute(deps.db);
+  await sweep(deps);
+  await sql`update beat set up_since = now() - interval '1 hour'`.execute(deps.db);
+  await sql`update tasks set updated_at = now() - interval '1 hour'`.execute(deps.db);
+  await lapse();
+  await sweep(deps);
+  expect(await getTask(deps, id)).toMatchObject({ stopReason: null });
+  await adoptAttempts(deps, second, ['h1'], () => false);
+  await sweep(deps);
+  expect(await getTask(deps, id)).toMatchObject({ stopReason: null });
+  await sql`update tasks set updated_at = now() - interval '1 hour'`.execute(deps.db);
+  await sweep(deps);
+  expect(await getTask(deps, id)).toMatchObject({ stopReason: 'timeout' });
 });

@@ -12,7 +12,7 @@ import { sweep } from '../../src/usecases/sweep.ts';
 import { writeLog } from '../../src/usecases/write-log.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
-import { addAgent, alice, newTask, succeeded } from '../support/tasks.ts';
+import { addAgent, alice, failed, newTask, succeeded } from '../support/tasks.ts';
 
 let deps: Deps & { stop(): Promise<void> };
 const never = new AbortController().signal;
@@ -128,7 +128,24 @@ it('what must not run twice is tried again when it was never started', async () 
   expect(await getTask(deps, taskId)).toMatchObject({ status: 'pending', infraRetries: 1 });
 });
 
+it('what ended while the server was away is never told as a timeout', async () => {
+  const { taskId, attemptId } = await taken({ timeoutSeconds: 10 });
+  await startAttempt(deps, holder, attemptId, null);
+  await sql`update attempts set started_at = started_at - interval '1 hour'`.execute(deps.db);
+  await beatAgo(3600);
+  await sweep(deps);
+  await beatAgo(2);
+  await sweep(deps);
+  const before = (await getTask(deps, taskId))?.attempt?.leaseExpiresAt ?? '';
+  const renewal = await renewAttempt(deps, holder, attemptId, null);
+  expect(renewal.stopReason).toBeNull();
+  expect(renewal.leaseExpiresAt > before).toBe(true);
+  await completeAttempt(deps, holder, attemptId, failed('exit', 3), { hash: 'h' });
+  expect(await getTask(deps, taskId)).toMatchObject({ result: { failureClass: 'exit', exitCode: 3 } });
+});
+
 it('an attempt that outlives its timeout is told to stop, and then not renewed for ever', async () => {
+  await sql`update beat set up_since = now() - interval '1 hour'`.execute(deps.db);
   const { taskId, attemptId } = await taken({ timeoutSeconds: 10 });
   await startAttempt(deps, holder, attemptId, null);
   await sql`update attempts set started_at = started_at - interval '41 seconds'`.execute(deps.db);
