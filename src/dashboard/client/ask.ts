@@ -23,6 +23,7 @@ async function ask(address: string): Promise<void> {
 export function showDialog(content: Element): void {
   const dialog = document.createElement('dialog');
   dialog.append(content);
+  dialog.setAttribute('aria-label', content.querySelector('h1')?.textContent ?? '');
   document.body.append(dialog);
   dialog.addEventListener('close', () => dialog.remove());
   dialog.addEventListener('click', (event) => {

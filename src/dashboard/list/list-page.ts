@@ -3,6 +3,7 @@ import { duration } from '../client/durations.ts';
 import { type Html, html, outside } from '../html.ts';
 import { standingMark } from '../shapes.ts';
 import { count, priorityName } from '../words/amounts.ts';
+import { modeWord } from '../words/standing.ts';
 import { exact, secondsBetween, since } from '../words/times.ts';
 import { visible } from '../words/visible.ts';
 import { type ListQuery, listAddress } from './query.ts';
@@ -37,7 +38,7 @@ const nothing = html`<tr class="nothing" id="nothing"><td colspan="8">No task ma
 export const sameRow = ({ id }: Row): Html => html`<tr id="t-${id}" data-same></tr>`;
 
 export const rowOf = (row: Row, nowMs: number): Html => html`
-<tr id="t-${row.id}"><td>${standingMark(row.standing)}</td><td class="name"><a id="a-${row.id}" href="/tasks/${row.id}" title="${visible(row.title)}" data-row>${outside(row.title)}</a></td><td class="cut">${place(row)}</td><td class="cut">${row.template === null ? null : outside(row.template)}</td><td>${row.mode}</td><td class="cut who">${who(row)}</td><td class="priority"><span class="number">${row.priority}</span> ${priorityName(row.priority)}</td><td class="right">${time(row, nowMs)}</td></tr>`;
+<tr id="t-${row.id}"><td>${standingMark(row.standing)}</td><td class="name"><a id="a-${row.id}" href="/tasks/${row.id}" title="${visible(row.title)}" data-row>${outside(row.title)}</a></td><td class="cut">${place(row)}</td><td class="cut">${row.template === null ? null : outside(row.template)}</td><td title="${row.mode}">${modeWord(row.mode)}</td><td class="cut who">${who(row)}</td><td class="priority"><span class="number">${row.priority}</span> ${priorityName(row.priority)}</td><td class="right">${time(row, nowMs)}</td></tr>`;
 
 const place = ({ repository, object }: Row): Html | null =>
   repository === null

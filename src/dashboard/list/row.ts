@@ -1,6 +1,6 @@
-import type { Task, TaskSource } from '../../domain/task.ts';
+import type { ExecutionMode, Task, TaskSource } from '../../domain/task.ts';
 import { isFinal } from '../../domain/task.ts';
-import { modeWord, type Standing, standingOf } from '../words/standing.ts';
+import { type Standing, standingOf } from '../words/standing.ts';
 import { secondsBetween } from '../words/times.ts';
 import { waits } from '../words/waiting.ts';
 
@@ -14,7 +14,7 @@ export type Row = {
   /** `#12`, or the branch or tag. */
   object: string | null;
   template: string | null;
-  mode: string;
+  mode: ExecutionMode;
   /** The agent; or why there is none yet, with the labels that are missing. */
   who: { agent: string } | { waits: string; labels: readonly string[] } | null;
   priority: number;
@@ -32,7 +32,7 @@ export const toRow = (task: Task, names: Names, nowMs: number): Row => ({
   repository: repositoryOf(task),
   object: task.source && objectOf(task.source),
   template: task.template,
-  mode: modeWord(task.executionMode),
+  mode: task.executionMode,
   who: whoOf(task, names, nowMs),
   priority: task.priority,
   time: timeOf(task),

@@ -1,10 +1,9 @@
 import { isDatabaseAway } from '../../usecases/readiness.ts';
 import { findVisitor } from '../access/visitor.ts';
 import type { PageContext } from '../deps.ts';
-import { type Html, html } from '../html.ts';
+import { type Message, written } from './message.ts';
+import { pulled } from './pulled.ts';
 
-/** One message of a stream. Without an event its data is markup for parts of the page. */
-export type Message = { event?: 'hello' | 'log' | 'reload'; id?: string; data: string };
 /** Messages as they come; an empty list says only that nothing is new. */
 export type Source = (signal: AbortSignal) => AsyncGenerator<readonly Message[]>;
 
@@ -20,20 +19,14 @@ export function liveStream(c: PageContext, source: Source): Response {
   const gone = new AbortController();
   const signal = AbortSignal.any([gone.signal, c.get('dashboard').stopping]);
   const pieces = encoded(withSignsOfLife(c, source(signal)));
-  return c.body(pulled(c, pieces, gone), 200, {
+  const onError = (error: unknown) => logEnd(c, error);
+  return c.body(pulled(pieces, { stuckMs: STUCK_MS, gone, onError }), 200, {
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'no-store',
     // Some proxies hold answers back until they are whole, unless they are asked not to.
     'X-Accel-Buffering': 'no',
   });
 }
-
-/**
- * Parts of a page as the data of a message. Each stands in a template of its own: rows of a table are understood only
- * where nothing else was before them.
- */
-export const partsData = (parts: readonly Html[]): string =>
-  parts.map((part) => String(html`<template>${part}</template>`)).join('\n');
 
 /** The id of the last message that a browser had which comes back. */
 export const lastId = (c: PageContext): string | undefined => c.req.header('last-event-id') ?? c.req.query('last');
@@ -43,38 +36,6 @@ export const reloadStream = (c: PageContext): Response =>
   liveStream(c, async function* () {
     yield [{ event: 'reload', data: '' }];
   });
-
-/** Takes the next piece only when the viewer has taken the one before. */
-function pulled(c: PageContext, pieces: AsyncGenerator<Uint8Array>, gone: AbortController): ReadableStream<Uint8Array> {
-  let stuck: NodeJS.Timeout | undefined;
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        clearTimeout(stuck);
-        try {
-          const { done, value } = await pieces.next();
-          if (gone.signal.aborted) return;
-          if (done) return controller.close();
-          controller.enqueue(value);
-        } catch (error) {
-          logEnd(c, error);
-          return controller.close();
-        }
-        stuck = setTimeout(() => {
-          gone.abort();
-          controller.error(new Error('the viewer is too slow'));
-          void pieces.return(undefined);
-        }, STUCK_MS).unref();
-      },
-      async cancel() {
-        clearTimeout(stuck);
-        gone.abort();
-        await pieces.return(undefined);
-      },
-    },
-    { highWaterMark: 0 },
-  );
-}
 
 function logEnd(c: PageContext, error: unknown): void {
   const { log } = c.get('dashboard');
@@ -100,11 +61,4 @@ const hello = (c: PageContext) => ({ assets: c.get('assets').path, now: c.get('d
 async function* encoded(texts: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
   for await (const text of texts) yield encoder.encode(text);
-}
-
-function written({ event, id, data }: Message): string {
-  const fields = [...(event ? [`event: ${event}`] : []), ...(id === undefined ? [] : [`id: ${id}`])];
-  // A carriage return would end a line too.
-  const lines = data.replaceAll('\r', '').split('\n');
-  return `${[...fields, ...lines.map((line) => `data: ${line}`)].join('\n')}\n\n`;
 }

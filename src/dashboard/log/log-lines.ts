@@ -14,7 +14,7 @@ function lineOf(line: Line, page: string): Html {
   const rest = line.cut === 0 ? null : html`<span class="cut-off"> … ${count(line.cut)} more bytes</span>`;
   const label = line.stream === 'stdout' ? String(line.number) : id;
   const kind = line.stream === 'stdout' ? 'line' : 'line err';
-  return html`<div id="${id}" class="${kind}"><a href="${page}#${id}" aria-label="line ${label}" data-n="${label}"></a><span>${spans.map(textOrSpan)}${rest}</span></div>
+  return html`<div id="${id}" class="${kind}"><a href="${page}#${id}" tabindex="-1" aria-label="line ${label}" data-n="${label}"></a><span>${spans.map(textOrSpan)}${rest}</span></div>
 `;
 }
 

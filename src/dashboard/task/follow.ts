@@ -1,6 +1,6 @@
 import type { PageContext } from '../deps.ts';
 import { lookAgain } from '../live/look-again.ts';
-import type { Message } from '../live/stream.ts';
+import type { Message } from '../live/message.ts';
 import { readTask, type TaskView } from './read-task.ts';
 import type { TaskUpdates } from './task-updates.ts';
 

@@ -1,7 +1,7 @@
 import type { Stream } from '../../domain/machine.ts';
 import type { PageContext } from '../deps.ts';
 import type { Html } from '../html.ts';
-import { type Message, partsData } from '../live/stream.ts';
+import { type Message, partsData } from '../live/message.ts';
 import { BEGINNING, type Position, readPosition } from '../log/lines.ts';
 import { logFoot, nothingPrinted, pinned, writeReached } from '../log/log-box.ts';
 import { logLines } from '../log/log-lines.ts';

@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { cancelTask } from '../../../src/usecases/cancel-task.ts';
 import { createTask } from '../../../src/usecases/create-task.ts';
+import { createToken } from '../../../src/usecases/create-token.ts';
+import { revokeToken } from '../../../src/usecases/revoke-token.ts';
 import { startTestApp, type TestApp } from '../../support/app.ts';
 import { type Browsing, browse, textOf } from '../../support/browse.ts';
 import { type LiveMessage, liveAddress, livePage } from '../../support/live-page.ts';
@@ -214,6 +216,22 @@ describe('a stream', () => {
     await closed.stop();
   });
 
+  it('ends for a viewer whose token was revoked, before long', async () => {
+    const closed = await startTestApp();
+    const made = await createToken(closed.deps, { name: 'v', scope: 'viewer', expiresInSeconds: null });
+    const viewer = browse(closed);
+    await viewer.signIn(made.secret);
+    const live = await livePage(viewer, '/live');
+    await live.next(isHello);
+    await revokeToken(closed.deps, made.token.id);
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + 16_000);
+    onTestFinished(() => clock.mockRestore());
+    await live.next(({ event }) => event === 'reload');
+    await waitFor(live.ended);
+    await closed.stop();
+  });
+
   it('ends when the server stops', async () => {
     const stopping = await startTestApp({ openOnLoopback: true });
     const live = await livePage(browse(stopping), '/live');
@@ -232,6 +250,14 @@ describe('a stream', () => {
     await waitFor(live.ended);
     const ends = broken.logged.filter(({ message }) => message.includes('live page'));
     expect(ends).toHaveLength(1);
+    await broken.stop();
+  });
+
+  it('has a page in its place that says so while the database is away', async () => {
+    const broken = await startTestApp({ openOnLoopback: true });
+    await broken.database.close();
+    const { status, text } = await browse(broken).get('/');
+    expect([status, textOf(text).includes('The database does not answer now.')]).toEqual([503, true]);
     await broken.stop();
   });
 
