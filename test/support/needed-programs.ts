@@ -7,6 +7,8 @@ export const programs = {
   chromium: { names: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium' },
   bash: { names: ['bash'], debian: 'bash' },
   busybox: { names: ['busybox'], debian: 'busybox' },
+  curl: { names: ['curl'], debian: 'curl' },
+  jq: { names: ['jq'], debian: 'jq' },
 } as const;
 
 export type ProgramName = keyof typeof programs;
