@@ -124,12 +124,13 @@ test('the skill of a worker gives a command its input and environment, and tells
   const server = await startServer();
   const client = createTaskClient(server);
   const words = `it's "so", $HOME\nand more`;
-  const command = 'cat; printf "%s|%s" "$WORDS" "$TASKEJO_REGISTRATION_TOKEN"; echo oh >&2; exit 7';
+  const command =
+    'cat; printf "%s|%.12s|%s" "$WORDS" "$TASKEJO_TOKEN" "$TASKEJO_REGISTRATION_TOKEN"; echo oh >&2; exit 7';
   const task = await client.create(command, { input: 'žluť\n', environment: { WORDS: words } });
   expect((await runSkill('worker', await environmentFor(server, 'agent', 'ai'))).wrong).toEqual([]);
   const [attempt] = await list<Attempt>(server, `/api/v1/tasks/${task.id}/attempts`);
   expect(attempt).toMatchObject({ outcome: 'failed', failure_class: 'exit', exit_code: 7 });
-  expect(await client.printed(attempt?.id ?? '')).toBe(`žluť\n${words}|`);
+  expect(await client.printed(attempt?.id ?? '')).toBe(`žluť\n${words}|tkj_attempt_|`);
   expect(await client.printed(attempt?.id ?? '', 'stderr')).toBe('oh\n');
 });
 
