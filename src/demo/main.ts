@@ -6,6 +6,9 @@ import { startAgent, startServer } from './programs.ts';
 import { byAssignment, byPulling, ignored, overSsh, refused } from './scenes.ts';
 import { openStage, type Stage } from './stage.ts';
 import { createTeller, type Teller } from './teller.ts';
+import { pause } from './until.ts';
+
+const DEATHS_SHOW_WITHIN_MS = 300;
 
 /**
  * Shows the main job on this machine, with nothing configured: recorded deliveries become tasks that are done over SSH
@@ -17,8 +20,7 @@ export async function runDemo({ keep }: { keep: boolean }): Promise<number> {
   const stage = openStage();
   const failure = await play(stage, teller, keep).then(
     () => null,
-    // What was waited for fails by the signal too, and the signal knows why.
-    (error: unknown) => (stage.signal.aborted ? stage.signal.reason : error),
+    (error: unknown) => reasonOf(error, stage.signal),
   );
   const logs = await stage.close(failure !== null && !(failure instanceof Interrupted));
   if (failure === null) {
@@ -53,6 +55,12 @@ async function play(stage: Stage, teller: Teller, keep: boolean): Promise<void> 
   await sumUp(story);
   tellHowToGoOn(teller, served, keep);
   if (keep) await untilSomebodyEndsIt(signal);
+}
+
+/** What was waited for fails too when a program ends or somebody ends the demo; the signal knows why, at once or soon. */
+async function reasonOf(error: unknown, signal: AbortSignal): Promise<unknown> {
+  await pause(DEATHS_SHOW_WITHIN_MS, signal).catch(() => {});
+  return signal.aborted ? signal.reason : error;
 }
 
 /** A signal is the way out here, and no failure. */

@@ -34,12 +34,13 @@ function taken(event: Event, mode: string, agent: string, known: Known): string 
   const told = events.filter(({ n }) => n < event.n).map(({ type }) => type);
   const named = told.includes('agent_named');
   const way = named || told.includes('mode_decided') ? '' : `→ ${mode}: `;
+  const the = way === '' ? 'The' : 'the';
   if (event.actor.kind === 'server') {
     const why = named ? 'as it was named for it' : `which is online and has ${quoted(task.requires)}`;
-    return `${way}the server starts it over SSH on the host ${agent}, ${why}.`;
+    return `${way}${the} server starts it over SSH on the host ${agent}, ${why}.`;
   }
-  if (named) return `${way}The agent ${agent}, which alone may take it now, asked for work and got it.`;
-  return `${way}${noHost(known)}the agent ${agent}, which has ${quoted(task.requires)}, asked for work and took it.`;
+  if (named) return `${way}${the} agent ${agent}, which alone may take it now, asked for work and got it.`;
+  return `${way}${way === '' ? '' : noHost(known)}${the} agent ${agent}, which has ${quoted(task.requires)}, asked for work and took it.`;
 }
 
 function noHost({ task, agents }: Known): string {

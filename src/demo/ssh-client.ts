@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import ssh2 from 'ssh2';
 import type { DemoHost } from './demo-host.ts';
 import { DemoError } from './errors.ts';
+import { fingerprint } from './ssh-keys.ts';
 
 /** What an SSH server says first: its name and version. */
 export function sshBanner(port: number): Promise<string> {
@@ -28,7 +29,7 @@ const WORD = 'taskejo';
  * Signs in and runs a command that prints one word, as a person would who has just set a host up.
  * @throws {DemoError} when it can't be had, with the reason
  */
-export function trySshHost({ port, user, privateKey }: DemoHost): Promise<void> {
+export function trySshHost({ port, user, privateKey, hostKey }: DemoHost): Promise<void> {
   return new Promise((resolve, reject) => {
     const client = new ssh2.Client();
     const end = (failure: string | null) => {
@@ -56,7 +57,7 @@ export function trySshHost({ port, user, privateKey }: DemoHost): Promise<void> 
       username: user,
       privateKey,
       readyTimeout: WITHIN_MS,
-      hostVerifier: () => true,
+      hostVerifier: (key: Buffer) => fingerprint(key) === hostKey,
     });
   });
 }

@@ -53,7 +53,7 @@ export async function startLoopbackSshHost({ home }: LoopbackSshHostOptions): Pr
   return {
     port,
     user: USER,
-    hostKeyFingerprint: fingerprint(hostKey.public),
+    hostKeyFingerprint: fingerprint(publicBlob(hostKey.public)),
     privateKey: userKey.private,
     cut,
     pause,

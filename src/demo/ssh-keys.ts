@@ -20,6 +20,6 @@ export function makeKey(): KeyPair {
 /** The bytes of a public key line. */
 export const publicBlob = (line: string): Buffer => Buffer.from(line.split(' ')[1] ?? '', 'base64');
 
-/** Of a public key line, as `ssh-keygen -l` prints it. */
-export const fingerprint = (line: string): string =>
-  `SHA256:${createHash('sha256').update(publicBlob(line)).digest('base64').replace(/=+$/, '')}`;
+/** As `ssh-keygen -l` prints it. */
+export const fingerprint = (key: Buffer): string =>
+  `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;

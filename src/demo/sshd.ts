@@ -7,7 +7,7 @@ import type { DemoHost } from './demo-host.ts';
 import { DemoError } from './errors.ts';
 import { descendants, kill } from './processes.ts';
 import { sshBanner } from './ssh-client.ts';
-import { fingerprint, makeKey } from './ssh-keys.ts';
+import { fingerprint, makeKey, publicBlob } from './ssh-keys.ts';
 import { until } from './until.ts';
 
 /** Where OpenSSH's server is on this machine, if it is. */
@@ -64,7 +64,7 @@ export async function startSshd({ program, folder, home, logFile, signal }: Sshd
     port,
     user: userInfo().username,
     privateKey: userKey.private,
-    hostKey: fingerprint(hostKey.public),
+    hostKey: fingerprint(publicBlob(hostKey.public)),
     vanish: end,
     comeBack: () => begin(port),
     stop: end,

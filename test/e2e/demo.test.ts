@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { environmentOf, killAll, listProcesses } from '../support/proc.ts';
@@ -9,8 +9,9 @@ import { exitOf } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url));
-/** The story takes half a minute, and here three are told at once. */
+/** The story takes half a minute, and here several are told at once. */
 const PATIENCE = { timeoutMs: 120_000 };
+const TIMES = { timeout: 150_000 };
 
 type Demo = { process: ChildProcess; said(): string; leftovers(): string[] };
 
@@ -21,12 +22,18 @@ const startedIn = (folder: string, demo: ChildProcess | null) =>
     .filter(({ pid, arguments: args }) => [args, ...environmentOf(pid)].join(' ').includes(`${folder}/`));
 
 /** A demo whose folder for temporary files is its own, so that all it leaves shows. */
-function startDemo(outer: string, ...args: string[]): Demo {
+function startDemo(outer: string, args: string[], env: NodeJS.ProcessEnv = {}): Demo {
   const folder = join(outer, 'of-the-demo');
   mkdirSync(folder, { recursive: true });
   const process_ = spawn(process.execPath, [LAUNCHER, 'demo', ...args], {
     cwd: outer,
-    env: { ...process.env, TMPDIR: folder, TASKEJO_NO_INSTALL: '1', DATABASE_URL: 'postgres://not.to.be.used/' },
+    env: {
+      ...process.env,
+      TMPDIR: folder,
+      TASKEJO_NO_INSTALL: '1',
+      DATABASE_URL: 'postgres://not.to.be.used/',
+      ...env,
+    },
   });
   let said = '';
   for (const stream of [process_.stdout, process_.stderr]) {
@@ -45,30 +52,52 @@ function startDemo(outer: string, ...args: string[]): Demo {
   };
 }
 
-describe('three demos at once:', () => {
+const isServer = ({ arguments: command }: { arguments: string }): boolean => / serve --config /.test(command);
+
+describe('four demos at once:', () => {
   const outer = realpathSync(mkdtempSync(join(tmpdir(), 'taskejo-test-')));
-  const rooms = ['whole', 'kept', 'killed'].map((name) => join(outer, name));
-  let demos: Demo[] = [];
+  const room = (name: string) => join(outer, name);
+  let demos: Record<'whole' | 'kept' | 'killed' | 'broken', Demo>;
   beforeAll(() => {
-    demos = rooms.map((room) => startDemo(room, ...(room.endsWith('kept') ? ['--keep'] : [])));
+    mkdirSync(room('bin'));
+    writeFileSync(join(room('bin'), 'sshd'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    demos = {
+      whole: startDemo(room('whole'), []),
+      kept: startDemo(room('kept'), ['--keep'], { PATH: `${room('bin')}:${process.env.PATH}` }),
+      killed: startDemo(room('killed'), []),
+      broken: startDemo(room('broken'), ['--keep']),
+    };
   });
   afterAll(() => {
-    for (const demo of demos) demo.process.kill('SIGKILL');
+    for (const demo of Object.values(demos)) demo.process.kill('SIGKILL');
     killAll(startedIn(outer, null).map(({ pid }) => pid));
     rmSync(outer, { recursive: true, force: true, maxRetries: 5 });
   });
-  const demoAt = (at: number): Demo => demos[at] ?? expect.fail('it was not started');
 
-  test('one that is killed while a task runs leaves nothing', { timeout: 150_000 }, async () => {
-    const demo = demoAt(2);
+  test('one that is killed while a task runs leaves nothing', TIMES, async () => {
+    const demo = demos.killed;
     await waitFor(() => demo.said().includes('│'), { ...PATIENCE, what: 'the first line of a task' });
     expect(demo.leftovers().length).toBeGreaterThan(5);
     demo.process.kill('SIGKILL');
     await waitFor(() => demo.leftovers().length === 0, { timeoutMs: 30_000, what: 'nothing is left' });
   });
 
-  test('one tells the whole story, ends by itself and leaves nothing', { timeout: 150_000 }, async () => {
-    const demo = demoAt(0);
+  test('one whose server dies says so, keeps what its programs wrote and ends the rest', TIMES, async () => {
+    const demo = demos.broken;
+    const server = await waitFor(
+      () => demo.said().includes('│') && startedIn(room('broken'), demo.process).find(isServer),
+      { ...PATIENCE, what: 'the first line of a task' },
+    );
+    process.kill(server.pid, 'SIGKILL');
+    expect((await exitOf(demo.process)).code).toBe(1);
+    expect(demo.said()).toContain('The demo failed: the server ended with SIGKILL');
+    const logs = /programs wrote is in\s+(\S+)/.exec(demo.said())?.[1] ?? '';
+    expect(readdirSync(logs).sort()).toEqual(expect.arrayContaining(['agent.log', 'server.log']));
+    expect(demo.leftovers()).toEqual([basename(dirname(logs))]);
+  });
+
+  test('one tells the whole story, ends by itself and leaves nothing', TIMES, async () => {
+    const demo = demos.whole;
     const { code } = await exitOf(demo.process);
     const said = demo.said();
     expect({ code, said }).toMatchObject({ code: 0 });
@@ -97,13 +126,18 @@ describe('three demos at once:', () => {
     }
   });
 
-  test('one stays up when asked to, and ends everything at Ctrl-C', { timeout: 150_000 }, async () => {
-    const demo = demoAt(1);
-    await waitFor(() => demo.said().includes('task log --follow'), { ...PATIENCE, what: 'the end of the story' });
-    const url = /Its page: +(\S+)/.exec(demo.said())?.[1] ?? '';
-    expect((await fetch(new URL('/readyz', url))).status).toBe(200);
-    demo.process.kill('SIGINT');
-    expect(await exitOf(demo.process)).toEqual({ code: 0, signal: null });
-    expect(demo.leftovers()).toEqual([]);
-  });
+  test(
+    'one without an sshd that works serves a host itself; it stays up when asked to, until Ctrl-C',
+    TIMES,
+    async () => {
+      const demo = demos.kept;
+      await waitFor(() => demo.said().includes('task log --follow'), { ...PATIENCE, what: 'the end of the story' });
+      expect(demo.said()).toMatch(/sshd is here but can't be used.*serves on loopback takes its place/s);
+      const url = /Its page: +(\S+)/.exec(demo.said())?.[1] ?? '';
+      expect((await fetch(new URL('/readyz', url))).status).toBe(200);
+      demo.process.kill('SIGINT');
+      expect(await exitOf(demo.process)).toEqual({ code: 0, signal: null });
+      expect(demo.leftovers()).toEqual([]);
+    },
+  );
 });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { loadAgentConfig } from '../../../src/agent/config.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { agentConfiguration, serverConfiguration } from '../../../src/demo/configuration.ts';
-import { fingerprint, makeKey } from '../../../src/demo/ssh-keys.ts';
+import { fingerprint, makeKey, publicBlob } from '../../../src/demo/ssh-keys.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
 test("the demo's files are accepted by the programs that read them", async () => {
@@ -14,7 +14,7 @@ test("the demo's files are accepted by the programs that read them", async () =>
   write('webhook-secret', 'a secret');
   write('host-access-key', key.private);
   write('registration-token', 'a token');
-  const access = { port: 2222, user: 'somebody', hostKey: fingerprint(key.public) };
+  const access = { port: 2222, user: 'somebody', hostKey: fingerprint(publicBlob(key.public)) };
   write('taskejo.yaml', JSON.stringify(serverConfiguration(folder, access), null, 2));
   write('agent.yaml', JSON.stringify(agentConfiguration(folder, 'http://127.0.0.1:7070')));
 
