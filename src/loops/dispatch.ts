@@ -34,7 +34,7 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
   const { deps, hosts, driver, log } = options;
   let lastUsed: string | null = null;
   let lookedAt = Number.NEGATIVE_INFINITY;
-  const settler = createSettler(deps, log);
+  const settler = createSettler(deps, options.replica.id, log);
 
   const turn = async () => {
     const reachable = hosts.reachable();

@@ -1,6 +1,11 @@
+import type { MachineReport } from '../domain/machine.ts';
+import { readEnding } from '../executor/attempt/read-ending.ts';
+import { ControlPlaneError } from '../executor/control-plane.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { settle, unsettledOn } from '../usecases/host-attempts.ts';
+import { getAttempt, getTask } from '../usecases/read-tasks.ts';
 import type { Host } from './hosts.ts';
+import { createReplicaPlane } from './replica-plane.ts';
 
 type Log = Record<'info' | 'warn', (fields: object, message: string) => void>;
 
@@ -19,14 +24,14 @@ export type Settler = {
 /** Of one attempt on one host. */
 const ANSWER_MS = 10_000;
 
-export function createSettler(deps: Deps, log: Log): Settler {
+export function createSettler(deps: Deps, replicaId: string, log: Log): Settler {
   const stopping = new AbortController();
   const asking = new Map<string, Promise<void>>();
   const failing = new Set<string>();
 
   const settleAll = async (host: Host, attemptIds: readonly string[]) => {
     try {
-      for (const attemptId of attemptIds) await settleOne(deps, host, attemptId, stopping.signal, log);
+      for (const attemptId of attemptIds) await settleOne({ deps, replicaId, log }, host, attemptId, stopping.signal);
       failing.delete(host.id);
     } catch (error) {
       if (!failing.has(host.id) && !stopping.signal.aborted) {
@@ -54,10 +59,13 @@ export function createSettler(deps: Deps, log: Log): Settler {
   };
 }
 
+type Settling = { deps: Deps; replicaId: string; log: Log };
+
 /** Ends what still runs of it, and sees to it that nothing of it begins; its place is free when neither is needed. */
-async function settleOne(deps: Deps, host: Host, attemptId: string, stopping: AbortSignal, log: Log): Promise<void> {
+async function settleOne({ deps, replicaId, log }: Settling, host: Host, attemptId: string, stopping: AbortSignal) {
   const signal = AbortSignal.any([stopping, AbortSignal.timeout(ANSWER_MS)]);
-  const { state } = await host.machine.status(attemptId, signal);
+  const report = await host.machine.status(attemptId, signal);
+  const { state } = report;
   log.info({ attempt_id: attemptId, host: host.id, state }, 'asked about an attempt that ended without its host');
   if (state === 'running' || state === 'starting' || state === 'orphan') {
     await host.machine.cancel(attemptId, deps.settings.execution.killGraceSeconds, signal);
@@ -65,6 +73,27 @@ async function settleOne(deps: Deps, host: Host, attemptId: string, stopping: Ab
     // A start that a frozen replica sends after all finds this.
     await host.machine.fence(attemptId, signal);
   } else {
+    if (state === 'done') await sayLate(deps, replicaId, attemptId, report);
     await settle(deps, attemptId);
+  }
+}
+
+/** What really became of an attempt that was given up is kept beside what was said of it. */
+async function sayLate(deps: Deps, replicaId: string, attemptId: string, report: MachineReport): Promise<void> {
+  const attempt = await getAttempt(deps, attemptId);
+  const task = attempt && (await getTask(deps, attempt.taskId));
+  if (!task) return;
+  const result = readEnding(report, {
+    stopReason: null,
+    launchFailure: null,
+    processSeen: true,
+    unstarted: false,
+    timeoutSeconds: task.timeoutSeconds,
+    output: null,
+  });
+  try {
+    await createReplicaPlane(deps, replicaId).complete(attemptId, result, AbortSignal.timeout(ANSWER_MS));
+  } catch (error) {
+    if (!(error instanceof ControlPlaneError && error.kind === 'lease_lost')) throw error;
   }
 }

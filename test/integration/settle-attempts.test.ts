@@ -1,5 +1,5 @@
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import type { Deps } from '../../src/usecases/deps.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { loseHopeless, recordStarting } from '../../src/usecases/host-attempts.ts';
 import { getAgent } from '../../src/usecases/read-agents.ts';
-import { getTask } from '../../src/usecases/read-tasks.ts';
+import { getTask, listEvents } from '../../src/usecases/read-tasks.ts';
 import { syncHosts } from '../../src/usecases/sync-hosts.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
@@ -109,5 +109,27 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
       { timeoutMs: 20_000 },
     );
     expect(ended).toMatchObject({ status: 'completed', infraRetries: 0, attempt: { number: 1 } });
+  });
+
+  it('are told of in the history when their host says how they ended', async () => {
+    const ended = join(quick.home, 'ended');
+    await start();
+    const command = ['sh', '-c', `sleep 2; touch ${ended}; exit 3`];
+    const { id } = await createTask(deps, alice, newTask({ requires: ['quick'], command, maxInfraRetries: 0 }));
+    await waitFor(async () => (await getTask(deps, id))?.attempt?.process ?? null, { timeoutMs: 20_000 });
+    await loops?.stop();
+    await waitFor(() => existsSync(ended), { timeoutMs: 20_000 });
+    await sql`update tasks set lease_expires_at = now() - interval '1 second' where id = ${id}`.execute(deps.db);
+    await sql`update attempts set dead_by = now() - interval '1 second'`.execute(deps.db);
+    await hostsAre(false);
+    expect(await loseHopeless(deps, [])).toBe(1);
+    await start();
+    const late = async () => {
+      const { items } = await listEvents(deps, id, { limit: 20, cursor: null });
+      return items.find(({ type }) => type === 'late_result');
+    };
+    expect(await waitFor(late, { timeoutMs: 20_000 })).toMatchObject({ data: { outcome: 'failed', exit_code: 3 } });
+    expect(await getTask(deps, id)).toMatchObject({ status: 'failed', result: { outcome: 'lost', exitCode: null } });
+    await waitFor(async () => (await getAgent(deps, 'quick'))?.running === 0, { timeoutMs: 20_000 });
   });
 });
