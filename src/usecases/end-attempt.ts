@@ -45,19 +45,7 @@ export async function endHeld(
   };
   const ending = endAttempt(result, standing);
   await sealLogs(trx, attempt.id);
-  await changeOpenAttempt(trx, attempt.id, {
-    finished_at: task.at,
-    settled: options.settled,
-    outcome: ending.outcome,
-    failure_class: ending.failureClass,
-    exit_code: ending.outcome === 'lost' ? null : result.exitCode,
-    signal: ending.outcome === 'lost' ? null : result.signal,
-    error: ending.outcome === 'completed' ? null : result.error || sentence(ending, result),
-    summary: result.summary,
-    output: result.output === null ? null : JSON.stringify(result.output),
-    usage: result.usage && JSON.stringify(result.usage),
-    said_hash: options.saidHash,
-  });
+  await changeOpenAttempt(trx, attempt.id, { finished_at: task.at, ...endedAs(ending, result, options) });
   if (isAgentsFault(ending)) {
     await avoidAgent(trx, task.id, attempt.agent_id, deps.settings.dispatch.avoidSeconds);
   }
@@ -70,6 +58,19 @@ export async function endHeld(
   if (ending.status === 'pending') await unnameIfDeleted(trx, task);
   return ending.status;
 }
+
+const endedAs = (ending: Ending, result: Result, { settled, saidHash }: EndOptions) => ({
+  settled,
+  outcome: ending.outcome,
+  failure_class: ending.failureClass,
+  exit_code: ending.outcome === 'lost' ? null : result.exitCode,
+  signal: ending.outcome === 'lost' ? null : result.signal,
+  error: ending.outcome === 'completed' ? null : result.error || sentence(ending, result),
+  summary: result.summary,
+  output: result.output === null ? null : JSON.stringify(result.output),
+  usage: result.usage && JSON.stringify(result.usage),
+  said_hash: saidHash,
+});
 
 /** A holder asks before it makes a process, and a replica writes down that it sends a start before it does. */
 const isUnstarted = ({ task, attempt }: Held): boolean =>
