@@ -1,8 +1,4 @@
-import type { Deps } from './deps.ts';
-
-/** Whether somebody watches an attempt's log now: its tail is then wanted at once, not at the end. */
-export const isFollowed = (deps: Deps, attemptId: string): boolean => deps.followers.has(attemptId);
-
+/** Who watches an attempt's log here: its tail is then wanted at once, not at the end. */
 export type Followers = {
   /** Counts a watcher of an attempt's log; answers how to take it back. */
   add(attemptId: string): () => void;

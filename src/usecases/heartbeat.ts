@@ -3,7 +3,6 @@ import { recordHeartbeat } from '../store/heartbeats.ts';
 import { readInstallation } from '../store/installation.ts';
 import { renewLeases } from '../store/leases.ts';
 import type { Deps } from './deps.ts';
-import { isFollowed } from './followers.ts';
 
 export type Heartbeat = {
   attemptIds: readonly string[];
@@ -29,7 +28,7 @@ export async function heartbeat(deps: Deps, agentId: string, beat: Heartbeat): P
     renewed: rows.map((row) => ({ attemptId: row.attempt_id, leaseExpiresAt: row.lease_expires_at })),
     cancel: rows.flatMap((row) => (row.stop_reason ? [{ attemptId: row.attempt_id, reason: row.stop_reason }] : [])),
     lost: beat.attemptIds.filter((id) => !held.has(id)),
-    followed: beat.attemptIds.filter((id) => isFollowed(deps, id)),
+    followed: beat.attemptIds.filter((id) => deps.followers.has(id)),
     draining,
     generation,
   };

@@ -3,7 +3,6 @@ import { AppError } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import { renewLeases, setProgress } from '../store/leases.ts';
 import type { Deps } from './deps.ts';
-import { isFollowed } from './followers.ts';
 import { lockHeld } from './holding.ts';
 
 export type ProgressReport = { percent: number | null; message: string | null };
@@ -29,6 +28,6 @@ export async function renewAttempt(
     leaseSeconds: seconds,
     leaseExpiresAt: renewed.lease_expires_at,
     stopReason: renewed.stop_reason,
-    followed: isFollowed(deps, attemptId),
+    followed: deps.followers.has(attemptId),
   };
 }

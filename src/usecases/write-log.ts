@@ -4,7 +4,6 @@ import type { Holder } from '../domain/holder.ts';
 import type { Stream } from '../domain/machine.ts';
 import { appendLog, lockStream, trimLog } from '../store/logs.ts';
 import type { Deps } from './deps.ts';
-import { isFollowed } from './followers.ts';
 import { lockHeld } from './holding.ts';
 
 export type LogWrite = {
@@ -42,5 +41,5 @@ export async function writeLog(
     return end;
   });
   deps.wakeups.emit({ kind: 'log', attemptId });
-  return { nextOffset, followed: isFollowed(deps, attemptId) };
+  return { nextOffset, followed: deps.followers.has(attemptId) };
 }
