@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
+import { openNotifyConnection } from './notify-connection.ts';
 
 /** What may have changed. Only a hint: whoever gets one reads the database, and looks once a second without any. */
 export type Hint =
@@ -17,85 +18,58 @@ export type Wakeups = {
 };
 
 type Logger = { warn(fields: object, message: string): void };
+type Message = { from: string; hints: Hint[] };
 
 const CHANNEL = 'taskejo';
 const FLUSH_MS = 10;
-const RECONNECT_MS = 1_000;
-/** NOTIFY takes at most 8,000 bytes; beyond this many hints one general hint says it all. */
+/** NOTIFY takes at most 8,000 bytes; beyond this many hints two general ones say enough. */
 const MAX_HINTS = 100;
+const LOOK_AT_ALL: Hint[] = [{ kind: 'ready' }, { kind: 'agents' }];
 
 /**
- * Hints between replicas over one connection that both LISTENs and NOTIFYs. NOTIFY never stands in a transaction that
- * writes: it would take a lock that lines up all commits of the database.
+ * Hints between replicas. NOTIFY never stands in a transaction that writes: it would take a lock that lines up all
+ * commits of the database.
  */
 export async function createWakeups(config: pg.ClientConfig, log: Logger): Promise<Wakeups> {
   const listeners = new Set<(hint: Hint) => void>();
   const own = crypto.randomUUID();
   let outgoing: Hint[] = [];
   let flushing: Promise<void> | null = null;
-  let client: pg.Client | null = null;
   let stopped = false;
 
   const deliver = (hint: Hint) => {
     for (const listener of listeners) listener(hint);
   };
 
-  const receive = (payload: string) => {
-    const message = JSON.parse(payload) as { from: string; hints: Hint[] };
-    if (message.from !== own) message.hints.forEach(deliver);
-  };
-
-  const connect = async () => {
-    const next = new pg.Client({ ...config, keepAlive: true, application_name: 'taskejo wakeups' });
-    next.on('error', (error) => lost(next, error));
-    next.on('end', () => lost(next, new Error('connection ended')));
-    next.on('notification', ({ payload }) => receive(payload ?? '{"hints":[]}'));
-    await next.connect();
-    await next.query(`listen ${CHANNEL}`);
-    client = next;
-    // What happened while nobody listened is unknown: everybody looks.
-    deliver({ kind: 'ready' });
-    deliver({ kind: 'agents' });
-  };
-
-  const lost = (which: pg.Client, error: Error) => {
-    if (stopped || client !== which) return;
-    client = null;
-    log.warn({ error: error.message }, 'wake-ups lost their connection; looking once a second meanwhile');
-    void which.end().catch(() => {});
-    reconnect();
-  };
-
-  const reconnect = () => {
-    setTimeout(() => {
-      if (!stopped) connect().catch(reconnect);
-    }, RECONNECT_MS).unref();
-  };
+  const connection = await openNotifyConnection(config, {
+    channel: CHANNEL,
+    onPayload(payload) {
+      const message = read(payload);
+      if (message.from !== own) message.hints.forEach(deliver);
+    },
+    onConnected: () => LOOK_AT_ALL.forEach(deliver),
+    log,
+  });
 
   /** One NOTIFY at a time: what is emitted meanwhile goes with the next. */
   const flush = async () => {
     while (outgoing.length > 0 && !stopped) {
-      const hints: Hint[] = outgoing.length > MAX_HINTS ? [{ kind: 'ready' }, { kind: 'agents' }] : outgoing;
+      const hints = outgoing.length > MAX_HINTS ? LOOK_AT_ALL : outgoing;
       outgoing = [];
-      const payload = JSON.stringify({ from: own, hints });
-      // Lost when there is no connection: it is only a hint, and whoever waits looks once a second.
-      await client?.query('select pg_notify($1, $2)', [CHANNEL, payload]).catch(() => {});
+      await connection.notify(JSON.stringify({ from: own, hints } satisfies Message));
       await delay(FLUSH_MS);
     }
     flushing = null;
   };
 
-  const emit = (...hints: Hint[]) => {
-    for (const hint of hints) {
-      deliver(hint);
-      if (!outgoing.some((other) => sameHint(other, hint))) outgoing.push(hint);
-    }
-    flushing ??= delay(FLUSH_MS).then(flush);
-  };
-
-  await connect();
   return {
-    emit,
+    emit(...hints) {
+      for (const hint of hints) {
+        deliver(hint);
+        if (!outgoing.some((other) => sameHint(other, hint))) outgoing.push(hint);
+      }
+      flushing ??= delay(FLUSH_MS).then(flush);
+    },
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -103,9 +77,18 @@ export async function createWakeups(config: pg.ClientConfig, log: Logger): Promi
     async stop() {
       stopped = true;
       await flushing;
-      await client?.end();
+      await connection.stop();
     },
   };
+}
+
+/** Anybody who may use the database may notify; what we can't read says only that something may have changed. */
+function read(payload: string): Message {
+  try {
+    return JSON.parse(payload) as Message;
+  } catch {
+    return { from: '', hints: LOOK_AT_ALL };
+  }
 }
 
 const sameHint = (a: Hint, b: Hint): boolean => JSON.stringify(a) === JSON.stringify(b);
