@@ -223,6 +223,9 @@ describeIf('chromium', 'the pages in a browser', (path) => {
       const { page } = await open(address, { viewport: { width: 375, height: 700 }, colorScheme });
       expect([address, await sidewaysPx(page)]).toEqual([address, 0]);
     }
+    const { page } = await open('/?status=cancelled', { viewport: { width: 375, height: 700 }, colorScheme });
+    const tab = page.locator('.tabs [aria-current]');
+    expect(await tab.evaluate((link) => link.getBoundingClientRect().right < innerWidth + 1)).toBe(true);
     await agent.end(attemptId, { outcome: 'completed', exit_code: 0 });
   });
 

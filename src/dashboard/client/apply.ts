@@ -32,14 +32,16 @@ function applyList(list: Element, part: Element): void {
 }
 
 /**
- * Puts one element in the place of another, unless they are equal, and the focus and what was unfolded back where they
- * were. Answers the one that is in the page.
+ * Puts one element in the place of another, unless they are equal, and the focus, what was unfolded and how far it was
+ * scrolled back as they were. Answers the one that is in the page.
  */
 export function replace(there: Element, part: Element): Element {
   if (there.isEqualNode(part)) return there;
   const focused = there.contains(document.activeElement) ? document.activeElement?.id : undefined;
   const open = [...there.querySelectorAll('details')].map((details) => details.open);
+  const { scrollLeft } = there;
   there.replaceWith(part);
+  part.scrollLeft = scrollLeft;
   part.querySelectorAll('details').forEach((details, index) => {
     details.open = open[index] ?? false;
   });

@@ -11,3 +11,8 @@ followLog();
 askInPlace();
 copyOnClick();
 listenToKeys();
+
+// On a narrow screen the tab that is open may lie beyond the edge.
+for (const tab of document.querySelectorAll('.tabs [aria-current]')) {
+  tab.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+}
