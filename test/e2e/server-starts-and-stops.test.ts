@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import ssh2 from 'ssh2';
 import { describe, expect, inject, it } from 'vitest';
+import { makeKey } from '../../src/demo/ssh-keys.ts';
 import { environmentWith, exitOf, firstLine, startProgram } from '../support/programs.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { cloneDatabase } from '../support/test-server.ts';
@@ -185,6 +185,6 @@ describe('a server that can not start says why in one sentence', () => {
 });
 
 function keys() {
-  const { private: privateKey, public: hostKey } = ssh2.utils.generateKeyPairSync('ed25519');
+  const { private: privateKey, public: hostKey } = makeKey();
   return { privateKey, hostKey };
 }

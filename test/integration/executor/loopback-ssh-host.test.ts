@@ -1,9 +1,9 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ssh2 from 'ssh2';
 import { expect, onTestFinished, test } from 'vitest';
 import { startLoopbackSshHost } from '../../../src/demo/ssh-host.ts';
+import { makeKey } from '../../../src/demo/ssh-keys.ts';
 import { createSshHost, type SshHost } from '../../../src/executor/ssh/host.ts';
 import { machineSuite } from '../../suites/machine-suite.ts';
 import { killProcessesIn } from '../../support/proc.ts';
@@ -55,6 +55,6 @@ test('a loopback host that was stopped comes back under the same address and key
   await expect(machine.ping(signal)).rejects.toMatchObject({ kind: 'unreachable' });
   await server.resume();
   expect(await machine.ping(signal)).toEqual(before);
-  const stranger = ssh2.utils.generateKeyPairSync('ed25519').private;
+  const stranger = makeKey().private;
   await expect(hostWith(stranger).ping(signal)).rejects.toMatchObject({ kind: 'auth' });
 });

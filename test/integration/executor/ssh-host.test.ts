@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { makeKey } from '../../../src/demo/ssh-keys.ts';
 import type { MachineError } from '../../../src/executor/machine.ts';
 import { createSshHost, type SshHost, type SshHostOptions } from '../../../src/executor/ssh/host.ts';
 import { startSpec, wholeLog } from '../../suites/machine-suite.ts';
@@ -55,7 +56,7 @@ describeIf('sshd', 'a host over SSH', () => {
 
     test('that is not pinned gets nothing: no name, no key, no command', async () => {
       const attempts: string[] = [];
-      const hostKey = ssh2.utils.generateKeyPairSync('ed25519').private;
+      const hostKey = makeKey().private;
       const server = new ssh2.Server({ hostKeys: [hostKey] }, (client) => {
         client.on('error', () => {});
         client.on('authentication', (request) => {
@@ -65,7 +66,7 @@ describeIf('sshd', 'a host over SSH', () => {
       });
       const port = await listening(server);
       onTestFinished(() => void server.close());
-      const privateKey = ssh2.utils.generateKeyPairSync('ed25519').private;
+      const privateKey = makeKey().private;
       const machine = hostOf({ port, user: 'someone', privateKey, hostKeyFingerprint: other });
       await expect(machine.ping(signal)).rejects.toMatchObject({ kind: 'host_key' });
       await expect(machine.start(startSpec('true'), signal)).rejects.toThrow(
@@ -119,7 +120,7 @@ describeIf('sshd', 'a host over SSH', () => {
 
     test('that the host does not know: auth', async () => {
       const sshd = await sshdWith();
-      const privateKey = ssh2.utils.generateKeyPairSync('ed25519').private;
+      const privateKey = makeKey().private;
       expect(await kindOf(hostOf(sshd, { privateKey }).ping(signal))).toBe('auth');
     });
   });
@@ -135,7 +136,7 @@ describeIf('sshd', 'a host over SSH', () => {
 
     test('because it takes the connection and says nothing: unreachable when the deadline is over', async () => {
       const { port } = await silentServer();
-      const privateKey = ssh2.utils.generateKeyPairSync('ed25519').private;
+      const privateKey = makeKey().private;
       const silent = { port, user: 'u', privateKey, hostKeyFingerprint: `SHA256:${'A'.repeat(43)}` };
       await expect(hostOf(silent, { connectDeadlineMs: 300 }).ping(signal)).rejects.toMatchObject({
         kind: 'unreachable',
@@ -324,6 +325,6 @@ function endlessServer() {
       });
     });
   });
-  const user = ssh2.utils.generateKeyPairSync('ed25519').private;
+  const user = makeKey().private;
   return { server, open, privateKey: { user, fingerprint } };
 }
