@@ -1,8 +1,8 @@
-import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import acceptanceReporter from './test/support/acceptance-reporter.ts';
 import countingReporter from './test/support/counting-reporter.ts';
 import installingReporter from './test/support/installing-reporter.ts';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 const strict = { lines: 90, branches: 90 };
 
@@ -18,7 +18,11 @@ export default defineConfig({
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
     pool: 'forks',
-    maxWorkers: Math.min(4, Math.max(2, availableParallelism())),
+    // Node itself loads the code, as it does in use; what child processes cover is then added up line by line.
+    experimental: { viteModuleRunner: false },
+    // Many tests wait for programs most of their time: four at once also where there are two cores.
+    maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { utils } from 'ssh2';
+import ssh2 from 'ssh2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isLoopback, isNetwork, parseListen } from '../../src/config/addresses.ts';
 import { ConfigError, type ConfigOptions, loadConfig } from '../../src/config.ts';
@@ -13,7 +13,7 @@ let publicKey: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'taskejo-config-'));
-  const pair = utils.generateKeyPairSync('ed25519');
+  const pair = ssh2.utils.generateKeyPairSync('ed25519');
   publicKey = pair.public.trim();
   await writeFile(join(folder, 'key'), pair.private);
 });

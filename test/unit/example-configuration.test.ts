@@ -2,7 +2,7 @@ import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { utils } from 'ssh2';
+import ssh2 from 'ssh2';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { generateConfiguration } from '../../docs/generate-configuration.ts';
 import { loadAgentConfig } from '../../src/agent/config.ts';
@@ -18,7 +18,7 @@ test('the example of a configuration file loads, and means what it says', async 
   const file = join(folder, 'taskejo.yaml');
   await copyFile(new URL('../../docs/taskejo.example.yaml', import.meta.url), file);
   await mkdir(join(folder, 'keys'));
-  await writeFile(join(folder, 'keys', 'gpu-1'), utils.generateKeyPairSync('ed25519').private);
+  await writeFile(join(folder, 'keys', 'gpu-1'), ssh2.utils.generateKeyPairSync('ed25519').private);
   const config = await loadConfig({ file, env: { FORGEJO_WEBHOOK_SECRET: 'a secret' } });
   expect(config.databaseUrl).toBeNull();
   expect(config.dataDir).toBe(join(folder, 'data'));
