@@ -81,7 +81,7 @@ describe('a signed delivery', () => {
     expect((await deliver(label)).json.decision).toBe('task_created');
   });
 
-  it('is found by its repository, its decision and its task', async () => {
+  it('is found by its repository, its decision, its task and what the forge calls it', async () => {
     const { task_ids, delivery_id } = (await deliver(run)).json;
     const found = async (query: string) => {
       const { json } = await app.call('GET', `/api/v1/deliveries?${query}`);
@@ -90,6 +90,9 @@ describe('a signed delivery', () => {
     expect(await found(`task_id=${task_ids[0]}`)).toEqual([delivery_id]);
     expect(await found('decision=task_created&repository=alice/widgets')).toEqual([delivery_id]);
     expect(await found('decision=ignored')).toEqual([]);
+    const [, uuid] = run.headers.find(([name]) => /^x-forgejo-delivery$/i.test(name)) ?? [];
+    expect(await found(`forge_uuid=${uuid}`)).toEqual([delivery_id]);
+    expect(await found('forge_uuid=another')).toEqual([]);
   });
 
   it('is listed newest first in pages', async () => {

@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { keepLateResult } from '../../src/store/late-results.ts';
+import { cancelTask } from '../../src/usecases/cancel-task.ts';
+import { getTask } from '../../src/usecases/read-tasks.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createTestDeps } from '../support/deps.ts';
+import { alice, failed, succeeded } from '../support/tasks.ts';
+import { type WorkedTask, workOn } from '../support/worked-task.ts';
+
+let database: TestDatabase;
+let deps: Awaited<ReturnType<typeof createTestDeps>>;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  deps = await createTestDeps(database);
+});
+afterAll(() => deps.stop());
+
+async function running(): Promise<WorkedTask> {
+  const worked = await workOn(deps);
+  await worked.take();
+  await worked.start();
+  return worked;
+}
+const released = { ...succeeded, outcome: 'released' as const };
+
+describe('an attempt whose agent gives no words', () => {
+  it.each([
+    ['a signal', { ...failed('signal', 137), signal: 'SIGKILL' }, 'the command was ended by SIGKILL'],
+    ['a signal that it can not name', failed('signal', 130), 'the command was ended by a signal'],
+    ['its timeout', failed('timeout', 143), 'the command ran longer than its timeout'],
+    ['its exit code', failed('exit', 7), 'the command ended with exit code 7'],
+    ['its exit, with a code that nobody knows', failed('exit'), 'the command failed'],
+  ])('says itself that it was ended by %s', async (_, result, words) => {
+    const worked = await running();
+    await worked.end(result);
+    const task = await getTask(deps, worked.task.id);
+    expect(task).toMatchObject({ status: 'failed', result: { error: words } });
+  });
+});
+
+describe('an attempt of which a process was reported', () => {
+  it('can not be handed back any more, and goes on', async () => {
+    const worked = await running();
+    await expect(worked.end(released)).rejects.toMatchObject({ code: 'status_not_allowed' });
+    expect(await getTask(deps, worked.task.id)).toMatchObject({ status: 'running', result: null });
+    await worked.end(succeeded);
+    expect(await getTask(deps, worked.task.id)).toMatchObject({ status: 'completed' });
+  });
+});
+
+describe('a task that has ended', () => {
+  it('can not be cancelled any more', async () => {
+    const worked = await running();
+    await worked.end(succeeded);
+    await expect(cancelTask(deps, alice, worked.task.id, null)).rejects.toMatchObject({ code: 'status_not_allowed' });
+    expect(await getTask(deps, worked.task.id)).toMatchObject({ status: 'completed', stopReason: null });
+  });
+
+  it('by cancelling may be cancelled again, and its first reason stays', async () => {
+    const { task } = await workOn(deps);
+    await cancelTask(deps, alice, task.id, 'the first');
+    expect(await cancelTask(deps, alice, task.id, 'the second')).toMatchObject({ status: 'cancelled' });
+    const rows = await database.db.selectFrom('tasks').select('stop_detail').where('id', '=', task.id).execute();
+    expect(rows).toEqual([{ stop_detail: 'the first' }]);
+  });
+
+  it('is not found by a cancel when it never was', async () => {
+    const nobody = crypto.randomUUID();
+    await expect(cancelTask(deps, alice, nobody, null)).rejects.toMatchObject({ code: 'not_found' });
+  });
+});
+
+describe('what is said of an attempt after its end', () => {
+  const keep = (attemptId: string, output: unknown, hash: string) =>
+    deps.db
+      .transaction()
+      .execute((trx) => keepLateResult(trx, attemptId, { ...failed('exit', 1), output: output as never }, hash));
+  const kept = async (attemptId: string) => {
+    const row = await database.db.selectFrom('attempts').selectAll().where('id', '=', attemptId).executeTakeFirst();
+    return row?.late_results as unknown as Record<string, unknown>[];
+  };
+
+  it('is kept three times, each once, and without its output where that is too large', async () => {
+    const worked = await running();
+    await worked.end(succeeded);
+    const id = worked.attemptId();
+    expect(await keep(id, { text: 'x'.repeat(70_000) }, 'large')).toBe(true);
+    expect(await keep(id, { text: 'small' }, 'small')).toBe(true);
+    expect(await keep(id, { text: 'small' }, 'small')).toBe(false);
+    expect(await keep(id, null, 'third')).toBe(true);
+    expect(await keep(id, null, 'fourth')).toBe(false);
+    const [large, small, third] = await kept(id);
+    expect(large).toEqual({ outcome: 'failed', hash: 'large' });
+    expect(small).toMatchObject({ outcome: 'failed', exitCode: 1, output: { text: 'small' }, hash: 'small' });
+    expect(third).toMatchObject({ hash: 'third' });
+  });
+
+  it('is not kept while it is open', async () => {
+    const worked = await running();
+    expect(await keep(worked.attemptId(), null, 'early')).toBe(false);
+    expect(await kept(worked.attemptId())).toEqual([]);
+  });
+});
