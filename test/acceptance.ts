@@ -262,12 +262,31 @@ export const acceptance: Part[] = [
           'test/e2e/server-starts-and-stops.test.ts > a server that can not start says why in one sentence > its configuration is wrong: every mistake with its line, and exit code 2',
         ],
       },
-      { line: 'the first page shows tasks changing by themselves, and a task with its live log', proofs: [] },
+      {
+        line: 'the first page shows tasks changing by themselves, and a task with its live log',
+        proofs: [
+          'test/e2e/first-page.test.ts > the pages in a browser > show a task that changes by itself, in the list and on its own page',
+          'test/e2e/first-page.test.ts > the pages in a browser > show what is printed as it comes, and follow it until somebody scrolls up',
+        ],
+      },
     ],
   },
   {
     part: 'The house',
     lines: [
+      {
+        line: 'npm run demo tells the main job, ends by itself and leaves nothing running',
+        proofs: [
+          'test/e2e/demo.test.ts > four demos at once: > one tells the whole story, ends by itself and leaves nothing',
+        ],
+      },
+      {
+        line: 'the skills for AI agents run as they stand',
+        proofs: [
+          'test/e2e/skills.test.ts > a task that is made by the skill of a requester is done by the skill of a worker',
+          'test/e2e/skills.test.ts > the skill of an operator works, and its token is revoked',
+        ],
+      },
       {
         line: 'a second server on one data directory is refused by the pid of the first',
         proofs: [

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { visible } from '../domain/visible.ts';
 import { CliError, EXIT } from './errors.ts';
-import { visible } from './visible.ts';
 
 export type Query = Readonly<Record<string, string | number | undefined>>;
 

@@ -1,4 +1,4 @@
-import { visible } from './visible.ts';
+import { visible } from '../domain/visible.ts';
 
 export type Column<T> = {
   title: string;

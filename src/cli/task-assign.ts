@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { task } from '../contract/task.ts';
+import { visible } from '../domain/visible.ts';
 import { inPath } from './arguments.ts';
 import { asksServer, type Context, connect, printJson, printsJson, type ServerOptions } from './connect.ts';
 import { modeOption, taskCommand } from './task-words.ts';
-import { visible } from './visible.ts';
 
 type Options = ServerOptions & { mode?: string };
 

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { type CreateTask, task } from '../contract/task.ts';
+import { visible } from '../domain/visible.ts';
 import { pairs, priorityArgument, several, wholeNumber } from './arguments.ts';
 import { asksServer, type Context, connect, printJson, printsJson, type ServerOptions } from './connect.ts';
 import { CliError, EXIT } from './errors.ts';
 import { waitForEnd } from './follow.ts';
 import { modeOption, standing } from './task-words.ts';
-import { visible } from './visible.ts';
 
 type Options = ServerOptions & {
   title: string;

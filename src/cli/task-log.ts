@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { attemptList } from '../contract/attempt.ts';
 import { task } from '../contract/task.ts';
 import { STREAMS, type Stream } from '../domain/machine.ts';
+import { visible } from '../domain/visible.ts';
 import { inPath, wholeNumber } from './arguments.ts';
 import type { Client } from './client.ts';
 import { asksServer, type Context, connect, type ServerOptions } from './connect.ts';
@@ -9,7 +10,7 @@ import { CliError } from './errors.ts';
 import { followLog, waitForEnd } from './follow.ts';
 import { readPages } from './pages.ts';
 import { standing, taskCommand } from './task-words.ts';
-import { createVisibleText, visible } from './visible.ts';
+import { createVisibleText } from './visible.ts';
 
 type Options = ServerOptions & { follow?: boolean; attempt?: number; stream?: Stream; raw?: boolean };
 type Writer = { write(bytes: Uint8Array): void; end(): void };

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import { type Event, eventList, type Task, task } from '../contract/task.ts';
+import { visible, visibleLines } from '../domain/visible.ts';
 import { ago, span } from './ages.ts';
 import { inPath } from './arguments.ts';
 import { asksServer, type Context, connect, printJson, printsJson, type ServerOptions } from './connect.ts';
 import { readPages } from './pages.ts';
 import { table } from './table.ts';
 import { paintStatus, standing, taskCommand } from './task-words.ts';
-import { visible, visibleLines } from './visible.ts';
 
 const MOST_EVENTS = 1000;
 

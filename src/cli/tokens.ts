@@ -1,11 +1,11 @@
 import { type Command, Option } from 'commander';
 import { createdToken, scope, type Token, tokenList } from '../contract/token.ts';
+import { visible } from '../domain/visible.ts';
 import { ago } from './ages.ts';
 import { inPath, wholeNumber } from './arguments.ts';
 import { asksServer, type Context, connect, printJson, printsJson, type ServerOptions } from './connect.ts';
 import { readPages } from './pages.ts';
 import { type Column, table } from './table.ts';
-import { visible } from './visible.ts';
 
 const MOST = 10_000;
 

@@ -1,10 +1,10 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
+import type { Actor } from '../domain/task.ts';
 import type { Log } from '../log.ts';
 import type { Deps } from '../usecases/deps.ts';
 import type { SignIn } from '../usecases/sign-in.ts';
-import type { Access } from './access/access.ts';
-import type { Visitor } from './access/visitor.ts';
+import type { Session } from './access/session.ts';
 import type { Assets } from './assets.ts';
 
 /** What the pages are given. */
@@ -29,6 +29,28 @@ export type DashboardDeps = {
   epochMs: () => number;
   /** Fires when the server begins to stop: streams end. */
   stopping: AbortSignal;
+};
+
+/** Who looks at a page. */
+export type Visitor = {
+  name: string;
+  /** May cancel, not only read. */
+  mayAct: boolean;
+  /** Who stands in the history as having done what is done here. */
+  actor: Actor;
+  /** By a token; else it is somebody on this machine, of whom none is asked for. */
+  signedIn: boolean;
+};
+
+/** What the pages know of a browser: by what it is signed in, and which forms were made for it. */
+export type Access = {
+  session(c: PageContext): Session | null;
+  begin(c: PageContext, tokenId: string): void;
+  end(c: PageContext): void;
+  /** The text for the hidden field of a form. */
+  formToken(c: PageContext): string;
+  /** Throws `forbidden` for a form that we didn't make for this browser, or that another site sends. */
+  checkForm(c: PageContext, fields: Record<string, unknown>): void;
 };
 
 export type PageEnv = {

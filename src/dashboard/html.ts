@@ -1,6 +1,6 @@
 import { html as template } from 'hono/html';
 import type { HtmlEscapedString } from 'hono/utils/html';
-import { visible } from './words/visible.ts';
+import { visible } from '../domain/visible.ts';
 
 export type Html = HtmlEscapedString;
 type Value = string | number | null | false | Html | readonly Html[];

@@ -59,7 +59,6 @@ const packages: Record<string, RegExp> = {
   '@hono/zod-openapi': /^(contract|http)\//,
   hono: /^(http|dashboard)\/|^server\.ts$/,
   '@hono/node-server': /^(http|dashboard)\/|^server\.ts$/,
-  'htmx.org': /^dashboard\//,
   liquidjs: /^forgejo\//,
   ssh2: /^(executor\/ssh|demo)\/|^config\/hosts\.ts$/,
   pino: /^log[/.]/,

@@ -2,25 +2,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import { getCookie, setCookie } from 'hono/cookie';
 import { AppError } from '../../domain/errors.ts';
 import { ADMIN_BY_ENVIRONMENT } from '../../usecases/token-owner.ts';
-import type { DashboardDeps, PageContext } from '../deps.ts';
+import type { Access, DashboardDeps, PageContext } from '../deps.ts';
 import { createFormTokens } from './form-token.ts';
-import { createSessions, SESSION_SECONDS, type Session } from './session.ts';
+import { createSessions, SESSION_SECONDS } from './session.ts';
 
 const SESSION_COOKIE = 'taskejo_session';
 /** Of a browser that isn't signed in: what its forms are bound to. */
 const FORM_COOKIE = 'taskejo_form';
 export const FORM_FIELD = 'form_token';
-
-/** What the pages know of a browser: by what it is signed in, and which forms were made for it. */
-export type Access = {
-  session(c: PageContext): Session | null;
-  begin(c: PageContext, tokenId: string): void;
-  end(c: PageContext): void;
-  /** The text for the hidden field of a form. */
-  formToken(c: PageContext): string;
-  /** Throws `forbidden` for a form that we didn't make for this browser, or that another site sends. */
-  checkForm(c: PageContext, fields: Record<string, unknown>): void;
-};
 
 export function createAccess({ secret, adminToken, publicUrl, epochMs }: DashboardDeps): Access {
   const operators = adminToken === null ? '' : createHash('sha256').update(adminToken).digest('hex');

@@ -1,19 +1,7 @@
-import type { Actor } from '../../domain/task.ts';
 import type { Principal } from '../../domain/token.ts';
 import { ownerOfToken } from '../../usecases/token-owner.ts';
-import type { PageContext } from '../deps.ts';
+import type { PageContext, Visitor } from '../deps.ts';
 import { fromThisMachine } from './this-machine.ts';
-
-/** Who looks at a page. */
-export type Visitor = {
-  name: string;
-  /** May cancel, not only read. */
-  mayAct: boolean;
-  /** Who stands in the history as having done what is done here. */
-  actor: Actor;
-  /** By a token; else it is somebody on this machine, of whom none is asked for. */
-  signedIn: boolean;
-};
 
 type Owner = Extract<Principal, { kind: 'token' }>;
 

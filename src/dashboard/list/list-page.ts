@@ -1,11 +1,11 @@
 import { STATUSES } from '../../domain/task.ts';
+import { visible } from '../../domain/visible.ts';
 import { duration } from '../client/durations.ts';
 import { type Html, html, outside } from '../html.ts';
 import { standingMark } from '../shapes.ts';
 import { count, priorityName } from '../words/amounts.ts';
 import { modeWord } from '../words/standing.ts';
 import { exact, secondsBetween, since } from '../words/times.ts';
-import { visible } from '../words/visible.ts';
 import { type ListQuery, listAddress } from './query.ts';
 import type { Counts, ListView } from './read-list.ts';
 import type { Row } from './row.ts';

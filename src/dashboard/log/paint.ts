@@ -1,4 +1,4 @@
-import { visibleLines } from '../words/visible.ts';
+import { visibleLines } from '../../domain/visible.ts';
 import { classesOf, restyled, type Style } from './style.ts';
 
 /** A run of text that is drawn alike; `classes` is empty for plain text. */

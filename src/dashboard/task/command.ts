@@ -1,6 +1,6 @@
+import { visibleLines } from '../../domain/visible.ts';
 import { type Html, html, outside } from '../html.ts';
 import { count, size } from '../words/amounts.ts';
-import { visibleLines } from '../words/visible.ts';
 import type { TaskView } from './read-task.ts';
 
 /** Of a longer input only the beginning is shown. */

@@ -1,8 +1,8 @@
 import type { Attempt } from '../../domain/attempt.ts';
+import { visibleLines } from '../../domain/visible.ts';
 import { duration } from '../client/durations.ts';
 import { type Html, html, outside } from '../html.ts';
 import { count, size } from '../words/amounts.ts';
-import { visibleLines } from '../words/visible.ts';
 import type { TaskView } from './read-task.ts';
 
 /** Of a longer summary or output only so much is shown. */

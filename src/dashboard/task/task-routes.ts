@@ -1,10 +1,10 @@
 import { Hono } from 'hono';
+import { visible } from '../../domain/visible.ts';
 import type { PageContext, PageEnv } from '../deps.ts';
 import { layout } from '../layout.ts';
 import { lastId, liveStream } from '../live/stream.ts';
 import { readWindow } from '../log/read-window.ts';
 import { forVisitors, forVisitorsLive } from '../pages.ts';
-import { visible } from '../words/visible.ts';
 import { chosenAttempt } from './attempts.ts';
 import { cancelRoutes } from './cancel.ts';
 import { downloadRoutes } from './download.ts';

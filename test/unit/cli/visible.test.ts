@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createVisibleText, visible, visibleLines } from '../../../src/cli/visible.ts';
+import { createVisibleText } from '../../../src/cli/visible.ts';
+import { visible, visibleLines } from '../../../src/domain/visible.ts';
 
 const ESC = '\u001b';
 
@@ -7,8 +8,8 @@ describe('text from outside', () => {
   test('is shown, and what a terminal would obey is a picture of it', () => {
     expect(visible(`${ESC}]0;owned\u0007`)).toBe('␛]0;owned␇');
     expect(visible('a\r\nb\tc\0\u007f')).toBe('a␍␊b␉c␀␡');
-    expect(visible('\u009b2J')).toBe('\\u{9b}2J');
-    expect(visible('user\u202egnp.exe')).toBe('user\\u{202e}gnp.exe');
+    expect(visible('\u009b2J')).toBe('⟨U+009B⟩2J');
+    expect(visible('user\u202egnp.exe')).toBe('user⟨U+202E⟩gnp.exe');
     expect(visible('Žluťoučký 漢字 👍🏽')).toBe('Žluťoučký 漢字 👍🏽');
   });
 

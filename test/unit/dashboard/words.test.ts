@@ -5,8 +5,8 @@ import { html, outside } from '../../../src/dashboard/html.ts';
 import { objectOf, repositoryOf } from '../../../src/dashboard/list/row.ts';
 import { count, priorityWords, shortId, size } from '../../../src/dashboard/words/amounts.ts';
 import { exact, since, until } from '../../../src/dashboard/words/times.ts';
-import { visible, visibleLines } from '../../../src/dashboard/words/visible.ts';
 import { waits } from '../../../src/dashboard/words/waiting.ts';
+import { visible, visibleLines } from '../../../src/domain/visible.ts';
 
 describe('durations and ages', () => {
   it.each([

@@ -1,3 +1,8 @@
+/*
+ * Text that came from outside may hold what a terminal or a browser obeys: escape sequences that rename windows or move
+ * the cursor, letters that turn the direction of reading. Here such characters are made visible instead.
+ */
+
 const HIDDEN = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}\ufeff]/gu;
 const HIDDEN_IN_LINES = /(?![\n\t])[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}\ufeff]/gu;
 
