@@ -53,5 +53,7 @@ function fieldErrors(issue: z.core.$ZodIssue, target: string): FieldError[] {
     const what = target === 'query' ? 'parameter' : 'field';
     return issue.keys.map((key) => ({ field: [...path, key].join('.'), message: `is not a ${what} known here` }));
   }
-  return [{ field: path.join('.') || 'body', message: issue.message }];
+  // Of a name that is refused, why: that there is something wrong with it is no help.
+  const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+  return [{ field: path.join('.') || 'body', message }];
 }

@@ -1,5 +1,6 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { ERROR_CODES } from '../domain/errors.ts';
 import type { createApp } from './app.ts';
@@ -28,6 +29,8 @@ const LIMITS = {
   requestTimeout: 30_000,
   keepAliveTimeout: 75_000,
   connectionsCheckingInterval: 2_000,
+  // A request without it is refused below, in the form that all problems have.
+  requireHostHeader: false,
 };
 const MAX_CONNECTIONS = 20_000;
 const IDLE_LOOK_MS = 50;
@@ -36,6 +39,7 @@ const IDLE_LOOK_MS = 50;
 export async function listen(app: ReturnType<typeof createApp>, options: ListenOptions): Promise<Listening> {
   const listener = getRequestListener(app.fetch, { errorHandler: refuseUnreadable });
   const server = createServer(LIMITS, (request, response) => void listener(request, response));
+  server.on('clientError', refuseBroken);
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   const { port, address } = await bind(server, options);
   const host = address.includes(':') ? `[${address}]` : address;
@@ -73,12 +77,33 @@ async function close(server: Server, withinMs: number): Promise<void> {
 
 /** For requests that don't even have an address, so that no route or middleware sees them. */
 function refuseUnreadable(): Response {
-  const [status, title] = ERROR_CODES.malformed;
+  const { status, headers, body } = problemOf('malformed', 'The address or the Host header can not be read.');
+  return new Response(body, { status, headers });
+}
+
+/** For what is no request, or none that came in whole in time: the connection is answered and ended. */
+function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // Node keeps here what is being answered: in the middle of an answer, another would look like a part of it.
+  const { _httpMessage: answer } = socket as Duplex & { _httpMessage?: ServerResponse | null };
+  if (error.code === 'ECONNRESET' || !socket.writable || answer?.headersSent) return void socket.destroy();
+  const { status, headers, body } = broken(error.code);
+  const all = { ...headers, 'Content-Length': String(Buffer.byteLength(body)), Connection: 'close' };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`);
+}
+
+function broken(code: string | undefined): RawProblem {
+  if (code === 'HPE_HEADER_OVERFLOW') return problemOf('too_large', 'The headers are too long.');
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return problemOf('malformed', 'The request did not come in whole in time.');
+  return problemOf('malformed', 'This is not a request of HTTP.');
+}
+
+type RawProblem = { status: number; headers: Record<string, string>; body: string };
+
+function problemOf(code: 'malformed' | 'too_large', detail: string): RawProblem {
+  const [status, title] = ERROR_CODES[code];
   const requestId = crypto.randomUUID();
-  const detail = 'The address or the Host header can not be read.';
-  const problem = { type: 'about:blank', title, status, code: 'malformed', detail, request_id: requestId };
-  return new Response(JSON.stringify(problem), {
-    status,
-    headers: { 'Content-Type': 'application/problem+json', 'X-Request-Id': requestId },
-  });
+  const headers = { 'Content-Type': 'application/problem+json', 'X-Request-Id': requestId };
+  const body = JSON.stringify({ type: 'about:blank', title, status, code, detail, request_id: requestId });
+  return { status, headers, body };
 }

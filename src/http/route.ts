@@ -47,8 +47,10 @@ type Described = Omit<RouteConfig, 'path' | 'middleware' | 'security'> & { path:
 export function apiRoute<const R extends Described>(who: Admitted, codes: readonly ErrorCode[], route: R) {
   const takesJson = route.request?.body?.content['application/json'] !== undefined;
   const description = [route.description, `For: ${ADMITTED[who].join(', ')}.`].filter(Boolean).join('\n\n');
+  // Where none is known, every parameter is refused, as a field would be.
+  const strict = { ...route, request: { query: z.strictObject({}), ...route.request } };
   return {
-    ...withProblems([...codes, ...usual(route), 'unauthenticated', 'forbidden', 'rate_limited'], route),
+    ...withProblems([...codes, ...usual(strict), 'unauthenticated', 'forbidden', 'rate_limited'], strict as R),
     description,
     security: [{ token: [] }],
     middleware: [admit(who), ...(takesJson ? [jsonBody] : [])],
