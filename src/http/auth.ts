@@ -51,12 +51,25 @@ const forbidden = (principal: Principal): AppError =>
       : `A token of scope ${roleOf(principal)} does not allow this.`,
   );
 
-/** An agent sees only tasks that it holds or held; for it there are no others. */
-export async function requireReadable(c: HttpContext, taskId: string): Promise<void> {
+/**
+ * An agent sees only tasks that it holds or held; for it there are no others. What it asked for is named as when there
+ * is none, so that the answer doesn't tell that there is one.
+ */
+export async function requireReadable(c: HttpContext, taskId: string, asked: 'task' | 'attempt'): Promise<void> {
   const principal = c.get('principal');
   if (principal.kind !== 'agent') return;
-  if (!(await hasHeldTask(c.get('http').deps, principal.agentId, taskId))) throw notFound('task');
+  if (!(await hasHeldTask(c.get('http').deps, principal.agentId, taskId))) throw notFound(asked);
 }
+
+/** Whether the credential of a request is still good: it may have been revoked while the answer goes on. */
+export const isStillAdmitted = (c: HttpContext): Promise<boolean> =>
+  principalOf(c).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof AppError) return false;
+      throw error;
+    },
+  );
 
 /** The id of the agent that calls. */
 export function agentOf(c: HttpContext): string {

@@ -18,6 +18,24 @@ export function eventStream(c: HttpContext, events: AsyncIterable<ServerEvent | 
   });
 }
 
+/** As often the right of who follows is looked at again. */
+const CHECK_EVERY_MS = 15_000;
+
+/** The same events until who follows them may do so no longer, as when its token is revoked meanwhile. */
+export async function* whileAllowed<T>(
+  events: AsyncIterable<T>,
+  isAllowed: () => Promise<boolean>,
+  everyMs = CHECK_EVERY_MS,
+): AsyncGenerator<T> {
+  let checkedMs = performance.now();
+  for await (const event of events) {
+    const due = performance.now() - checkedMs >= everyMs;
+    if (due && !(await isAllowed())) return;
+    if (due) checkedMs = performance.now();
+    yield event;
+  }
+}
+
 /** The headers are out, so a failure can only end the stream. Who follows comes back and goes on where it was. */
 async function* untilItFails(c: HttpContext, pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {

@@ -7,10 +7,10 @@ import { followLog } from '../usecases/follow-log.ts';
 import { type ReadLog, readLog } from '../usecases/read-log.ts';
 import { getAttempt } from '../usecases/read-tasks.ts';
 import { writeLog } from '../usecases/write-log.ts';
-import { holderOf, requireReadable } from './auth.ts';
+import { holderOf, isStillAdmitted, requireReadable } from './auth.ts';
 import { readBytes } from './body.ts';
 import type { HttpContext } from './env.ts';
-import { eventStream, lastEventId, type ServerEvent } from './event-stream.ts';
+import { eventStream, lastEventId, type ServerEvent, whileAllowed } from './event-stream.ts';
 import { rangeOf } from './ranges.ts';
 import { answers, api, apiRoute, endpoint } from './route.ts';
 
@@ -84,7 +84,7 @@ const read = endpoint(
     const { deps } = c.get('http');
     const attempt = await getAttempt(deps, attempt_id);
     if (attempt === null) throw notFound('attempt');
-    await requireReadable(c, attempt.taskId);
+    await requireReadable(c, attempt.taskId, 'attempt');
     if (query.follow === '1') return follow(c, attempt_id, stream, lastOffset(c) ?? query.offset ?? 0);
     const log = await readLog(deps, attempt_id, stream, query.offset ?? 0);
     if (log === null) throw notFound('attempt');
@@ -120,7 +120,10 @@ function follow(c: HttpContext, attemptId: string, stream: Stream, from: number)
   const { deps, stopping } = c.get('http');
   const signal = AbortSignal.any([c.req.raw.signal, stopping]);
   const progress = followLog(deps, attemptId, stream, from, signal);
-  return eventStream(c, logEvents(progress, stream));
+  return eventStream(
+    c,
+    whileAllowed(logEvents(progress, stream), () => isStillAdmitted(c)),
+  );
 }
 
 async function* logEvents(progress: ReturnType<typeof followLog>, stream: Stream): AsyncGenerator<ServerEvent | null> {

@@ -44,7 +44,7 @@ const attempts = endpoint(
 );
 
 async function requireTask(c: HttpContext, id: string): Promise<void> {
-  await requireReadable(c, id);
+  await requireReadable(c, id, 'task');
   if ((await getTask(c.get('http').deps, id)) === null) throw notFound('task');
 }
 
@@ -60,7 +60,7 @@ const show = endpoint(
   async (c) => {
     const found = await getAttempt(c.get('http').deps, c.req.valid('param').id);
     if (found === null) throw notFound('attempt');
-    await requireReadable(c, found.taskId);
+    await requireReadable(c, found.taskId, 'attempt');
     return c.json(presentAttempt(found), 200);
   },
 );

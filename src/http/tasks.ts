@@ -71,7 +71,7 @@ const show = endpoint(
   }),
   async (c) => {
     const { id } = c.req.valid('param');
-    await requireReadable(c, id);
+    await requireReadable(c, id, 'task');
     const found = await getTask(c.get('http').deps, id);
     if (found === null) throw notFound('task');
     return c.json(presentTask(found), 200);
