@@ -10,7 +10,6 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
-    setupFiles: ['test/support/each-file.ts'],
     reporters: ['default', installingReporter(), acceptanceReporter(), countingReporter()],
     passWithNoTests: false,
     // Deadlines, not expectations: a loaded machine of two cores must not fail a right program.

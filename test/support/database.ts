@@ -1,4 +1,4 @@
-import { inject } from 'vitest';
+import { afterAll, inject } from 'vitest';
 import type { StoreLog } from '../../src/store/log.ts';
 import { type OpenDatabase, openDatabase } from '../../src/store/pool.ts';
 import { cloneDatabase } from './test-server.ts';
@@ -14,6 +14,7 @@ export type TestDatabaseOptions = {
 };
 
 const open = new Set<TestDatabase>();
+afterAll(() => Promise.all([...open].map((database) => database.close())));
 
 /** A database of its own for a test or a file, with all migrations and no rows. Closed by itself after the file. */
 export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
@@ -29,9 +30,4 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
   };
   open.add(database);
   return database;
-}
-
-/** Closes what a file left open. */
-export async function closeTestDatabases(): Promise<void> {
-  await Promise.all([...open].map((database) => database.close()));
 }
