@@ -3,7 +3,7 @@ import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { agentName } from '../contract/agent.ts';
-import { labels, text } from '../contract/common.ts';
+import { labels, SHELL_OWNED_NAME, text } from '../contract/common.ts';
 import { type Environment, readYamlConfig } from '../yaml-file.ts';
 
 const MAX_SECONDS = 31_536_000;
@@ -22,7 +22,8 @@ const serverUrl = z
 const variableName = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name of letters, digits and _')
-  .refine((name) => !name.startsWith('TASKEJO_'), 'names that begin with TASKEJO_ are given by the program');
+  .refine((name) => !name.startsWith('TASKEJO_'), 'names that begin with TASKEJO_ are given by the program')
+  .refine((name) => !SHELL_OWNED_NAME.test(name), 'is a name that the shell owns: no command can be given it');
 
 const server = z
   .strictObject({

@@ -26,6 +26,10 @@ export const label = z
   .regex(/^[a-z0-9][a-z0-9._:/-]{0,63}$/, 'must be 1–64 of a–z 0–9 . _ : / -, the first a letter or digit');
 export const labels = z.array(label).max(32);
 
+/** A shell owns these: setting one breaks it, or is not passed on, so no command can be given them. */
+export const SHELL_OWNED_NAME =
+  /^(?:_|UID|EUID|PPID|GROUPS|SHELLOPTS|BASHOPTS|OPTIND|OPTARG|OPTERR|LINENO|IFS|ENV|BASH_ENV|PS4)$/;
+
 export const agentId = text().min(1).max(255);
 export const reason = text().min(1).max(1000);
 export const processIdentity = z.strictObject({

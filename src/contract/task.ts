@@ -8,7 +8,19 @@ import {
   type PriorityName,
   STATUSES,
 } from '../domain/task.ts';
-import { agentId, id, json, labels, listOf, pageQuery, processIdentity, reason, text, time } from './common.ts';
+import {
+  agentId,
+  id,
+  json,
+  labels,
+  listOf,
+  pageQuery,
+  processIdentity,
+  reason,
+  SHELL_OWNED_NAME,
+  text,
+  time,
+} from './common.ts';
 
 export const status = z.enum(STATUSES);
 export const executionMode = z.enum(EXECUTION_MODES);
@@ -120,15 +132,15 @@ export type Task = z.infer<typeof task>;
 export const taskList = listOf(task);
 
 const KiB = 1024;
-/** Names that a shell or the loader gives a meaning of its own: never taken from a task. */
-const RESERVED_NAME =
-  /^(?:_|UID|EUID|PPID|SHELLOPTS|BASHOPTS|OPTIND|LINENO|IFS|ENV|BASH_ENV|PS4|PWD|OLDPWD|SHLVL|PATH|NODE_OPTIONS|GIT_.*|LD_.*|DYLD_.*|TASKEJO_.*)$/;
+/** Names beside the shell's own that a shell or a loader gives a meaning: never taken from a task. */
+const RESERVED_NAME = /^(?:PWD|OLDPWD|SHLVL|PATH|NODE_OPTIONS|GIT_.*|LD_.*|DYLD_.*|TASKEJO_.*)$/;
+const isReserved = (name: string): boolean => SHELL_OWNED_NAME.test(name) || RESERVED_NAME.test(name);
 export const environment = z
   .record(
     z
       .string()
       .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name of letters, digits and _')
-      .refine((name) => !RESERVED_NAME.test(name), 'is a name that the shell, the loader or Taskejo owns'),
+      .refine((name) => !isReserved(name), 'is a name that the shell, the loader or Taskejo owns'),
     text().refine((value) => Buffer.byteLength(value) <= 100 * KiB, 'must be at most 100 KiB'),
   )
   .refine((all) => Object.keys(all).length <= 100, 'must have at most 100 names')
