@@ -9,8 +9,10 @@ const COMMENT_EVERY_MS = 15_000;
  * Answers with server-sent events: each as it comes, null when there is none at the moment. The headers go out at
  * once, and nothing is taken from the source before the reader has taken what came before.
  */
-export function eventStream(c: HttpContext, events: AsyncIterable<ServerEvent | null>): Response {
-  return c.body(streamOf(untilItFails(c, encoded(events))), 200, {
+export function eventStream(c: HttpContext, events: AsyncIterable<ServerEvent | null>, stuckMs = STUCK_MS): Response {
+  // The end of the connection cancels the stream, and that ends its source.
+  const drop = () => void c.env.outgoing.destroy();
+  return c.body(streamOf(untilItFails(c, encoded(events)), { stuckMs, drop }), 200, {
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'no-store',
     // Some proxies hold answers back until they are whole, unless they are asked not to.
@@ -18,6 +20,8 @@ export function eventStream(c: HttpContext, events: AsyncIterable<ServerEvent | 
   });
 }
 
+/** Who doesn't take what was sent for so long is dropped, and what is kept for it; it comes back where it was. */
+const STUCK_MS = 60_000;
 /** As often the right of who follows is looked at again. */
 const CHECK_EVERY_MS = 15_000;
 
@@ -45,21 +49,29 @@ async function* untilItFails(c: HttpContext, pieces: AsyncIterable<Uint8Array>):
   }
 }
 
-/** Takes the next piece only when the reader wants it, and ends the source when the reader is gone. */
-const streamOf = (pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> =>
-  new ReadableStream<Uint8Array>(
+/** Takes the next piece only when the reader wants it, and ends the source when the reader is gone, or asleep. */
+function streamOf(
+  pieces: AsyncGenerator<Uint8Array>,
+  { stuckMs, drop }: { stuckMs: number; drop: () => void },
+): ReadableStream<Uint8Array> {
+  let stuck: NodeJS.Timeout | undefined;
+  return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        clearTimeout(stuck);
         const { done, value } = await pieces.next();
-        if (done) controller.close();
-        else controller.enqueue(value);
+        if (done) return controller.close();
+        controller.enqueue(value);
+        stuck = setTimeout(drop, stuckMs).unref();
       },
       async cancel() {
+        clearTimeout(stuck);
         await pieces.return(undefined);
       },
     },
     { highWaterMark: 0 },
   );
+}
 
 async function* encoded(events: AsyncIterable<ServerEvent | null>): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
