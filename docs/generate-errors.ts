@@ -2,7 +2,8 @@ import { ERROR_CODES, type ErrorCode } from '../src/domain/errors.ts';
 
 /** When a code is answered, and what the caller can do. The compiler sees that none is missing. */
 const WHEN: Record<ErrorCode, string> = {
-  malformed: 'The body is not JSON, not UTF-8, nested too deep, or broke off. Sending it again as it is will not help.',
+  malformed:
+    'This is no request of HTTP, or its body is not JSON, not UTF-8, nested too deep, or broke off. Sending it again as it is will not help.',
   assign_not_allowed: 'Only a pending task can be assigned; somebody has taken this one, or it has ended.',
   mode_mismatch: 'The agent is reached the other way: `ssh_cli` for hosts, `http_pull` for programs that pull.',
   unauthenticated: 'There is no token, or it is unknown, expired or revoked.',
@@ -19,7 +20,7 @@ const WHEN: Record<ErrorCode, string> = {
     'The task or the attempt stands where this can not be done, for instance because a stop was asked.',
   name_taken: 'Choose another name, or delete the agent that has it.',
   configured_in_file: 'Change it in the configuration file of the server.',
-  too_large: 'Send less: a body of JSON has at most 8 MiB, a piece of a log at most 1 MiB.',
+  too_large: 'Send less: a body of JSON has at most 8 MiB, a piece of a log at most 1 MiB, all headers at most 16 KiB.',
   unsupported_media_type: 'Send the content type that the address takes, without compression.',
   range_not_satisfiable: 'The range begins beyond the end; `bytes` says how many there are.',
   invalid: '`errors` names each field that is wrong, missing or unknown.',
