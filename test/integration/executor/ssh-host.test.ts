@@ -44,11 +44,7 @@ describeIf('sshd', 'a host over SSH', () => {
       () => 'none',
       (error: MachineError) => error.kind,
     );
-  /** What a connection's process forks is called as it is, until it becomes the command. */
-  const connections = (sshd: Sshd) => {
-    const sessions = descendants(sshd.pid).filter((one) => one.arguments.includes('@notty'));
-    return sessions.filter(({ parent }) => !sessions.some(({ pid }) => pid === parent)).length;
-  };
+  const connections = (sshd: Sshd) => descendants(sshd.pid).filter((one) => one.arguments.includes('@notty')).length;
 
   afterEach(async () => {
     for (const host of hosts.splice(0)) host.close();
