@@ -16,6 +16,10 @@ export function deliveryHeaders(pairs: Iterable<readonly [string, string]>): Del
 export const headerValue = (headers: DeliveryHeaders, name: string): string | null =>
   Object.hasOwn(headers, name) ? (headers[name] ?? null) : null;
 
-/** The headers as they may be stored and shown: a hook can carry a credential in `Authorization`. */
+const CREDENTIALS = ['authorization', 'proxy-authorization', 'cookie'];
+
+/** The headers as they may be stored and shown: a hook, or a proxy before us, can add a credential. */
 export const storableHeaders = (headers: DeliveryHeaders): DeliveryHeaders =>
-  Object.hasOwn(headers, 'authorization') ? { ...headers, authorization: '[redacted]' } : headers;
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, CREDENTIALS.includes(name) ? '[redacted]' : value]),
+  );

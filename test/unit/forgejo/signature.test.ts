@@ -119,6 +119,10 @@ describe('the headers of a delivery', () => {
     const headers = deliveryHeaders(recording.headers);
     expect(headers.authorization).toBeDefined();
     expect(storableHeaders(headers)).toEqual({ ...headers, authorization: '[redacted]' });
-    expect(storableHeaders({ host: 'x' })).toEqual({ host: 'x' });
+    expect(storableHeaders({ host: 'x', cookie: 'a=b', 'proxy-authorization': 'c' })).toEqual({
+      host: 'x',
+      cookie: '[redacted]',
+      'proxy-authorization': '[redacted]',
+    });
   });
 });
