@@ -79,6 +79,8 @@ export function createPool(options: PoolOptions): Pool {
   function leaseOf(link: Link): Lease {
     let held = true;
     links.take(link);
+    // Counted now: when refusals of one burst come in, those before them have given their channels back already.
+    const besides = link.active - 1;
     const release = () => {
       if (!held) return;
       held = false;
@@ -86,7 +88,7 @@ export function createPool(options: PoolOptions): Pool {
       serve();
     };
     const refused = () => {
-      limit.lower(link.active - 1);
+      limit.lower(besides);
       release();
     };
     const suspect = () => {

@@ -65,6 +65,21 @@ describe('a pool of connections to one host', () => {
     expect(made.length).toBe(2);
   });
 
+  test('learns once from refusals of channels that were asked for when as many others were open', async () => {
+    const { pool, made } = open();
+    const eight = await leases(pool, 8);
+    const late: Lease[] = [];
+    for (const lease of eight.slice(0, 3)) {
+      lease.release();
+      late.push(await pool.lease(signal));
+    }
+    for (const lease of late) lease.refused();
+    await leases(pool, 2);
+    expect(made.length).toBe(1);
+    await leases(pool, 1);
+    expect(made.length).toBe(2);
+  });
+
   test('forgets a connection that ended, and one that is suspect', async () => {
     const { pool, made } = open();
     await pool.lease(signal);
