@@ -8,7 +8,11 @@ const strict = { lines: 90, branches: 90 };
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    projects: [
+      // Without I/O and without state of their own, these need no process each.
+      { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false } },
+      { extends: true, test: { name: 'real', include: ['test/{integration,e2e,fault,long}/**/*.test.ts'] } },
+    ],
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', installingReporter(), acceptanceReporter(), countingReporter()],
     passWithNoTests: false,

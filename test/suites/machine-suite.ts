@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { MachineReport, StartSpec, Stream } from '../../src/domain/machine.ts';
 import type { LogPiece, Machine } from '../../src/executor/machine.ts';
-import { environmentOf, isAlive, listProcesses, processesIn } from '../support/proc.ts';
+import { commandLineOf, environmentOf, isAlive, listProcesses, processesIn } from '../support/proc.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** One implementation under test. */
@@ -280,14 +280,13 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
       test('that stops following leaves no follower behind, and the command runs on', async () => {
         const spec = await start('sleep 300');
         const watching = new AbortController();
-        const here = () => processesIn(subject.home).map((one) => one.pid);
-        const before = new Set(here());
-        const added = () => here().filter((pid) => !before.has(pid));
+        const followers = () =>
+          processesIn(subject.home).filter(({ pid }) => / follow |^tail /.test(commandLineOf(pid)));
         const followed = machine.follow(spec.attemptId, { stdout: 0, stderr: 0 }, async () => {}, watching.signal);
-        await waitFor(() => added().length >= 3);
+        await waitFor(() => followers().length >= 3);
         watching.abort(new Error('enough'));
         await expect(followed).rejects.toThrow('enough');
-        await waitFor(() => added().length === 0);
+        await waitFor(() => followers().length === 0);
         expect(await machine.status(spec.attemptId, signal)).toMatchObject({ state: 'running' });
         await machine.cancel(spec.attemptId, 0, signal);
       });

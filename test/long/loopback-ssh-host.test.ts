@@ -2,12 +2,12 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { startLoopbackSshHost } from '../../../src/demo/ssh-host.ts';
-import { makeKey } from '../../../src/demo/ssh-keys.ts';
-import { createSshHost, type SshHost } from '../../../src/executor/ssh/host.ts';
-import { machineSuite } from '../../suites/machine-suite.ts';
-import { killProcessesIn } from '../../support/proc.ts';
-import { temporaryFolder } from '../../support/temporary.ts';
+import { startLoopbackSshHost } from '../../src/demo/ssh-host.ts';
+import { makeKey } from '../../src/demo/ssh-keys.ts';
+import { createSshHost, type SshHost } from '../../src/executor/ssh/host.ts';
+import { machineSuite } from '../suites/machine-suite.ts';
+import { killProcessesIn } from '../support/proc.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 machineSuite('a host served on loopback where there is no sshd', async () => {
   const home = realpathSync(mkdtempSync(join(tmpdir(), 'taskejo-loopback-')));
