@@ -277,27 +277,27 @@ export const acceptance: Part[] = [
       {
         line: 'npm run demo tells the main job, ends by itself and leaves nothing running',
         proofs: [
-          'test/e2e/demo.test.ts > four demos at once: > one tells the whole story, ends by itself and leaves nothing',
+          'test/long/demo.test.ts > four demos at once: > one tells the whole story, ends by itself and leaves nothing',
         ],
       },
       {
         line: 'the skills for AI agents run as they stand',
         proofs: [
-          'test/e2e/skills.test.ts > a task that is made by the skill of a requester is done by the skill of a worker',
-          'test/e2e/skills.test.ts > the skill of an operator works, and its token is revoked',
+          'test/long/skills.test.ts > a task that is made by the skill of a requester is done by the skill of a worker',
+          'test/long/skills.test.ts > the skill of an operator works, and its token is revoked',
         ],
       },
       {
         line: 'a second server on one data directory is refused by the pid of the first',
         proofs: [
-          'test/integration/embedded-postgres.test.ts > the embedded database > refuses a second server on its data directory by the pid of the first',
+          'test/long/embedded-postgres.test.ts > the embedded database > refuses a second server on its data directory by the pid of the first',
         ],
       },
       {
         line: 'nothing is left running when the server is killed, and no acknowledged row is lost',
         proofs: [
-          'test/integration/embedded-postgres.test.ts > the embedded database > ends by itself when its server is killed',
-          'test/integration/embedded-postgres.test.ts > the embedded database > starts at once after its server was killed, with every acknowledged row',
+          'test/long/embedded-postgres.test.ts > the embedded database > ends by itself when its server is killed',
+          'test/long/embedded-postgres.test.ts > the embedded database > starts at once after its server was killed, with every acknowledged row',
         ],
       },
       {
@@ -316,7 +316,7 @@ export const acceptance: Part[] = [
       {
         line: 'a data directory that can not be written: one clear sentence',
         proofs: [
-          'test/integration/embedded-postgres.test.ts > the embedded database > says in one sentence that a data directory below a file can not be written',
+          'test/long/embedded-postgres.test.ts > the embedded database > says in one sentence that a data directory below a file can not be written',
         ],
       },
       {

@@ -24,7 +24,7 @@ export function renderAcceptance(parts: Part[], results: ReadonlyMap<string, Tes
   const summary = shown.map((state) => `${count(state)} ${state}`).join(', ');
   return [
     '# What was asked for, and where it is proven',
-    'Written by the test run (`npm test`) from `test/acceptance.ts`: each line, the tests that prove it, and how they ended.',
+    'Written by a run of all tests (`npm run test:all`) from `test/acceptance.ts`: each line, the tests that prove it, and how they ended.',
     `${lines.length} lines: ${summary}.`,
     ...parts.flatMap((part) => [`## ${part.part}`, table(part, results)]),
     '',

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Reporter, TestModule, Vitest } from 'vitest/node';
 import { acceptance } from '../acceptance.ts';
 import { missingProofs, renderAcceptance, stateOf, type TestState } from './acceptance-page.ts';
-import { isFullRun } from './full-run.ts';
+import { isWholeRun } from './full-run.ts';
 import { everythingIsRequired } from './needed-programs.ts';
 
 const page = fileURLToPath(new URL('../../docs/acceptance.md', import.meta.url));
@@ -20,7 +20,7 @@ export default function acceptanceReporter(): Reporter {
       vitest = started;
     },
     async onTestRunStart(specifications) {
-      covered = await isFullRun(vitest, specifications);
+      covered = await isWholeRun(vitest, specifications);
     },
     onTestRunEnd(modules, _, reason) {
       if (!covered || reason === 'interrupted') return;
@@ -39,7 +39,7 @@ export default function acceptanceReporter(): Reporter {
 function keep(text: string): void {
   const onlyCheck = everythingIsRequired || process.env.ACCEPTANCE === 'check';
   if (!onlyCheck) writeFileSync(page, text);
-  else if (readIfThere(page) !== text) fail('docs/acceptance.md is not up to date: npm test writes it');
+  else if (readIfThere(page) !== text) fail('docs/acceptance.md is not up to date: npm run test:all writes it');
 }
 
 function resultsOf(modules: readonly TestModule[]): Map<string, TestState> {
