@@ -238,8 +238,8 @@ describe("a killed server's postmaster.pid", () => {
   }
 
   test('that names a zombie does not hinder the start', async () => {
-    // The shell's child ends, and what the shell becomes never asks after it.
-    const zombie = Number(await firstLine(startProgram('sh', ['-c', 'true & echo $!; exec sleep 600'])));
+    // The shell's child ends when the shell has become something that never asks after it.
+    const zombie = Number(await firstLine(startProgram('sh', ['-c', 'sleep 1 & echo $!; exec sleep 600'])));
     await waitFor(() => /\) Z/.test(readFileSync(`/proc/${zombie}/stat`, 'utf8')));
     const server = await withPostmasterPid(zombie);
     expect(await query(server.connectionString, 'select 1 as n')).toEqual([{ n: 1 }]);
