@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { MachineReport, StartSpec, Stream } from '../../src/domain/machine.ts';
 import type { LogPiece, Machine } from '../../src/executor/machine.ts';
-import { commandLineOf, environmentOf, isAlive, listProcesses, processesIn } from '../support/proc.ts';
+import { environmentOf, isAlive, listProcesses, processesIn } from '../support/proc.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** One implementation under test. */
@@ -280,8 +280,7 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
       test('that stops following leaves no follower behind, and the command runs on', async () => {
         const spec = await start('sleep 300');
         const watching = new AbortController();
-        const followers = () =>
-          processesIn(subject.home).filter(({ pid }) => / follow |^tail /.test(commandLineOf(pid)));
+        const followers = () => processesIn(subject.home).filter((one) => / follow |^tail /.test(one.arguments));
         const followed = machine.follow(spec.attemptId, { stdout: 0, stderr: 0 }, async () => {}, watching.signal);
         await waitFor(() => followers().length >= 3);
         watching.abort(new Error('enough'));

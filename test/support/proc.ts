@@ -43,15 +43,6 @@ export function environmentOf(pid: number): string[] {
   }
 }
 
-/** A process's arguments, each followed by a space; empty when it is gone. */
-export function commandLineOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-  } catch {
-    return '';
-  }
-}
-
 export const isAlive = (pid: number): boolean => seen(pid) !== null;
 
 /** Ends processes by their ids; one that is gone already is no fault. */

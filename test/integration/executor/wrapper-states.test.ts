@@ -45,6 +45,12 @@ describe('the wrapper script, asked about an attempt', () => {
     return text;
   };
 
+  /** Kills, and waits until the kernel has done it. */
+  const end = async (pids: readonly number[]) => {
+    killAll(pids);
+    await waitFor(() => !pids.some(isAlive));
+  };
+
   beforeAll(async () => {
     subject = await localSubject();
     machine = subject.machine();
@@ -54,7 +60,7 @@ describe('the wrapper script, asked about an attempt', () => {
 
   test('whose supervisor alone was killed: orphan, then cancelled: vanished, and nothing of it is left', async () => {
     const spec = await running('sleep 300 & sleep 300');
-    killAll([supervisorOf(spec.attemptId)]);
+    await end([supervisorOf(spec.attemptId)]);
     const orphan = await machine.status(spec.attemptId, signal);
     expect(orphan).toMatchObject({ state: 'orphan', exitCode: null, reason: null });
     expect(orphan.process && isAlive(orphan.process.pid)).toBe(true);
@@ -71,7 +77,7 @@ describe('the wrapper script, asked about an attempt', () => {
       timeoutSeconds: 2,
       killGraceSeconds: 0,
     });
-    killAll([supervisorOf(spec.attemptId)]);
+    await end([supervisorOf(spec.attemptId)]);
     await waitFor(async () => (await state(spec.attemptId)) === 'vanished');
     const { piece } = await machine.collect(spec.attemptId, 'stdout', 0, 100, signal);
     expect(Buffer.from(piece?.bytes ?? []).toString()).toBe('before\nafter\n');
@@ -80,15 +86,15 @@ describe('the wrapper script, asked about an attempt', () => {
 
   test('of whose processes nothing is alive: vanished, never a result, and a repeated start runs nothing', async () => {
     const spec = await running('sleep 300');
-    killAll([supervisorOf(spec.attemptId), Number(words(spec.attemptId, 'task')[0])]);
+    await end([supervisorOf(spec.attemptId), Number(words(spec.attemptId, 'task')[0])]);
     await waitFor(async () => (await state(spec.attemptId)) === 'vanished');
     expect(await machine.start(spec, signal)).toMatchObject({ state: 'vanished', exitCode: null, reason: null });
-    killAll(processesIn(folder(spec.attemptId)).map(({ pid }) => pid));
+    await end(processesIn(folder(spec.attemptId)).map(({ pid }) => pid));
   });
 
   test('from before a reboot: rebooted', async () => {
     const spec = await running('sleep 300');
-    killAll(processesIn(folder(spec.attemptId)).map(({ pid }) => pid));
+    await end(processesIn(folder(spec.attemptId)).map(({ pid }) => pid));
     for (const file of ['claim', 'task']) {
       const [pid, start] = words(spec.attemptId, file);
       writeFileSync(folder(spec.attemptId, file), `${pid} ${start} another-boot\n`);
