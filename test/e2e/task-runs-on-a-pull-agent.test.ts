@@ -153,8 +153,8 @@ describe('the agent', () => {
     ],
     [
       'a work folder that can not be',
-      () => ({ ...onlyServer(), TASKEJO_AGENT_SERVER__TOKEN: 'x', TASKEJO_AGENT_WORK_DIR: '/dev/null/work' }),
-      /cannot run commands in \/dev\/null\/work/,
+      () => ({ ...onlyServer(), TASKEJO_AGENT_SERVER__TOKEN: 'x', TASKEJO_AGENT_WORK_DIR: '/dev/null/commands' }),
+      /cannot run commands in \/dev\/null\/commands/,
     ],
   ] as [string, () => Record<string, string>, RegExp][])('refuses %s with exit code 2', async (_, env, sentence) => {
     const folder = temporaryFolder();

@@ -1,31 +1,7 @@
-import { createSshHost, type SshHost } from '../../../src/executor/ssh/host.ts';
 import { machineSuite } from '../../suites/machine-suite.ts';
 import { describeIf } from '../../support/require.ts';
-import { startSshd } from '../../support/sshd.ts';
+import { sshSubject } from '../../support/ssh-machine.ts';
 
 describeIf('sshd', 'over OpenSSH', () => {
-  machineSuite('a host', async () => {
-    const sshd = await startSshd();
-    const hosts: SshHost[] = [];
-    return {
-      home: sshd.home,
-      machine: () => {
-        const host = createSshHost({
-          address: '127.0.0.1',
-          port: sshd.port,
-          user: sshd.user,
-          privateKey: sshd.privateKey,
-          hostKeys: [sshd.hostKeyFingerprint],
-          installationId: 'suite',
-        });
-        hosts.push(host);
-        return host.machine;
-      },
-      disconnect: async () => void sshd.killSessions(),
-      stop: async () => {
-        for (const host of hosts) host.close();
-        await sshd.stop();
-      },
-    };
-  });
+  machineSuite('a host', sshSubject);
 });
