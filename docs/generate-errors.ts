@@ -18,12 +18,16 @@ const WHEN: Record<ErrorCode, string> = {
   offset_gap: '`next_offset` is the next byte expected. Send from there, or say `gap=1` if the bytes between are gone.',
   status_not_allowed:
     'The task or the attempt stands where this can not be done, for instance because a stop was asked.',
+  idempotency_conflict:
+    'The same `Idempotency-Key`, or the same `id`, came with another body before. Choose a new one for a new request.',
   name_taken: 'Choose another name, or delete the agent that has it.',
   configured_in_file: 'Change it in the configuration file of the server.',
+  version_mismatch: 'Read the task again: `If-Match` must name the version that it has now.',
   too_large: 'Send less: a body of JSON has at most 8 MiB, a piece of a log at most 1 MiB, all headers at most 16 KiB.',
   unsupported_media_type: 'Send the content type that the address takes, without compression.',
   range_not_satisfiable: 'The range begins beyond the end; `bytes` says how many there are.',
   invalid: '`errors` names each field that is wrong, missing or unknown.',
+  dependency_cycle: 'None of these tasks could ever begin. Take one of the dependencies out.',
   unknown_template: 'The configuration has no template of this name.',
   rate_limited: 'Too many bad tokens came from this address. Wait as long as `Retry-After` says.',
   internal: 'A fault of the server. Its log has the cause under the `request_id`.',

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { leasedAttempt, MAX_TASKS } from '../contract/attempt.ts';
 import { task } from '../contract/task.ts';
+import { plainValues } from '../domain/task.ts';
 import { createBackoff } from '../executor/backoff.ts';
 import { commandEnvironment } from '../executor/command-environment.ts';
 import type { Log } from '../executor/log.ts';
@@ -91,7 +92,7 @@ const takenTask = ({ config }: PullDeps, { attempt, source, ...task }: Dequeued)
     sha: source?.sha ?? null,
     issue: source?.number ?? null,
     agent: config.environment,
-    task: task.environment,
+    task: plainValues(task.environment),
   }),
   timeoutSeconds: task.timeout_seconds,
   renewSeconds: attempt.renew_seconds,

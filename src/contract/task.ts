@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import {
   ACTOR_KINDS,
+  DEPENDENCY_REACTIONS,
   EXECUTION_MODES,
   FAILURE_CLASSES,
   OUTCOMES,
   PRIORITY_NAMES,
   type PriorityName,
+  SANDBOXES,
   STATUSES,
 } from '../domain/task.ts';
 import {
@@ -80,6 +82,9 @@ export const result = z.object({
   attempt_id: id,
 });
 
+const secretValue = z.strictObject({ secret: text().min(1).max(200) });
+const environmentValue = z.union([z.string(), secretValue]);
+
 export const task = z
   .object({
     id,
@@ -94,13 +99,15 @@ export const task = z
     template: z.string().nullable(),
     command: z.array(z.string()),
     input: z.string().nullable(),
-    environment: z.record(z.string(), z.string()),
+    input_base64: z.string().nullable(),
+    environment: z.record(z.string(), environmentValue),
     requires: z.array(z.string()),
     timeout_seconds: z.int(),
     preemptible: z.boolean(),
     repeatable: z.boolean(),
     limits,
-    sandbox: z.enum(['none', 'bubblewrap', 'container']),
+    sandbox: z.enum(SANDBOXES),
+    output_schema: json(),
     source: source.nullable(),
     repository: z.string().nullable(),
     named_agent_id: z.string().nullable(),
@@ -110,7 +117,7 @@ export const task = z
     run_after: z.string().nullable(),
     depends_on: z.array(id),
     unmet_dependencies: z.int(),
-    on_dependency_failure: z.enum(['cancel', 'wait', 'run']),
+    on_dependency_failure: z.enum(DEPENDENCY_REACTIONS),
     requires_approval: z.boolean(),
     approved_at: z.string().nullable(),
     concurrency_key: z.string().nullable(),
@@ -135,20 +142,26 @@ const KiB = 1024;
 /** Names beside the shell's own that a shell or a loader gives a meaning: never taken from a task. */
 const RESERVED_NAME = /^(?:PWD|OLDPWD|SHLVL|PATH|NODE_OPTIONS|GIT_.*|LD_.*|DYLD_.*|TASKEJO_.*)$/;
 const isReserved = (name: string): boolean => SHELL_OWNED_NAME.test(name) || RESERVED_NAME.test(name);
-export const environment = z
-  .record(
-    z
-      .string()
-      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name of letters, digits and _')
-      .refine((name) => !isReserved(name), 'is a name that the shell, the loader or Taskejo owns'),
-    text().refine((value) => Buffer.byteLength(value) <= 100 * KiB, 'must be at most 100 KiB'),
-  )
-  .refine((all) => Object.keys(all).length <= 100, 'must have at most 100 names')
-  .refine(
-    (all) =>
-      Object.entries(all).reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value), 0) <= 512 * KiB,
-    'must be at most 512 KiB together',
+const shortText = text().refine((value) => Buffer.byteLength(value) <= 100 * KiB, 'must be at most 100 KiB');
+const environmentName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name of letters, digits and _')
+  .refine((name) => !isReserved(name), 'is a name that the shell, the loader or Taskejo owns');
+
+const environmentOf = <T extends z.ZodType<string | { secret: string }>>(value: T) =>
+  z
+    .record(environmentName, value)
+    .refine((all) => Object.keys(all).length <= 100, 'must have at most 100 names')
+    .refine((all) => sizeOf(all) <= 512 * KiB, 'must be at most 512 KiB together');
+
+const sizeOf = (all: Record<string, string | { secret: string }>): number =>
+  Object.entries(all).reduce(
+    (sum, [name, value]) => sum + name.length + Buffer.byteLength(typeof value === 'string' ? value : value.secret),
+    0,
   );
+
+export const environment = environmentOf(z.union([shortText, secretValue]));
+export const textEnvironment = environmentOf(shortText);
 
 export const command = z
   .array(text())
@@ -167,14 +180,37 @@ export const repository = z
   .max(255)
   .regex(/^[A-Za-z0-9._-]+:[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+$/, 'must be forge:owner/name');
 
+const wholeNumber = z.int().positive().nullable().optional();
+/** What a new task may use; what is left out has no limit. */
+const limitsAsked = z.strictObject({
+  cpu_percent: wholeNumber,
+  memory_bytes: wholeNumber,
+  processes: wholeNumber,
+  file_size_bytes: wholeNumber,
+  cost_usd: z.number().positive().nullable().optional(),
+});
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const inputBase64 = z
+  .string()
+  .regex(BASE64, 'must be base64 with its padding')
+  .refine((value) => Buffer.byteLength(value, 'base64') <= 1024 * KiB, 'must be at most 1 MiB');
+
+const UUIDV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const outputSchema = json()
+  .refine((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'must be a JSON Schema')
+  .refine((value) => JSON.stringify(value).length <= 64 * KiB, 'must be at most 64 KiB');
+
 export const createTask = z
   .strictObject({
+    id: z.string().regex(UUIDV7, 'must be a UUIDv7 in lower case').optional(),
     title: text().min(1).max(500),
     command: command.optional(),
     template: text().min(1).max(100).optional(),
     variables: z.record(z.string(), z.union([text(), z.number(), z.boolean()])).optional(),
     body: largeText.nullable().optional(),
     input: largeText.nullable().optional(),
+    input_base64: inputBase64.optional(),
     environment: environment.optional(),
     requires: labels.optional(),
     priority: priority.optional(),
@@ -182,6 +218,13 @@ export const createTask = z
     agent_id: agentId.optional(),
     timeout_seconds: z.int().min(1).max(604_800).optional(),
     run_after: time.nullable().optional(),
+    depends_on: z.array(id).max(100).optional(),
+    on_dependency_failure: z.enum(DEPENDENCY_REACTIONS).optional(),
+    requires_approval: z.boolean().optional(),
+    concurrency_key: text().min(1).max(255).nullable().optional(),
+    limits: limitsAsked.optional(),
+    sandbox: z.enum(SANDBOXES).optional(),
+    output_schema: outputSchema.nullable().optional(),
     max_retries: z.int().min(0).max(100).optional(),
     max_infra_retries: z.int().min(0).max(100).optional(),
     retry_delay_seconds: z.int().min(0).max(86_400).optional(),
@@ -196,7 +239,13 @@ export const createTask = z
   .refine((create) => create.variables === undefined || create.template !== undefined, {
     path: ['variables'],
     message: 'fill a template, and none is given',
+  })
+  .refine((create) => create.input_base64 === undefined || create.input === undefined || create.input === null, {
+    path: ['input_base64'],
+    message: 'stands in place of input; give one of both',
   });
+/** One task, or so many that all of them are made or none. */
+export const createTasks = z.union([createTask, z.array(createTask).min(1).max(1000)]);
 export type CreateTask = z.infer<typeof createTask>;
 
 const listOfWords = <T extends string>(words: readonly [T, ...T[]]) =>

@@ -15,6 +15,9 @@ export type Move = {
 export const MOVES = [
   { name: 'name', from: ['pending'], to: ['pending'], who: ['coordinator', 'forge'] },
   { name: 'unname', from: ['pending'], to: ['pending'], who: ['coordinator', 'forge', 'server'] },
+  { name: 'patch', from: ['pending'], to: ['pending'], who: ['coordinator', 'forge'] },
+  { name: 'approve', from: ['pending'], to: ['pending'], who: ['coordinator', 'forge'] },
+  { name: 'dependency met', from: ['pending'], to: ['pending'], who: ['server'] },
   { name: 'decide mode', from: ['pending'], to: ['pending'], who: ['server'] },
   { name: 'take', from: ['pending'], to: ['assigned'], who: ['agent', 'server'] },
   { name: 'start', from: ['assigned'], to: ['running'], who: ['agent', 'server'] },
@@ -27,6 +30,7 @@ export const MOVES = [
     who: ['agent', 'server'],
   },
   { name: 'cancel', from: ['pending'], to: ['cancelled'], who: ['coordinator', 'forge', 'server'] },
+  { name: 'retry', from: ['failed', 'cancelled'], to: ['pending'], who: ['coordinator', 'forge'] },
 ] as const satisfies readonly Move[];
 
 export type MoveName = (typeof MOVES)[number]['name'];

@@ -40,6 +40,39 @@ export const ACTOR_KINDS = ['coordinator', 'agent', 'server', 'forge', 'schedule
 export type ActorKind = (typeof ACTOR_KINDS)[number];
 export type Actor = { kind: ActorKind; id: string };
 
+/** What the command may use of the machine; null: no limit. */
+export type Limits = {
+  cpuPercent: number | null;
+  memoryBytes: number | null;
+  processes: number | null;
+  fileSizeBytes: number | null;
+  costUsd: number | null;
+};
+export const NO_LIMITS: Limits = {
+  cpuPercent: null,
+  memoryBytes: null,
+  processes: null,
+  fileSizeBytes: null,
+  costUsd: null,
+};
+
+export const SANDBOXES = ['none', 'bubblewrap', 'container'] as const;
+export type Sandbox = (typeof SANDBOXES)[number];
+
+/** What a dependant does when one that it depends on fails or is cancelled. */
+export const DEPENDENCY_REACTIONS = ['cancel', 'wait', 'run'] as const;
+export type DependencyReaction = (typeof DEPENDENCY_REACTIONS)[number];
+
+/** A value itself, or the name of a secret of the server's configuration, which is looked up at the start. */
+export type EnvironmentValue = string | { readonly secret: string };
+export type Environment = Readonly<Record<string, EnvironmentValue>>;
+
+/** The values that stand there themselves. */
+export const plainValues = (environment: Environment): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(environment).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+  );
+
 /** By whom a task was made; `name` is what a person recognises. */
 export type Creator = { kind: 'coordinator' | 'forge' | 'schedule'; id: string; name: string };
 
@@ -105,8 +138,13 @@ export type Task = {
   template: string | null;
   command: string[];
   input: string | null;
-  environment: Record<string, string>;
+  /** Input that isn't text; `input` is null then. */
+  inputBytes: Uint8Array | null;
+  environment: Environment;
   requires: string[];
+  limits: Limits;
+  sandbox: Sandbox;
+  outputSchema: Json;
   timeoutSeconds: number;
   preemptible: boolean;
   repeatable: boolean;
@@ -120,6 +158,12 @@ export type Task = {
   attempt: TaskAttempt | null;
   ready: boolean;
   runAfter: string | null;
+  dependsOn: string[];
+  unmetDependencies: number;
+  onDependencyFailure: DependencyReaction;
+  requiresApproval: boolean;
+  approvedAt: string | null;
+  concurrencyKey: string | null;
   maxRetries: number;
   retries: number;
   maxInfraRetries: number;
@@ -151,20 +195,43 @@ export type TaskFilter = {
 };
 export type TaskSort = 'created' | 'rank';
 
+/** A new task that waits for nothing and is bound by nothing. */
+export const PLAIN = {
+  id: null,
+  inputBytes: null,
+  limits: NO_LIMITS,
+  sandbox: 'none',
+  outputSchema: null,
+  dependsOn: [],
+  onDependencyFailure: 'cancel',
+  requiresApproval: false,
+  concurrencyKey: null,
+} as const;
+
 /** What a caller decides about a new task; everything else has a default. */
 export type NewTask = {
+  /** A UUIDv7 that the caller chose; null: the server makes one. */
+  id: string | null;
   title: string;
   body: string | null;
   template: string | null;
   command: readonly string[];
   input: string | null;
-  environment: Readonly<Record<string, string>>;
+  inputBytes: Uint8Array | null;
+  environment: Environment;
   requires: readonly string[];
+  limits: Limits;
+  sandbox: Sandbox;
+  outputSchema: Json;
   priority: number;
   executionMode: ExecutionMode;
   namedAgentId: string | null;
   timeoutSeconds: number;
   runAfter: string | null;
+  dependsOn: readonly string[];
+  onDependencyFailure: DependencyReaction;
+  requiresApproval: boolean;
+  concurrencyKey: string | null;
   maxRetries: number;
   maxInfraRetries: number;
   retryDelaySeconds: number;

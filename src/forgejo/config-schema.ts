@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { labels, text } from '../contract/common.ts';
-import { command, environment, executionMode, priority } from '../contract/task.ts';
+import { command, executionMode, priority, textEnvironment } from '../contract/task.ts';
 import { priorityNumber } from '../domain/task.ts';
 
 /*
@@ -94,7 +94,7 @@ export const templateSchema = z
     description: z.string().max(1_000).optional(),
     command,
     input: text().optional(),
-    environment: environment.default({}),
+    environment: textEnvironment.default({}),
     requires: labels.default([]),
     timeout_seconds: z.int().min(1).max(604_800).optional(),
     repeatable: z.boolean().optional(),

@@ -1,8 +1,8 @@
 import type * as wire from '../contract/task.ts';
-import type { Task, TaskAttempt, TaskResult, TaskSource } from '../domain/task.ts';
+import type { Limits, Task, TaskAttempt, TaskResult, TaskSource } from '../domain/task.ts';
 import { presentProcess } from './present.ts';
 
-/** A task on the wire. What the server can't do yet stands there as what it would be if nobody had asked for it. */
+/** A task on the wire. */
 export const presentTask = (task: Task): wire.Task => ({
   id: task.id,
   title: task.title,
@@ -16,13 +16,15 @@ export const presentTask = (task: Task): wire.Task => ({
   template: task.template,
   command: task.command,
   input: task.input,
+  input_base64: task.inputBytes && Buffer.from(task.inputBytes).toString('base64'),
   environment: task.environment,
   requires: task.requires,
   timeout_seconds: task.timeoutSeconds,
   preemptible: task.preemptible,
   repeatable: task.repeatable,
-  limits: { cpu_percent: null, memory_bytes: null, processes: null, file_size_bytes: null, cost_usd: null },
-  sandbox: 'none',
+  limits: presentLimits(task.limits),
+  sandbox: task.sandbox,
+  output_schema: task.outputSchema,
   source: task.source && presentSource(task.source, task.deliveryId),
   repository: task.repository,
   named_agent_id: task.namedAgentId,
@@ -30,12 +32,12 @@ export const presentTask = (task: Task): wire.Task => ({
   assigned_at: task.assignedAt,
   attempt: task.attempt && presentTaskAttempt(task.attempt),
   run_after: task.runAfter,
-  depends_on: [],
-  unmet_dependencies: 0,
-  on_dependency_failure: 'cancel',
-  requires_approval: false,
-  approved_at: null,
-  concurrency_key: null,
+  depends_on: task.dependsOn,
+  unmet_dependencies: task.unmetDependencies,
+  on_dependency_failure: task.onDependencyFailure,
+  requires_approval: task.requiresApproval,
+  approved_at: task.approvedAt,
+  concurrency_key: task.concurrencyKey,
   max_retries: task.maxRetries,
   retries: task.retries,
   max_infra_retries: task.maxInfraRetries,
@@ -48,6 +50,14 @@ export const presentTask = (task: Task): wire.Task => ({
   created_at: task.createdAt,
   updated_at: task.updatedAt,
   finished_at: task.finishedAt,
+});
+
+const presentLimits = (limits: Limits): wire.Task['limits'] => ({
+  cpu_percent: limits.cpuPercent,
+  memory_bytes: limits.memoryBytes,
+  processes: limits.processes,
+  file_size_bytes: limits.fileSizeBytes,
+  cost_usd: limits.costUsd,
 });
 
 const presentSource = (source: TaskSource, deliveryId: string | null): wire.Task['source'] => ({

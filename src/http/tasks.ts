@@ -1,9 +1,20 @@
-import { assign, cancel, createTask as createBody, task, taskList, tasksQuery } from '../contract/task.ts';
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import {
+  assign,
+  type CreateTask,
+  cancel,
+  createTasks as createBody,
+  task,
+  taskList,
+  tasksQuery,
+} from '../contract/task.ts';
+import { canonicalJson, type Json } from '../domain/canonical-json.ts';
 import { notFound } from '../domain/errors.ts';
 import type { Task } from '../domain/task.ts';
 import { assignTask } from '../usecases/assign-task.ts';
 import { cancelTask } from '../usecases/cancel-task.ts';
-import { createTask } from '../usecases/create-task.ts';
+import { createTasks } from '../usecases/create-task.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { getTask, listTasks, withWaitingReasons } from '../usecases/read-tasks.ts';
 import { taskOf } from '../usecases/task-request.ts';
@@ -15,20 +26,53 @@ import { taskRequest } from './task-request.ts';
 
 const tags = ['tasks'];
 
+const idempotencyHeaders = z.object({
+  'idempotency-key': z
+    .string()
+    .min(1)
+    .max(255)
+    .optional()
+    .meta({ description: 'The same key with the same body has one effect' }),
+});
+const made = z.union([task, z.object({ items: z.array(task) })]);
+const bodyHash = (body: CreateTask | CreateTask[]): string =>
+  createHash('sha256')
+    .update(canonicalJson(body as Json))
+    .digest('hex');
+
 const create = endpoint(
-  apiRoute('coordinator', ['mode_mismatch', 'unknown_template'], {
+  apiRoute('coordinator', ['mode_mismatch', 'unknown_template', 'idempotency_conflict', 'dependency_cycle'], {
     method: 'post',
     path: '/api/v1/tasks',
     tags,
-    summary: 'Create a task',
-    request: { body: takes(createBody) },
-    responses: { 201: answers(task, 'The task as it was made') },
+    summary: 'Create a task, or several at once',
+    description:
+      'Of several all are made or none; by ids that the caller chose they may depend on each other. With an ' +
+      'Idempotency-Key, or with ids of its own, a request whose answer was lost can be repeated.',
+    request: { headers: idempotencyHeaders, body: takes(createBody) },
+    responses: {
+      200: answers(made, 'The same ids came before with the same bodies; the tasks as they are now'),
+      201: answers(made, 'The task as it was made, or `items` of several'),
+    },
   }),
   async (c) => {
     const { deps, templates } = c.get('http');
-    const wanted = taskOf({ settings: deps.settings, templates }, taskRequest(c.req.valid('json')), creatorOf(c));
-    const made = await createTask(deps, actorOf(c), wanted);
-    return c.json(await presentFresh(deps, made), 201, { Location: `/api/v1/tasks/${made.id}` });
+    const body = c.req.valid('json');
+    const bodies = Array.isArray(body) ? body : [body];
+    const defaults = { settings: deps.settings, templates };
+    const wanted = bodies.map((one) => ({
+      task: taskOf(defaults, taskRequest(one), creatorOf(c)),
+      bodyHash: bodyHash(one),
+    }));
+    const key = c.req.valid('header')['idempotency-key'];
+    const request = key === undefined ? null : { principal: actorOf(c).id, key, bodyHash: bodyHash(body) };
+    const { tasks, replayed } = await createTasks(deps, actorOf(c), wanted, request);
+    const shown = (await withWaitingReasons(deps, tasks)).map(presentTask);
+    const [first] = shown;
+    if (replayed) c.header('Idempotency-Replayed', 'true');
+    if (!Array.isArray(body) && first) c.header('Location', `/api/v1/tasks/${first.id}`);
+    const status = replayed && request === null ? 200 : 201;
+    return c.json(Array.isArray(body) || first === undefined ? { items: shown } : first, status);
   },
 );
 

@@ -1,4 +1,5 @@
 import type { StartSpec } from '../domain/machine.ts';
+import { plainValues } from '../domain/task.ts';
 import { derivedAttemptToken } from '../domain/token.ts';
 import { commandEnvironment } from '../executor/command-environment.ts';
 import type { Machine } from '../executor/machine.ts';
@@ -142,7 +143,7 @@ const specOf = ({ installation, publicUrl, deps }: DriverOptions, { task, attemp
   number: attempt.number,
   installationId: installation.id,
   command: task.command,
-  input: Buffer.from(task.input ?? ''),
+  input: task.inputBytes ?? Buffer.from(task.input ?? ''),
   environment: commandEnvironment({
     url: publicUrl(),
     token: derivedAttemptToken(installation.secret, attempt.id),
@@ -151,7 +152,7 @@ const specOf = ({ installation, publicUrl, deps }: DriverOptions, { task, attemp
     sha: task.source?.sha ?? null,
     issue: task.source?.number ?? null,
     agent: {},
-    task: task.environment,
+    task: plainValues(task.environment),
   }),
   timeoutSeconds: task.timeoutSeconds,
   killGraceSeconds: deps.settings.execution.killGraceSeconds,

@@ -1,4 +1,4 @@
-import type { Generated, Insertable, JSONColumnType, Selectable } from 'kysely';
+import type { Generated, JSONColumnType, Selectable } from 'kysely';
 import type { StateReason } from '../domain/agent.ts';
 import type { Json } from '../domain/canonical-json.ts';
 import type { Decision, RuleVerdict } from '../domain/delivery.ts';
@@ -8,10 +8,14 @@ import type {
   AgentMode,
   Contact,
   Creator,
+  DependencyReaction,
+  Environment,
   ExecutionMode,
   FailureClass,
+  Limits,
   Outcome,
   Progress,
+  Sandbox,
   Status,
   StopReason,
   TaskSource,
@@ -25,6 +29,8 @@ type JsonOrNull<T> = JSONColumnType<(T & object) | null, string | null, string |
 type Time = string;
 
 export type HostStore = { storeId: string; bootId: string };
+/** What a pull agent said that it refuses. */
+export type AgentPolicy = { allowed_commands: string[]; denied_patterns: string[] };
 export type LeftProcess = { pid: number; command: string };
 
 type InstallationTable = {
@@ -32,6 +38,7 @@ type InstallationTable = {
   id: string;
   generation: Generated<number>;
   secret: Buffer;
+  ageing_seconds_per_level: number | null;
   created_at: Generated<Time>;
 };
 
@@ -64,6 +71,11 @@ type AgentsTable = {
   last_seen_at: Time | null;
   created_at: Generated<Time>;
   deleted_at: Time | null;
+  limits: string[] | null;
+  sandboxes: string[] | null;
+  policy: JsonOrNull<AgentPolicy>;
+  own_failures: Generated<string[]>;
+  isolated_at: Time | null;
 };
 
 type TokensTable = {
@@ -94,7 +106,7 @@ type TasksTable = {
   template: string | null;
   command: string[];
   input: string | null;
-  environment: JsonOf<Record<string, string>>;
+  environment: JsonOf<Environment>;
   requires: string[];
   repository: string | null;
   source: JsonOrNull<TaskSource>;
@@ -134,7 +146,33 @@ type TasksTable = {
   created_at: Time;
   updated_at: Time;
   finished_at: Time | null;
+  limits: JsonOrNull<Limits>;
+  sandbox: Generated<Sandbox>;
+  output_schema: JSONColumnType<object | null, string | null, string | null>;
+  input_bytes: Buffer | null;
+  created_hash: string | null;
+  depends_on: Generated<string[]>;
+  unmet_dependencies: Generated<number>;
+  on_dependency_failure: Generated<DependencyReaction>;
+  has_dependants: Generated<boolean>;
+  requires_approval: Generated<boolean>;
+  approved_at: Time | null;
+  concurrency_key: string | null;
+  preemptions: Generated<number>;
+  stop_for: string | null;
 };
+
+type TaskDependenciesTable = { task_id: string; depends_on: string; met: Generated<boolean> };
+type FinishedDependenciesTable = { task_id: string; told_up_to: string | null };
+type ConcurrencyTable = { key: string; task_id: string };
+type IdempotencyKeysTable = {
+  principal: string;
+  key: string;
+  body_hash: string;
+  task_ids: string[];
+  created_at: Generated<Time>;
+};
+type PrunedTasksTable = { task_id: string; events: number; last_hash: string; pruned_at: Generated<Time> };
 
 type AttemptsTable = {
   id: string;
@@ -245,10 +283,14 @@ export type Database = {
   deliveries: DeliveriesTable;
   effects: EffectsTable;
   issue_state: IssueStateTable;
+  task_dependencies: TaskDependenciesTable;
+  finished_dependencies: FinishedDependenciesTable;
+  concurrency: ConcurrencyTable;
+  idempotency_keys: IdempotencyKeysTable;
+  pruned_tasks: PrunedTasksTable;
 };
 
 export type TaskRow = Selectable<TasksTable>;
-export type NewTaskRow = Insertable<TasksTable>;
 export type AgentRow = Selectable<AgentsTable>;
 export type AttemptRow = Selectable<AttemptsTable>;
 export type LaneRow = Selectable<LanesTable>;

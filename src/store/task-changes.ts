@@ -1,7 +1,7 @@
 import { type Kysely, sql, type Transaction, type Updateable } from 'kysely';
 import { type EventType, eventHash, eventText } from '../domain/event.ts';
 import type { Actor, Status } from '../domain/task.ts';
-import type { Database, NewTaskRow, TaskRow } from './schema.ts';
+import type { Database, TaskRow } from './schema.ts';
 
 type Trx = Transaction<Database>;
 
@@ -94,21 +94,4 @@ export async function changeTask(trx: Trx, task: LockedTask, patch: TaskPatch, h
     )
     .executeTakeFirst();
   return (changed.numInsertedOrUpdatedRows ?? 0n) === 1n;
-}
-
-/** Writes a new task with the first event of its chain. */
-export async function insertTask(
-  trx: Trx,
-  row: Omit<NewTaskRow, 'event_n' | 'event_hash' | 'updated_at'> & { id: string; created_at: string },
-  happening: Happening,
-): Promise<void> {
-  const event = nextEvent({ taskId: row.id, n: 0, hash: null, status: null }, happening, row.created_at, 'pending');
-  await trx
-    .insertInto('tasks')
-    .values({ ...row, event_n: event.n, event_hash: event.hash, updated_at: row.created_at })
-    .execute();
-  await trx
-    .insertInto('events')
-    .values({ task_id: row.id, n: event.n, type: happening.type, text: event.text, hash: event.hash })
-    .execute();
 }

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { Task, TaskAttempt, TaskFilter, TaskResult, TaskSort } from '../domain/task.ts';
-import { isFinal } from '../domain/task.ts';
+import { isFinal, NO_LIMITS } from '../domain/task.ts';
 import type { AttemptRow, Database, TaskRow } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -42,6 +42,20 @@ export async function findTask(db: Db, id: string): Promise<Task | null> {
   const row = await withAttempt(db).where('tasks.id', '=', id).executeTakeFirst();
   return row === undefined ? null : toTask(row);
 }
+
+/** The tasks of these ids, in the order given; one that doesn't exist is left out. */
+export async function findTasks(db: Db, ids: readonly string[]): Promise<Task[]> {
+  if (ids.length === 0) return [];
+  const rows = await withAttempt(db).where('tasks.id', 'in', ids).execute();
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.flatMap((id) => {
+    const row = byId.get(id);
+    return row === undefined ? [] : [toTask(row)];
+  });
+}
+
+/** A task that was just written, of which nobody has made an attempt. */
+export const newTaskOf = (row: TaskRow): Task => toTask({ ...row, attempt: null });
 
 /** The tasks whose current or last attempt is one of these, in the order of the queue. */
 export async function findTasksOfAttempts(db: Db, attemptIds: readonly string[]): Promise<Task[]> {
@@ -150,8 +164,12 @@ export function toTask(row: Row): Task {
     template: row.template,
     command: row.command,
     input: row.input,
+    inputBytes: row.input_bytes,
     environment: row.environment,
     requires: row.requires,
+    limits: row.limits ?? NO_LIMITS,
+    sandbox: row.sandbox,
+    outputSchema: row.output_schema as Task['outputSchema'],
     timeoutSeconds: row.timeout_seconds,
     preemptible: row.preemptible,
     repeatable: row.repeatable,
@@ -164,6 +182,12 @@ export function toTask(row: Row): Task {
     attempt: row.attempt && toTaskAttempt(row, row.attempt),
     ready: row.ready,
     runAfter: row.run_after,
+    dependsOn: row.depends_on,
+    unmetDependencies: row.unmet_dependencies,
+    onDependencyFailure: row.on_dependency_failure,
+    requiresApproval: row.requires_approval,
+    approvedAt: row.approved_at,
+    concurrencyKey: row.concurrency_key,
     maxRetries: row.max_retries,
     retries: row.retries,
     maxInfraRetries: row.max_infra_retries,

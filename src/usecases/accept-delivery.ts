@@ -1,7 +1,7 @@
 import { createHash, randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import type { Decision } from '../domain/delivery.ts';
-import { DEFAULT_PRIORITY, type NewTask } from '../domain/task.ts';
+import { DEFAULT_PRIORITY, type NewTask, PLAIN } from '../domain/task.ts';
 import type { Forge, Rule } from '../forgejo/config-schema.ts';
 import { type Candidate, decide, type Verdict } from '../forgejo/decide.ts';
 import { type ParsedDelivery, parseDelivery } from '../forgejo/events.ts';
@@ -20,8 +20,9 @@ import {
   writeDecision,
 } from '../store/intake.ts';
 import type { Database } from '../store/schema.ts';
-import { insertNewTask, laneForNew, wakeForNew } from './create-task.ts';
+import { laneForNew, wakeForNew } from './create-task.ts';
 import type { Deps, Settings } from './deps.ts';
+import { insertNewTasks, plan } from './insert-tasks.ts';
 
 type Trx = Transaction<Database>;
 
@@ -135,12 +136,13 @@ async function makeTask(
   if (owner !== id) return { id: owner, fresh: false };
   const task = fromDraft(deps.settings, forge, delivery, draft);
   const lane = await laneForNew({ db: trx }, task);
-  await insertNewTask(trx, deps, { kind: 'forge', id: forge.name }, task, lane, id);
+  await insertNewTasks(trx, deps, { kind: 'forge', id: forge.name }, [plan({ ...task, id }, lane)]);
   return { id, fresh: true };
 }
 
 /** A draft with the server's defaults where its template leaves a setting open. */
 const fromDraft = (settings: Settings, forge: Forge, delivery: NewDelivery, draft: Candidate['task']): NewTask => ({
+  ...PLAIN,
   title: draft.title,
   body: draft.body,
   template: draft.template,

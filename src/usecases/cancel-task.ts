@@ -3,6 +3,7 @@ import { type Actor, isFinal, type Task } from '../domain/task.ts';
 import { changeTask, type LockedTask, lockTask, type TaskPatch } from '../store/task-changes.ts';
 import { findTask } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
+import { releaseWaiters } from './release-waiters.ts';
 
 /**
  * Cancels a pending task at once; of a taken one asks its holder to stop, which the next renewal carries. Asked again
@@ -23,6 +24,7 @@ export async function cancelTask(deps: Deps, actor: Actor, taskId: string, reaso
       attemptId: pending ? null : task.attempt_id,
       data: { reason },
     });
+    if (pending) await releaseWaiters(trx, [task]);
   });
   deps.wakeups.emit({ kind: 'task', taskId });
   const task = await findTask(deps.db, taskId);

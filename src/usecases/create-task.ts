@@ -1,27 +1,94 @@
-import { randomUUIDv7 } from 'node:crypto';
-import type { Kysely, Transaction } from 'kysely';
-import { invalidField } from '../domain/errors.ts';
+import { findCycle } from '../domain/cycle.ts';
+import { AppError } from '../domain/errors.ts';
 import { normalizeLabels } from '../domain/match.ts';
-import { rankOf } from '../domain/rank.ts';
-import type { Actor, AgentMode, NewTask, Task } from '../domain/task.ts';
-import { agentModeForNaming } from '../store/agents.ts';
+import type { Actor, NewTask, Task } from '../domain/task.ts';
+import { violates } from '../store/database-errors.ts';
+import { createdHashes, findKey, type KeyUse, useKey } from '../store/idempotency.ts';
 import { laneOf } from '../store/lanes.ts';
-import type { Database } from '../store/schema.ts';
-import { databaseTime, insertTask } from '../store/task-changes.ts';
-import { findTask } from '../store/tasks.ts';
-import { checkMode } from './assign-task.ts';
+import { findTasks, newTaskOf } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
+import { insertNewTasks, type Planned, plan } from './insert-tasks.ts';
+
+/** A task to be made, with the hash of the body that asks for it. */
+export type Wanted = { task: NewTask; bodyHash: string };
+/** A key under which a request may be repeated: it belongs to whoever asks. */
+export type RequestKey = { principal: string; key: string; bodyHash: string };
+export type Created = { tasks: Task[] /** It was asked for before, and nothing was made now. */; replayed: boolean };
 
 /** Creates a task; with an agent named it is that agent's from the first moment. Answers it as it stands. */
 export async function createTask(deps: Deps, actor: Actor, task: NewTask): Promise<Task> {
-  // Looked at before a lane is made for it, and again with the task, when the agent can't be deleted any more.
-  await namedMode(deps.db, task);
-  const lane = await laneForNew(deps, task);
-  const taskId = await deps.db.transaction().execute((trx) => insertNewTask(trx, deps, actor, task, lane));
-  wakeForNew(deps, taskId);
-  const created = await findTask(deps.db, taskId);
-  if (created === null) throw new Error(`task ${taskId} is gone right after its creation`);
-  return created;
+  const { tasks } = await createTasks(deps, actor, [{ task, bodyHash: '' }], null);
+  return tasks[0] as Task;
+}
+
+/**
+ * Creates tasks, all or none; they may depend on each other by the ids that their caller chose. Asked for again under
+ * the same key, or with the same ids and bodies, it makes nothing and answers the tasks as they are now: the row of the
+ * key, and the primary key of the tasks, decide between requests that come at once. Throws `idempotency_conflict` where
+ * the bodies differ, `dependency_cycle`, and `invalid` for what names nothing.
+ */
+export async function createTasks(
+  deps: Deps,
+  actor: Actor,
+  wanted: readonly Wanted[],
+  request: RequestKey | null,
+): Promise<Created> {
+  const planned = await planAll(deps, wanted);
+  const cycle = findCycle(planned.map(({ task }) => task));
+  if (cycle !== null) throw new AppError('dependency_cycle', `Task ${cycle} would wait for itself.`);
+  try {
+    return await createOnce(deps, actor, planned, request);
+  } catch (error) {
+    // Another request made one of these ids meanwhile: this time it is found.
+    if (!violates(error, 'tasks_pkey')) throw error;
+    return createOnce(deps, actor, planned, request);
+  }
+}
+
+async function planAll(deps: Deps, wanted: readonly Wanted[]): Promise<Planned[]> {
+  const planned: Planned[] = [];
+  for (const { task, bodyHash } of wanted) {
+    planned.push(plan(task, await laneForNew(deps, task), task.id === null ? null : bodyHash));
+  }
+  return planned;
+}
+
+async function createOnce(
+  deps: Deps,
+  actor: Actor,
+  planned: readonly Planned[],
+  request: RequestKey | null,
+): Promise<Created> {
+  const ids = planned.map(({ task }) => task.id);
+  const made = await deps.db.transaction().execute(async (trx) => {
+    const use: KeyUse | null = request && { ...request, taskIds: ids };
+    if (use !== null && !(await useKey(trx, use))) return { again: await idsOfKey({ db: trx }, use) };
+    if (await madeBefore({ db: trx }, planned)) return { again: ids };
+    return { rows: await insertNewTasks(trx, deps, actor, planned) };
+  });
+  if ('again' in made) return { tasks: await findTasks(deps.db, made.again ?? []), replayed: true };
+  for (const id of ids) wakeForNew(deps, id);
+  return { tasks: made.rows.map(newTaskOf), replayed: false };
+}
+
+async function idsOfKey({ db }: Pick<Deps, 'db'>, use: KeyUse): Promise<string[]> {
+  const first = await findKey(db, use.principal, use.key);
+  if (first?.bodyHash === use.bodyHash) return first.taskIds;
+  throw new AppError('idempotency_conflict', 'This Idempotency-Key came with another body before.');
+}
+
+/** Whether these very tasks exist already, made by the same bodies under ids that their caller chose. */
+async function madeBefore({ db }: Pick<Deps, 'db'>, planned: readonly Planned[]): Promise<boolean> {
+  const chosen = planned.filter(({ createdHash }) => createdHash !== null);
+  if (chosen.length === 0) return false;
+  const hashes = await createdHashes(
+    db,
+    chosen.map(({ task }) => task.id),
+  );
+  if (hashes.size === 0) return false;
+  const same = chosen.every(({ task, createdHash }) => hashes.get(task.id) === createdHash);
+  if (same && chosen.length === planned.length) return true;
+  throw new AppError('idempotency_conflict', 'A task of this id was made with another body before.');
 }
 
 /** The lane stands outside the transaction: two creations of a new lane would wait for each other's commit. */
@@ -34,80 +101,3 @@ export const laneForNew = (deps: Pick<Deps, 'db'>, task: NewTask): Promise<numbe
 
 export const wakeForNew = (deps: Pick<Deps, 'wakeups'>, taskId: string): void =>
   deps.wakeups.emit({ kind: 'ready' }, { kind: 'task', taskId });
-
-/** Writes a new task within somebody's transaction, ready if its time has come; answers its id. */
-export async function insertNewTask(
-  trx: Transaction<Database>,
-  deps: Pick<Deps, 'settings'>,
-  actor: Actor,
-  task: NewTask,
-  lane: number,
-  id: string = randomUUIDv7(),
-): Promise<string> {
-  const mode = await namedMode(trx, task);
-  const at = await databaseTime(trx);
-  const waitsSince = task.runAfter !== null && task.runAfter > at ? task.runAfter : at;
-  const due = waitsSince === at;
-  await insertTask(
-    trx,
-    {
-      id,
-      title: task.title,
-      body: task.body,
-      created_by: JSON.stringify(task.createdBy),
-      template: task.template,
-      command: [...task.command],
-      input: task.input,
-      environment: JSON.stringify(task.environment),
-      requires: normalizeLabels(task.requires),
-      repository: task.repository,
-      source: task.source && JSON.stringify(task.source),
-      delivery_id: task.deliveryId,
-      timeout_seconds: task.timeoutSeconds,
-      priority: task.priority,
-      rank: rankOf(microsOf(waitsSince), task.priority, deps.settings.dispatch.ageingSecondsPerLevel),
-      lane,
-      requested_mode: task.executionMode,
-      execution_mode: mode ?? task.executionMode,
-      status: 'pending',
-      ready: due,
-      ready_at: due ? at : null,
-      due_at: due ? null : task.runAfter,
-      run_after: task.runAfter,
-      named_agent_id: task.namedAgentId,
-      assigned_agent_id: task.namedAgentId,
-      assigned_at: task.namedAgentId === null ? null : at,
-      repeatable: task.repeatable,
-      preemptible: task.preemptible,
-      max_retries: task.maxRetries,
-      max_infra_retries: task.maxInfraRetries,
-      retry_delay_seconds: task.retryDelaySeconds,
-      created_at: at,
-    },
-    { type: 'created', actor, data: createdData(task) },
-  );
-  return id;
-}
-
-const createdData = (task: NewTask) => ({
-  title: task.title,
-  execution_mode: task.executionMode,
-  ...(task.deliveryId === null ? {} : { delivery_id: task.deliveryId }),
-  ...(task.namedAgentId === null ? {} : { agent_id: task.namedAgentId }),
-});
-
-/** The mode that follows from the agent named; the agent's row is held, so that it can't be deleted meanwhile. */
-async function namedMode(db: Kysely<Database>, task: NewTask): Promise<AgentMode | null> {
-  if (task.namedAgentId === null) return null;
-  const mode = await agentModeForNaming(db, task.namedAgentId);
-  if (mode === null) throw invalidField('agent_id', 'names no agent');
-  checkMode(mode, task.executionMode === 'undecided' ? null : task.executionMode);
-  return mode;
-}
-
-/** Microseconds since the epoch of an RFC 3339 time, whose seconds have up to six digits. */
-function microsOf(time: string): number {
-  const fraction = /\.(\d+)/.exec(time)?.[1] ?? '';
-  const wholeSeconds = Math.floor(Date.parse(time) / 1000);
-  return wholeSeconds * 1_000_000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
-}

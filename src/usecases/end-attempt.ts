@@ -10,6 +10,7 @@ import type { Database } from '../store/schema.ts';
 import { changeTask, type TaskPatch } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { type Held, isHeld, lockOwn } from './holding.ts';
+import { releaseWaiters } from './release-waiters.ts';
 import { unnameIfDeleted } from './unname-tasks.ts';
 
 type Trx = Transaction<Database>;
@@ -56,6 +57,7 @@ export async function endHeld(
     data: eventData(ending, result),
   });
   if (ending.status === 'pending') await unnameIfDeleted(trx, task);
+  else await releaseWaiters(trx, [task]);
   return ending.status;
 }
 
@@ -110,6 +112,7 @@ function again(deps: Deps, task: Held['task'], ending: Ending): TaskPatch {
     stop_reason: null,
     stop_detail: null,
     stop_asked_at: null,
+    stop_for: null,
     retries: task.retries + (ending.spends === 'retries' ? 1 : 0),
     infra_retries: task.infra_retries + (ending.spends === 'infraRetries' ? 1 : 0),
     ready: dueAt === null,

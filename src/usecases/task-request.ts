@@ -1,5 +1,16 @@
+import type { Json } from '../domain/canonical-json.ts';
 import { AppError, invalidField } from '../domain/errors.ts';
-import { type Creator, DEFAULT_PRIORITY, type ExecutionMode, type NewTask } from '../domain/task.ts';
+import {
+  type Creator,
+  DEFAULT_PRIORITY,
+  type DependencyReaction,
+  type Environment,
+  type ExecutionMode,
+  type Limits,
+  type NewTask,
+  NO_LIMITS,
+  type Sandbox,
+} from '../domain/task.ts';
 import { EMPTY_CONTEXT } from '../forgejo/template-context.ts';
 import { type CompiledTemplate, type RenderedTemplate, renderTemplate, TemplateError } from '../forgejo/templates.ts';
 import type { Settings } from './deps.ts';
@@ -8,6 +19,7 @@ type Wish<T> = T | undefined;
 
 /** What somebody asks of a new task. What is left open is the template's to say, then the server's. */
 export type TaskRequest = {
+  id: Wish<string>;
   title: string;
   /** The command, or the template that has it with values for its variables. */
   command: Wish<readonly string[]>;
@@ -15,13 +27,21 @@ export type TaskRequest = {
   variables: Wish<Readonly<Record<string, string | number | boolean>>>;
   body: Wish<string | null>;
   input: Wish<string | null>;
-  environment: Wish<Readonly<Record<string, string>>>;
+  inputBytes: Wish<Uint8Array>;
+  environment: Wish<Environment>;
+  limits: Wish<Limits>;
+  sandbox: Wish<Sandbox>;
+  outputSchema: Wish<Json>;
   requires: Wish<readonly string[]>;
   priority: Wish<number>;
   executionMode: Wish<ExecutionMode>;
   agentId: Wish<string>;
   timeoutSeconds: Wish<number>;
   runAfter: Wish<string | null>;
+  dependsOn: Wish<readonly string[]>;
+  onDependencyFailure: Wish<DependencyReaction>;
+  requiresApproval: Wish<boolean>;
+  concurrencyKey: Wish<string | null>;
   maxRetries: Wish<number>;
   maxInfraRetries: Wish<number>;
   retryDelaySeconds: Wish<number>;
@@ -39,11 +59,13 @@ export type TaskDefaults = { settings: Settings; templates: readonly CompiledTem
 export function taskOf({ settings, templates }: TaskDefaults, request: TaskRequest, createdBy: Creator): NewTask {
   const base = request.template === undefined ? null : fill(templates, request.template, request.variables ?? {});
   return {
+    id: request.id ?? null,
     title: request.title,
     body: request.body ?? null,
     template: base?.template ?? null,
     command: request.command ?? base?.command ?? [],
-    input: request.input === undefined ? (base?.input ?? null) : request.input,
+    input: request.inputBytes ? null : request.input === undefined ? (base?.input ?? null) : request.input,
+    inputBytes: request.inputBytes ?? null,
     environment: { ...base?.environment, ...request.environment },
     requires: [...new Set([...(base?.requires ?? []), ...(request.requires ?? [])])],
     priority: request.priority ?? base?.priority ?? DEFAULT_PRIORITY,
@@ -51,6 +73,13 @@ export function taskOf({ settings, templates }: TaskDefaults, request: TaskReque
     namedAgentId: request.agentId ?? null,
     timeoutSeconds: request.timeoutSeconds ?? base?.timeoutSeconds ?? settings.execution.timeoutSeconds,
     runAfter: request.runAfter ?? null,
+    limits: request.limits ?? NO_LIMITS,
+    sandbox: request.sandbox ?? 'none',
+    outputSchema: request.outputSchema ?? null,
+    dependsOn: [...new Set(request.dependsOn ?? [])],
+    onDependencyFailure: request.onDependencyFailure ?? 'cancel',
+    requiresApproval: request.requiresApproval ?? false,
+    concurrencyKey: request.concurrencyKey ?? null,
     maxRetries: request.maxRetries ?? base?.maxRetries ?? 0,
     maxInfraRetries: request.maxInfraRetries ?? base?.maxInfraRetries ?? 3,
     retryDelaySeconds: request.retryDelaySeconds ?? base?.retryDelaySeconds ?? 60,

@@ -1,11 +1,12 @@
 import type { Kysely } from 'kysely';
 import type { Result } from '../../src/domain/attempt.ts';
-import type { Actor, AgentMode, NewTask } from '../../src/domain/task.ts';
+import { type Actor, type AgentMode, type NewTask, PLAIN } from '../../src/domain/task.ts';
 import type { Database } from '../../src/store/schema.ts';
 
 export const alice: Actor = { kind: 'coordinator', id: 'alice' };
 
 export const newTask = (changes: Partial<NewTask> = {}): NewTask => ({
+  ...PLAIN,
   title: 'Build it',
   body: null,
   template: null,

@@ -1,0 +1,52 @@
+import { type Kysely, sql } from 'kysely';
+import type { Json } from '../domain/canonical-json.ts';
+import { eventHash, eventText } from '../domain/event.ts';
+import type { Actor } from '../domain/task.ts';
+import type { Database, TaskRow } from './schema.ts';
+
+export type Created = { row: TaskRow; actor: Actor; data: { readonly [key: string]: Json } };
+
+/** The row as it stands with the first event of its chain. */
+type Begun = { row: TaskRow; text: string; hash: string };
+
+/** Writes new tasks, each with the first event of its chain, in one statement; answers the rows as they stand. */
+export async function insertTasks(db: Kysely<Database>, created: readonly Created[]): Promise<TaskRow[]> {
+  const begun = created.map(begin);
+  const rows = begun.map(({ row }) => row);
+  const [first] = rows;
+  if (first === undefined) return [];
+  const columns = sql.join(Object.keys(first).map((name) => sql.ref(name)));
+  await sql`
+    with made as (
+      insert into tasks (${columns})
+      select ${columns} from json_populate_recordset(null::tasks, ${toJson(rows)}::json))
+    insert into events (task_id, n, type, text, hash)
+    select id, 1, 'created', text, hash
+    from unnest(${rows.map((row) => row.id)}::uuid[], ${begun.map(({ text }) => text)}::text[],
+      ${rows.map((row) => row.event_hash)}::text[]) as e(id, text, hash)`.execute(db);
+  return rows;
+}
+
+function begin({ row, actor, data }: Created): Begun {
+  const text = eventText({
+    taskId: row.id,
+    n: 1,
+    attemptId: null,
+    at: row.created_at,
+    type: 'created',
+    actor,
+    fromStatus: null,
+    toStatus: 'pending',
+    data,
+  });
+  const hash = eventHash(null, text);
+  return { row: { ...row, event_n: 1, event_hash: hash }, text, hash };
+}
+
+/** Bytes as PostgreSQL reads them; everything else is JSON as it is. */
+const toJson = (rows: readonly TaskRow[]): string =>
+  JSON.stringify(
+    rows.map((row) =>
+      row.input_bytes === null ? row : { ...row, input_bytes: `\\x${Buffer.from(row.input_bytes).toString('hex')}` },
+    ),
+  );
