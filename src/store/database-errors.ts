@@ -1,3 +1,5 @@
+import { isStalePlan } from './prepared.ts';
+
 /** Whether a statement was refused because of this constraint or unique index. */
 export const violates = (error: unknown, constraint: string): boolean =>
   error instanceof Error && 'constraint' in error && error.constraint === constraint;
@@ -34,6 +36,7 @@ const CONNECTION_MESSAGE =
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
+  if (isStalePlan(error)) return true;
   if (code === null) return CONNECTION_MESSAGE.test(error.message);
   const fromSystem = 'syscall' in error && SYSTEM_CODES.has(code);
   return fromSystem || PASSING_STATES.has(code) || CONNECTION_STATE.test(code);

@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { addressOptions, type DatabaseAddress } from './address.ts';
 import { noLog, type StoreLog } from './log.ts';
+import { createPreparing } from './prepared.ts';
 import type { Database } from './schema.ts';
 
 export type PoolOptions = DatabaseAddress & {
@@ -35,8 +36,10 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
     keepAliveInitialDelayMillis: 10_000,
     types: { getTypeParser },
   });
+  const prepare = createPreparing();
   // A client emits its own errors also while it is lent out, when the pool doesn't listen.
   pool.on('connect', (client) => {
+    prepare(client);
     let told = false; // the database's farewell and the closed socket are two errors
     client.on('error', (error) => {
       if (!told) log.warn({ err: error }, 'a database connection was lost');
