@@ -1,0 +1,54 @@
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { type Api, createApi } from './api.ts';
+import type { Children } from './children.ts';
+
+export type Target = { host: string; port: number };
+export type Server = AsyncDisposable & { pid: number; target: Target; adminToken: string; database: string; api: Api };
+export type ServerOptions = {
+  children: Children;
+  folder: string;
+  database: string;
+  databaseUrl: string;
+  config?: string;
+};
+
+const ADMIN_TOKEN = 'benchmark-admin-token-0123456789abcdef';
+const PROGRAM = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url));
+
+/** The real program in a process of its own, as an operator starts it. */
+export async function startServer({ children, folder, database, databaseUrl, config }: ServerOptions): Promise<Server> {
+  const logFile = join(folder, `${database}.log`);
+  const log = openSync(logFile, 'a');
+  const args = ['serve', '--listen', '127.0.0.1:0', '--data-dir', join(folder, `${database}-data`)];
+  const child = children.start(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', PROGRAM, ...args, ...(config === undefined ? [] : ['--config', config])],
+    {
+      cwd: folder,
+      // With a channel to us it ends when we do, however we do.
+      stdio: ['ignore', 'pipe', log, 'ipc'],
+      env: { DATABASE_URL: databaseUrl, TASKEJO_ADMIN_TOKEN: ADMIN_TOKEN, TASKEJO_LOG__LEVEL: 'warn' },
+    },
+  );
+  closeSync(log);
+  if (child.stdout === null) throw new Error('the server has no output');
+  const lines = createInterface(child.stdout);
+  const ended = once(child, 'exit').then(() => {
+    throw new Error(`the server ended before it listened:\n${readFileSync(logFile, 'utf8').slice(-2000)}`);
+  });
+  ended.catch(() => {});
+  const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string];
+  const url = new URL(line.replace('listening on ', ''));
+  return {
+    pid: child.pid ?? 0,
+    target: { host: url.hostname, port: Number(url.port) },
+    adminToken: ADMIN_TOKEN,
+    database,
+    api: createApi(url.origin, ADMIN_TOKEN),
+    [Symbol.asyncDispose]: () => children.end(child),
+  };
+}
