@@ -4,6 +4,7 @@ import { type ListenAddress, parseListen } from './config/addresses.ts';
 import { crossChecks } from './config/cross-checks.ts';
 import { type ConfigFile, configSchema } from './config/schema.ts';
 import type { Policy } from './domain/match.ts';
+import type { PreemptionLimits } from './domain/preempt.ts';
 import { compileSettings, type ForgejoSettings } from './forgejo/configuration.ts';
 import { ConfigError, type Environment, type Mistake, readYamlConfig, type YamlConfig } from './yaml-file.ts';
 
@@ -48,6 +49,7 @@ export type Config = {
   };
   leases: { seconds: number; renewSeconds: number; sweepSeconds: number };
   execution: { timeoutSeconds: number; killGraceSeconds: number; capacity: number; retryDelayMaxSeconds: number };
+  preemption: PreemptionLimits;
   ssh: { probeSeconds: number };
   pages: { openOnLoopback: boolean };
   hosts: readonly HostSettings[];
@@ -128,7 +130,7 @@ const hostsOf = ({ hosts, execution, ssh }: ConfigFile): HostSettings[] =>
     lostAfterSeconds: host.lost_after_seconds ?? ssh.lost_after_seconds,
   }));
 
-const limitsOf = ({ database, dispatch, leases, execution }: ConfigFile) => ({
+const limitsOf = ({ database, dispatch, leases, execution, preemption }: ConfigFile) => ({
   database: {
     pool: database.pool,
     statementTimeoutSeconds: database.statement_timeout_seconds,
@@ -147,5 +149,10 @@ const limitsOf = ({ database, dispatch, leases, execution }: ConfigFile) => ({
     killGraceSeconds: execution.kill_grace_seconds,
     capacity: execution.capacity,
     retryDelayMaxSeconds: execution.retry_delay_max_seconds,
+  },
+  preemption: {
+    gap: preemption.gap,
+    minRunSeconds: preemption.min_run_seconds,
+    maxPerTask: preemption.max_per_task,
   },
 });

@@ -186,8 +186,8 @@ async function openStore(
   await checkDurability(database.db);
   const wakeups = await createWakeups(address, log);
   parts.defer(() => wakeups.stop());
-  const { leases, dispatch, execution } = config;
-  const settings = { leases, dispatch, execution };
+  const { leases, dispatch, execution, preemption } = config;
+  const settings = { leases, dispatch, execution, preemption };
   return { db: database.db, wakeups, settings, random: Math.random, followers: createFollowers() };
 }
 

@@ -65,6 +65,22 @@ const execution = z.strictObject({
   retry_delay_max_seconds: seconds().default(3600).describe('The doubling delay between retries ends here'),
 });
 
+const preemption = z.strictObject({
+  gap: z
+    .int()
+    .min(1)
+    .max(10)
+    .default(3)
+    .describe('A task is stopped only for one whose priority is so much higher at least'),
+  min_run_seconds: seconds().default(60).describe('What has run for less is left alone; 0: stopped at once'),
+  max_per_task: z
+    .int()
+    .min(0)
+    .max(1000)
+    .default(2)
+    .describe('How often one task is stopped for others at most; 0: none is'),
+});
+
 const ssh = z.strictObject({
   probe_seconds: seconds(MOMENT).default(10).describe('How often each host is asked whether it is there'),
   lost_after_seconds: seconds()
@@ -105,6 +121,7 @@ export const configSchema = z.strictObject({
   dispatch: dispatch.prefault({}),
   leases: leases.prefault({}),
   execution: execution.prefault({}),
+  preemption: preemption.prefault({}),
   ssh: ssh.prefault({}),
   pages: pages.prefault({}),
   hosts: z.array(hostSchema).default([]),

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Policy } from '../domain/match.ts';
+import type { PreemptionLimits } from '../domain/preempt.ts';
 import type { Database } from '../store/schema.ts';
 import type { Wakeups } from '../store/wakeups.ts';
 import type { Followers } from './followers.ts';
@@ -20,6 +21,7 @@ export type Settings = {
     capacity: number;
     retryDelayMaxSeconds: number;
   };
+  preemption: PreemptionLimits;
 };
 
 /** What every use case is given: the database, the way to wake who waits for a change, settings and randomness. */

@@ -13,6 +13,7 @@ export const testSettings: Settings = {
     avoidSeconds: 60,
   },
   execution: { timeoutSeconds: 300, killGraceSeconds: 10, capacity: 3, retryDelayMaxSeconds: 3600 },
+  preemption: { gap: 3, minRunSeconds: 60, maxPerTask: 2 },
 };
 
 /** What use cases need, on a test's database; call `stop` at the end. */

@@ -55,6 +55,7 @@ describe('the settings of the server', () => {
         avoidSeconds: 60,
       },
       execution: { timeoutSeconds: 300, killGraceSeconds: 10, capacity: 3, retryDelayMaxSeconds: 3600 },
+      preemption: { gap: 3, minRunSeconds: 60, maxPerTask: 2 },
       ssh: { probeSeconds: 10 },
       hosts: [],
     });
