@@ -54,7 +54,7 @@ export async function endHeld(
     type: eventType(ending),
     actor: options.actor,
     attemptId: attempt.id,
-    data: eventData(ending, result),
+    data: { ...eventData(ending, result), ...(ending.outcome === 'preempted' ? lossOf({ task, attempt }) : {}) },
   });
   if (ending.status === 'pending') await unnameIfDeleted(trx, task);
   else await releaseWaiters(trx, [task]);
@@ -115,6 +115,7 @@ function again(deps: Deps, task: Held['task'], ending: Ending): TaskPatch {
     stop_for: null,
     retries: task.retries + (ending.spends === 'retries' ? 1 : 0),
     infra_retries: task.infra_retries + (ending.spends === 'infraRetries' ? 1 : 0),
+    preemptions: task.preemptions + (ending.outcome === 'preempted' ? 1 : 0),
     ready: dueAt === null,
     ready_at: dueAt === null ? task.at : null,
     due_at: dueAt,
@@ -133,6 +134,15 @@ const eventData = (ending: Ending, result: Result) => ({
   exit_code: result.exitCode,
   error: result.error,
 });
+
+/** For whom it was stopped, and how long it had run. */
+const lossOf = ({ task, attempt }: Held) => ({
+  for_task_id: task.stop_for,
+  seconds_lost: attempt.started_at === null ? 0 : secondsBetween(attempt.started_at, task.at),
+});
+
+const secondsBetween = (from: string, to: string): number =>
+  Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000));
 
 /** What a person reads when nobody said it better. */
 function sentence({ outcome, failureClass }: Ending, { exitCode, signal }: Result): string {
