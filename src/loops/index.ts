@@ -3,6 +3,7 @@ import { derivedAttemptToken } from '../domain/token.ts';
 import { registerReplica } from '../usecases/adopt-attempts.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { giveBackLeases } from '../usecases/host-attempts.ts';
+import { createDependantsLoop } from './dependants.ts';
 import { createDispatchLoop } from './dispatch.ts';
 import { createDriver } from './drive-attempts.ts';
 import { createHosts, type Host } from './hosts.ts';
@@ -27,6 +28,7 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
   const replica = { id: randomUUIDv7(), ...ownProcess() };
   await registerReplica(deps, replica);
   const sweeping = createSweepLoop(deps, log);
+  const telling = createDependantsLoop(deps, log);
   const hosts = createHosts({ ...options, onChange: () => dispatching.nudge() });
   const driver = createDriver({ ...options, replicaId: replica.id, hosts });
   const dispatching = createDispatchLoop({
@@ -41,7 +43,7 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
   });
   return {
     async stop() {
-      await Promise.all([dispatching.stop(), sweeping.stop()]);
+      await Promise.all([dispatching.stop(), sweeping.stop(), telling.stop()]);
       await driver.stop();
       try {
         await giveBackLeases(deps, replica.id);

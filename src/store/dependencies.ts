@@ -1,5 +1,5 @@
 import { sql, type Transaction } from 'kysely';
-import { type DependencyReaction, isFinal, type Status } from '../domain/task.ts';
+import type { Status } from '../domain/task.ts';
 import type { Database } from './schema.ts';
 
 type Trx = Transaction<Database>;
@@ -16,10 +16,6 @@ export async function lockDependencies(trx: Trx, ids: readonly string[]): Promis
     select id, status from tasks where id = any(${ids}::uuid[])`.execute(trx);
   return new Map(rows.map((row) => [row.id, row.status]));
 }
-
-/** Whether one that ended like this lets its dependant run. */
-export const isMet = (status: Status, reaction: DependencyReaction): boolean =>
-  status === 'completed' || (reaction === 'run' && isFinal(status));
 
 export type DependencyRow = { taskId: string; dependsOn: string; met: boolean };
 

@@ -4,8 +4,13 @@ import { openNotifyConnection } from './notify-connection.ts';
 
 /** What may have changed. Only a hint: whoever gets one reads the database, and looks once a second without any. */
 export type Hint =
-  | { kind: 'ready' }
+  /** Tasks wait; of one lane, if it is said. */
+  | { kind: 'ready'; lane?: number }
+  /** An agent has a place more. */
+  | { kind: 'place'; agentId: string }
   | { kind: 'agents' }
+  /** A task is final that others depend on. */
+  | { kind: 'ended' }
   | { kind: 'task'; taskId: string }
   | { kind: 'log'; attemptId: string };
 
@@ -33,7 +38,7 @@ const LOOK_AT_ALL: Hint[] = [{ kind: 'ready' }, { kind: 'agents' }];
 export async function createWakeups(config: pg.ClientConfig, log: Logger): Promise<Wakeups> {
   const listeners = new Set<(hint: Hint) => void>();
   const own = crypto.randomUUID();
-  let outgoing: Hint[] = [];
+  let outgoing = new Map<string, Hint>();
   let flushing: Promise<void> | null = null;
   let stopped = false;
 
@@ -53,9 +58,9 @@ export async function createWakeups(config: pg.ClientConfig, log: Logger): Promi
 
   /** One NOTIFY at a time: what is emitted meanwhile goes with the next. */
   const flush = async () => {
-    while (outgoing.length > 0 && !stopped) {
-      const hints = outgoing.length > MAX_HINTS ? LOOK_AT_ALL : outgoing;
-      outgoing = [];
+    while (outgoing.size > 0 && !stopped) {
+      const hints = outgoing.size > MAX_HINTS ? LOOK_AT_ALL : [...outgoing.values()];
+      outgoing = new Map();
       await connection.notify(JSON.stringify({ from: own, hints } satisfies Message));
       await delay(FLUSH_MS);
     }
@@ -66,7 +71,7 @@ export async function createWakeups(config: pg.ClientConfig, log: Logger): Promi
     emit(...hints) {
       for (const hint of hints) {
         deliver(hint);
-        if (!outgoing.some((other) => sameHint(other, hint))) outgoing.push(hint);
+        if (outgoing.size <= MAX_HINTS) outgoing.set(Object.values(hint).join(' '), hint);
       }
       flushing ??= delay(FLUSH_MS).then(flush);
     },
@@ -90,5 +95,3 @@ function read(payload: string): Message {
     return { from: '', hints: LOOK_AT_ALL };
   }
 }
-
-const sameHint = (a: Hint, b: Hint): boolean => JSON.stringify(a) === JSON.stringify(b);

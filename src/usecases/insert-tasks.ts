@@ -1,11 +1,12 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
+import { isMet } from '../domain/dependency.ts';
 import { invalidField } from '../domain/errors.ts';
 import { normalizeLabels } from '../domain/match.ts';
 import { rankOf } from '../domain/rank.ts';
 import { type Actor, type AgentMode, isFinal, type NewTask, type Status } from '../domain/task.ts';
 import { agentModeForNaming } from '../store/agents.ts';
-import { announceFinished, insertDependencies, isMet, lockDependencies } from '../store/dependencies.ts';
+import { announceFinished, insertDependencies, lockDependencies } from '../store/dependencies.ts';
 import { claimKeys } from '../store/gates.ts';
 import { insertTasks } from '../store/new-tasks.ts';
 import type { Database, TaskRow } from '../store/schema.ts';
@@ -167,6 +168,7 @@ export function newRow(
     named_agent_id: task.namedAgentId,
     assigned_agent_id: task.namedAgentId,
     assigned_at: task.namedAgentId === null ? null : at,
+    named_at: task.namedAgentId === null ? null : at,
     repeatable: task.repeatable,
     preemptible: task.preemptible,
     max_retries: task.maxRetries,
