@@ -53,6 +53,8 @@ async function tasks(db: Kysely<unknown>): Promise<void> {
       add preemptions integer not null default 0,
       -- the waiting task for which this one is asked to stop
       add stop_for uuid,
+      -- when the agent was named: what assigned_at says again when the task is pending again
+      add named_at timestamptz,
       add constraint ready_means_open_gates check
         (not ready or (unmet_dependencies = 0 and (not requires_approval or approved_at is not null))),
       add constraint one_input check (input is null or input_bytes is null),
@@ -64,7 +66,16 @@ async function tasks(db: Kysely<unknown>): Promise<void> {
   await sql`
     create index tasks_waiting_for_key on tasks (concurrency_key, rank, id)
     where status = 'pending' and not ready and concurrency_key is not null`.execute(db);
-  await sql`alter table installation add ageing_seconds_per_level double precision`.execute(db);
+  await sql`update tasks set named_at = assigned_at where named_agent_id is not null`.execute(db);
+  await sql`
+    alter table installation
+      -- what ranks are computed with, by every replica; null: nobody has said yet
+      add ageing_seconds_per_level double precision,
+      -- while ranks are computed anew, the pending tasks up to this one have theirs; null: all have
+      add reranked_up_to uuid`.execute(db);
+  await sql`
+    alter table attempts drop constraint attempts_proof_check,
+      add constraint attempts_proof_check check (proof in ('empty', 'left', 'unknown'))`.execute(db);
 }
 
 async function agents(db: Kysely<unknown>): Promise<void> {

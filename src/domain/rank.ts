@@ -4,4 +4,4 @@
  * tasks never changes and needs no recomputing. Microseconds of our centuries are safe integers.
  */
 export const rankOf = (waitsSinceMicros: number, priority: number, ageingSecondsPerLevel: number): number =>
-  waitsSinceMicros - priority * ageingSecondsPerLevel * 1_000_000;
+  waitsSinceMicros - Math.round(priority * ageingSecondsPerLevel * 1_000_000);

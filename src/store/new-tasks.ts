@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { Json } from '../domain/canonical-json.ts';
 import { eventHash, eventText } from '../domain/event.ts';
 import type { Actor } from '../domain/task.ts';
+import { storedRank } from './ranks.ts';
 import type { Database, TaskRow } from './schema.ts';
 
 export type Created = { row: TaskRow; actor: Actor; data: { readonly [key: string]: Json } };
@@ -15,11 +16,13 @@ export async function insertTasks(db: Kysely<Database>, created: readonly Create
   const rows = begun.map(({ row }) => row);
   const [first] = rows;
   if (first === undefined) return [];
-  const columns = sql.join(Object.keys(first).map((name) => sql.ref(name)));
+  const names = Object.keys(first);
+  const columns = sql.join(names.map((name) => sql.ref(name)));
+  const values = sql.join(names.map((name) => (name === 'rank' ? sql`coalesce(${storedRank}, rank)` : sql.ref(name))));
   await sql`
     with made as (
       insert into tasks (${columns})
-      select ${columns} from json_populate_recordset(null::tasks, ${toJson(rows)}::json))
+      select ${values} from json_populate_recordset(null::tasks, ${toJson(rows)}::json))
     insert into events (task_id, n, type, text, hash)
     select id, 1, 'created', text, hash
     from unnest(${rows.map((row) => row.id)}::uuid[], ${begun.map(({ text }) => text)}::text[],

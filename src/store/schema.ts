@@ -39,6 +39,7 @@ type InstallationTable = {
   generation: Generated<number>;
   secret: Buffer;
   ageing_seconds_per_level: number | null;
+  reranked_up_to: string | null;
   created_at: Generated<Time>;
 };
 
@@ -160,6 +161,7 @@ type TasksTable = {
   concurrency_key: string | null;
   preemptions: Generated<number>;
   stop_for: string | null;
+  named_at: Time | null;
 };
 
 type TaskDependenciesTable = { task_id: string; depends_on: string; met: Generated<boolean> };
@@ -198,7 +200,7 @@ type AttemptsTable = {
   summary: string | null;
   output: JSONColumnType<object | null, string | null, string | null>;
   usage: JsonOrNull<Record<string, number>>;
-  proof: 'empty' | 'left' | null;
+  proof: 'empty' | 'left' | 'unknown' | null;
   left_processes: JsonOrNull<LeftProcess[]>;
   said_hash: string | null;
   late_results: Generated<unknown>;

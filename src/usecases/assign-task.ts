@@ -37,6 +37,7 @@ export async function assignTask(
         named_agent_id: wish.agentId,
         assigned_agent_id: wish.agentId,
         assigned_at: task.at,
+        named_at: task.at,
         execution_mode: mode,
         lane,
         version: task.version + 1,

@@ -105,7 +105,7 @@ function again(deps: Deps, task: Held['task'], ending: Ending): TaskPatch {
     status: 'pending',
     execution_mode: task.named_agent_id === null ? task.requested_mode : task.execution_mode,
     assigned_agent_id: task.named_agent_id,
-    assigned_at: task.named_agent_id === null ? null : task.assigned_at,
+    assigned_at: task.named_at,
     lease_expires_at: null,
     holder: null,
     progress: null,
