@@ -1,4 +1,5 @@
 import type { Deps } from '../usecases/deps.ts';
+import { FROM_THE_FIRST, giveStrayKeys } from '../usecases/give-stray-keys.ts';
 import { sweep } from '../usecases/sweep.ts';
 import { every, type Loop } from './every.ts';
 
@@ -6,12 +7,16 @@ type Log = Record<'info' | 'warn' | 'error', (fields: object, message: string) =
 
 /** Ends leases that lapsed and makes ready what is due; at least once a second, so that no task is due much later. */
 export function createSweepLoop(deps: Deps, log: Log): Loop {
+  let keys = FROM_THE_FIRST;
   return every({
     name: 'sweep',
     everyMs: Math.min(deps.settings.leases.sweepSeconds * 1000, 1_000),
     async turn() {
       const { outage, lost } = await sweep(deps);
       if (outage) log.info({}, 'nobody swept for a while: all leases of agents that pull begin anew');
+      const { given, next } = await giveStrayKeys(deps, keys);
+      keys = next;
+      if (given > 0) log.info({ given }, 'keys that nobody used were given to tasks that waited for them');
       if (lost > 0) log.warn({ lost }, 'attempts were lost: their agents were not heard of');
     },
     log,

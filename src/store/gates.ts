@@ -30,7 +30,8 @@ export async function claimKeys(trx: Trx, wishes: readonly KeyWish[]): Promise<S
   return new Set(wishes.filter(({ key, taskId }) => holders.get(key) === taskId).map(({ taskId }) => taskId));
 }
 
-const otherGatesOpen = sql<boolean>`due_at is null and unmet_dependencies = 0
+/** Of a task that is not ready: its key is all that it can be waiting for. */
+export const otherGatesOpen = sql<boolean>`due_at is null and unmet_dependencies = 0
   and (not requires_approval or approved_at is not null)`;
 
 /**

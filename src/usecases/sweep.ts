@@ -1,12 +1,7 @@
 import { findAttemptRow } from '../store/attempts.ts';
-import {
-  lapsedPullAttempts,
-  markSilentAgents,
-  overdueTasks,
-  readyDueTasks,
-  refreshPullLeases,
-  takeBeat,
-} from '../store/leases.ts';
+import { openDueTasks } from '../store/due-tasks.ts';
+import { openGates } from '../store/gates.ts';
+import { lapsedPullAttempts, markSilentAgents, overdueTasks, refreshPullLeases, takeBeat } from '../store/leases.ts';
 import { changeTask, lockTask, lockTaskOfAttempt } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { endHeld, lostResult } from './end-attempt.ts';
@@ -39,13 +34,21 @@ export async function sweep(deps: Deps): Promise<Swept> {
   });
   let lost = 0;
   for (const attemptId of lapsed) if (await loseLapsed(deps, attemptId, lapsedBy)) lost++;
-  const ready = await readyDueTasks(deps.db, BATCH);
+  const ready = await readyDueTasks(deps);
   for (const taskId of await overdueTasks(deps.db, OVERDUE_SECONDS, BATCH)) await askTimeout(deps, taskId);
   const silent = await markSilentAgents(deps.db, SILENT_BEATS * leases.renewSeconds);
   if (lost + ready > 0) deps.wakeups.emit({ kind: 'ready' });
+  if (lost > 0) deps.wakeups.emit({ kind: 'ended' });
   if (silent > 0) deps.wakeups.emit({ kind: 'agents' });
   return { outage, lost };
 }
+
+/** Answers how many may be taken now that could not before. Those with a key take it while their rows are locked. */
+const readyDueTasks = ({ db }: Pick<Deps, 'db'>): Promise<number> =>
+  db.transaction().execute(async (trx) => {
+    const { ready, needKey } = await openDueTasks(trx, BATCH);
+    return ready + (await openGates(trx, needKey)).length;
+  });
 
 /** Ends an attempt whose lease lapsed, unless it was renewed or ended between the look and the lock. */
 async function loseLapsed(deps: Deps, attemptId: string, lapsedBy: string): Promise<boolean> {
