@@ -1,8 +1,10 @@
+import type { Transaction } from 'kysely';
 import { AppError, notFound } from '../domain/errors.ts';
 import { type Actor, isFinal, type Task } from '../domain/task.ts';
+import type { Database } from '../store/schema.ts';
 import { changeTask, type LockedTask, lockTask, type TaskPatch } from '../store/task-changes.ts';
-import { findTask } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
+import { findChanged } from './find-changed.ts';
 import { releaseWaiters } from './release-waiters.ts';
 
 /**
@@ -17,19 +19,12 @@ export async function cancelTask(deps: Deps, actor: Actor, taskId: string, reaso
       throw new AppError('status_not_allowed', `The task is ${task.status} already.`);
     }
     if (task.status === 'cancelled' || task.stop_reason === 'cancel') return;
-    const pending = task.status === 'pending';
-    await changeTask(trx, task, pending ? ended(task, reason) : asked(task, reason), {
-      type: pending ? 'cancelled' : 'cancel_requested',
-      actor,
-      attemptId: pending ? null : task.attempt_id,
-      data: { reason },
-    });
-    if (pending) await releaseWaiters(trx, [task]);
+    if (task.status !== 'pending') return askCancel(trx, task, actor, { reason });
+    await changeTask(trx, task, ended(task, reason), { type: 'cancelled', actor, data: { reason } });
+    await releaseWaiters(trx, [task]);
   });
-  deps.wakeups.emit({ kind: 'task', taskId });
-  const task = await findTask(deps.db, taskId);
-  if (task === null) throw notFound('task');
-  return task;
+  deps.wakeups.emit({ kind: 'task', taskId }, { kind: 'ended' });
+  return findChanged(deps, taskId);
 }
 
 const ended = (task: LockedTask, reason: string | null): TaskPatch => ({
@@ -41,9 +36,16 @@ const ended = (task: LockedTask, reason: string | null): TaskPatch => ({
   stop_asked_at: task.at,
 });
 
-/** A cancel goes before a timeout or a preemption that was asked earlier. */
-const asked = (task: LockedTask, reason: string | null): TaskPatch => ({
-  stop_reason: 'cancel',
-  stop_detail: reason,
-  stop_asked_at: task.at,
-});
+/**
+ * Asks the holder of a locked task to stop; its next renewal carries it. A cancel goes before a timeout or a preemption
+ * that was asked earlier.
+ */
+export async function askCancel(
+  trx: Transaction<Database>,
+  task: LockedTask,
+  actor: Actor,
+  data: { reason: string | null; force?: true },
+): Promise<void> {
+  const asked = { stop_reason: 'cancel', stop_detail: data.reason, stop_asked_at: task.at } as const;
+  await changeTask(trx, task, asked, { type: 'cancel_requested', actor, attemptId: task.attempt_id, data });
+}

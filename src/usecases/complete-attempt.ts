@@ -2,7 +2,7 @@ import type { Transaction } from 'kysely';
 import type { Result } from '../domain/attempt.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
-import type { Actor, Status } from '../domain/task.ts';
+import { type Actor, isFinal, type Status } from '../domain/task.ts';
 import { keepLateResult } from '../store/late-results.ts';
 import type { Database } from '../store/schema.ts';
 import { changeTask } from '../store/task-changes.ts';
@@ -37,6 +37,7 @@ export async function completeAttempt(
   });
   if (answer instanceof AppError) throw answer;
   deps.wakeups.emit({ kind: 'ready' }, { kind: 'task', taskId: answer.taskId }, { kind: 'log', attemptId });
+  if (isFinal(answer.taskStatus)) deps.wakeups.emit({ kind: 'ended' });
   return answer;
 }
 

@@ -183,5 +183,5 @@ export async function loseAttempts(deps: Deps, agentId: string): Promise<void> {
       });
     });
   }
-  deps.wakeups.emit({ kind: 'ready' });
+  deps.wakeups.emit({ kind: 'ready' }, { kind: 'ended' });
 }

@@ -73,7 +73,7 @@ export async function loseHopeless(
 ): Promise<number> {
   const found = await ssh.hopelessAttempts(deps.db, lostAfter);
   for (const one of found) await loseOne(deps, one);
-  if (found.length > 0) deps.wakeups.emit({ kind: 'ready' });
+  if (found.length > 0) deps.wakeups.emit({ kind: 'ready' }, { kind: 'ended' });
   return found.length;
 }
 
