@@ -5,6 +5,7 @@ import { crossChecks } from './config/cross-checks.ts';
 import { type ConfigFile, configSchema } from './config/schema.ts';
 import type { Policy } from './domain/match.ts';
 import type { PreemptionLimits } from './domain/preempt.ts';
+import type { Secrets } from './domain/secrets.ts';
 import { compileSettings, type ForgejoSettings } from './forgejo/configuration.ts';
 import { ConfigError, type Environment, type Mistake, readYamlConfig, type YamlConfig } from './yaml-file.ts';
 
@@ -40,6 +41,7 @@ export type Config = {
   /** Counts beside those in the database; null: none is set. */
   adminToken: string | null;
   forgejo: ForgejoSettings;
+  secrets: Secrets;
   dispatch: {
     tickSeconds: number;
     pullAfterSeconds: number | null;
@@ -109,6 +111,7 @@ function toConfig({ value, saidBy }: YamlConfig<ConfigFile>, path: string | null
     log: { level: value.log.level, format: value.log.format ?? null },
     trustedProxies: value.trusted_proxies,
     adminToken: env.TASKEJO_ADMIN_TOKEN || null,
+    secrets: secretsOf(value),
     forgejo: compileSettings({ ...value, rules: value.rules }).settings,
     ssh: { probeSeconds: value.ssh.probe_seconds },
     pages: { openOnLoopback: value.pages.open_on_loopback },
@@ -116,6 +119,14 @@ function toConfig({ value, saidBy }: YamlConfig<ConfigFile>, path: string | null
     ...limitsOf(value),
   };
 }
+
+const secretsOf = ({ secrets }: ConfigFile): Secrets =>
+  new Map(
+    Object.entries(secrets).map(([name, { value, templates, repositories }]) => [
+      name,
+      { value, templates, repositories: repositories ?? null },
+    ]),
+  );
 
 const hostsOf = ({ hosts, execution, ssh }: ConfigFile): HostSettings[] =>
   hosts.map((host) => ({

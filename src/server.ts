@@ -13,10 +13,13 @@ import { startLoops } from './loops/index.ts';
 import type { DatabaseAddress } from './store/address.ts';
 import { DatabaseStartError } from './store/embedded/errors.ts';
 import { startEmbedded } from './store/embedded/start-embedded.ts';
+import { createLanes } from './store/lane-cache.ts';
 import { MigrationError, migrate } from './store/migrate.ts';
 import { checkDurability, DatabaseUnfitError, openDatabase } from './store/pool.ts';
 import { createWakeups } from './store/wakeups.ts';
 import type { Deps } from './usecases/deps.ts';
+import { createDequeues } from './usecases/dequeue.ts';
+import { createEventFeed } from './usecases/event-feed.ts';
 import { createFollowers } from './usecases/followers.ts';
 import { type Installation, prepareInstallation } from './usecases/prepare-installation.ts';
 import { createSignIn } from './usecases/sign-in.ts';
@@ -188,7 +191,16 @@ async function openStore(
   parts.defer(() => wakeups.stop());
   const { leases, dispatch, execution, preemption } = config;
   const settings = { leases, dispatch, execution, preemption };
-  return { db: database.db, wakeups, settings, random: Math.random, followers: createFollowers() };
+  const { secrets } = config;
+  return {
+    db: database.db,
+    wakeups,
+    lanes: createLanes(database.db),
+    settings,
+    secrets,
+    random: Math.random,
+    followers: createFollowers(),
+  };
 }
 
 async function prepare(config: Config, deps: Deps, log: Log): Promise<Installation> {
@@ -227,9 +239,13 @@ async function startHttp(
 ): Promise<Http> {
   const { adminToken, forgejo } = config;
   const nowMs = () => performance.now();
+  const dequeues = createDequeues(deps);
+  stopping.addEventListener('abort', dequeues.stop, { once: true });
   const common = {
     deps,
+    dequeues,
     signIn: createSignIn(deps, { adminToken, badTokensPerMinute: BAD_TOKENS_PER_MINUTE, nowMs }),
+    feed: createEventFeed(deps),
     log,
     version: version(),
     clientAddress: createClientAddress(config.trustedProxies),

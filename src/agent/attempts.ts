@@ -123,8 +123,10 @@ const specOf = ({ installationId, killGraceSeconds }: AttemptsDeps, task: TakenT
   number: task.number,
   installationId,
   command: task.command,
-  input: Buffer.from(task.input),
+  input: Buffer.from(task.inputBase64 ?? task.input, task.inputBase64 === null ? 'utf8' : 'base64'),
   environment: task.environment,
+  limits: task.limits,
+  sandbox: task.sandbox,
   timeoutSeconds: task.timeoutSeconds,
   killGraceSeconds,
 });

@@ -1,7 +1,11 @@
 import { type Complete, logWritten, renewed } from '../contract/attempt.ts';
+import { task } from '../contract/task.ts';
 import type { Result } from '../domain/attempt.ts';
 import { type ControlPlane, ControlPlaneError, type ControlPlaneErrorKind } from '../executor/control-plane.ts';
 import { ServerAway, type ServerClient, ServerRefusal, type ServerRequest } from './http.ts';
+
+/** Of the task that a start answers only what belongs to nobody but its holder. */
+const started = task.pick({ environment: true });
 
 /** The control plane as an agent speaks to it: over HTTP, with the agent's own token. */
 export function createHttpControlPlane(client: ServerClient, token: string): ControlPlane {
@@ -20,7 +24,7 @@ export function createHttpControlPlane(client: ServerClient, token: string): Con
   return {
     async start(attemptId, process, signal) {
       const identity = process && { pid: process.pid, started_at: process.startedAt, boot_id: process.bootId };
-      await call(attemptId, 'start', { body: identity ? { process: identity } : {}, schema: null }, signal);
+      return call(attemptId, 'start', { body: identity ? { process: identity } : {}, schema: started }, signal);
     },
     async renew(attemptId, progress, signal) {
       const answer = await call(attemptId, 'renew', { body: progress ? { progress } : {}, schema: renewed }, signal);

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { leasedAttempt, MAX_TASKS } from '../contract/attempt.ts';
-import { task } from '../contract/task.ts';
-import { plainValues } from '../domain/task.ts';
+import { limitsOf, task } from '../contract/task.ts';
 import { createBackoff } from '../executor/backoff.ts';
 import { commandEnvironment } from '../executor/command-environment.ts';
 import type { Log } from '../executor/log.ts';
@@ -25,7 +24,16 @@ export type PullDeps = {
 const dequeued = z.object({
   tasks: z.array(
     task
-      .pick({ id: true, command: true, input: true, environment: true, timeout_seconds: true, repository: true })
+      .pick({
+        id: true,
+        command: true,
+        input: true,
+        input_base64: true,
+        limits: true,
+        sandbox: true,
+        timeout_seconds: true,
+        repository: true,
+      })
       .extend({
         source: z
           .object({ ref: z.string().nullable(), sha: z.string().nullable(), number: z.int().nullable() })
@@ -84,6 +92,7 @@ const takenTask = ({ config }: PullDeps, { attempt, source, ...task }: Dequeued)
   number: attempt.number,
   command: task.command,
   input: task.input ?? '',
+  inputBase64: task.input_base64,
   environment: commandEnvironment({
     url: config.server.url,
     token: attempt.token,
@@ -92,8 +101,9 @@ const takenTask = ({ config }: PullDeps, { attempt, source, ...task }: Dequeued)
     sha: source?.sha ?? null,
     issue: source?.number ?? null,
     agent: config.environment,
-    task: plainValues(task.environment),
   }),
+  limits: limitsOf(task.limits),
+  sandbox: task.sandbox,
   timeoutSeconds: task.timeout_seconds,
   renewSeconds: attempt.renew_seconds,
 });

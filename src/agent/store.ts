@@ -3,9 +3,19 @@ import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { z } from 'zod';
 import type { Result } from '../domain/attempt.ts';
 import type { ProcessIdentity } from '../domain/machine.ts';
+import { NO_LIMITS, SANDBOXES } from '../domain/task.ts';
 import type { MachineStore } from '../executor/run-attempt.ts';
 import { AgentError } from './exit.ts';
 import { ensurePrivateFile } from './private-files.ts';
+
+const amount = z.number().nullable();
+const limits = z.object({
+  cpuPercent: amount,
+  memoryBytes: amount,
+  processes: amount,
+  fileSizeBytes: amount,
+  costUsd: amount,
+});
 
 /** What is needed to run an attempt, as it was taken from the server. */
 const takenTask = z.object({
@@ -14,7 +24,11 @@ const takenTask = z.object({
   number: z.number(),
   command: z.array(z.string()),
   input: z.string(),
+  inputBase64: z.string().nullable().default(null),
+  /** Without the task's own part: its secrets come with each start and are kept nowhere. */
   environment: z.record(z.string(), z.string()),
+  limits: limits.default(NO_LIMITS),
+  sandbox: z.enum(SANDBOXES).default('none'),
   timeoutSeconds: z.number(),
   renewSeconds: z.number(),
 });

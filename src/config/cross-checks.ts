@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { forgeSchema, ruleSchema, templateSchema } from '../forgejo/config-schema.ts';
+import {
+  forgeSchema,
+  ruleSchema,
+  type SecretDefinitions,
+  secretSchema,
+  templateSchema,
+} from '../forgejo/config-schema.ts';
 import { compileSettings, type Problem } from '../forgejo/configuration.ts';
 import { isLoopback, parseListen } from './addresses.ts';
 
@@ -101,12 +107,27 @@ function checkForgejo(parts: Parts): Problem[] {
   );
   const read = listOf(parts.rules).map((rule, at) => ({ at, rule: ruleSchema.safeParse(rule).data }));
   const rules = read.flatMap(({ at, rule }) => (rule === undefined ? [] : [{ at, rule }]));
-  const { problems } = compileSettings({ forges, templates, rules: rules.map(({ rule }) => rule) });
+  const secrets = secretsOf(
+    parts.secrets,
+    templates.map(({ name }) => name),
+  );
+  const { problems } = compileSettings({ forges, templates, rules: rules.map(({ rule }) => rule), secrets });
   return problems.map(({ path, message }) => {
     const [part, at, ...rest] = path;
     const index = part === 'rules' ? rules[Number(at)]?.at : at;
     return { path: index === undefined ? [...path] : [part ?? '', index, ...rest], message };
   });
+}
+
+/** What is wrong in a secret is said elsewhere: here it counts as one that every template may use. */
+function secretsOf(value: unknown, templates: string[]): SecretDefinitions {
+  const all = z.record(z.string(), z.unknown()).safeParse(value).data ?? {};
+  return Object.fromEntries(
+    Object.entries(all).map(([name, one]) => [
+      name,
+      secretSchema.pick({ templates: true }).strip().safeParse(one).data ?? { templates },
+    ]),
+  );
 }
 
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { POLICIES } from '../domain/match.ts';
-import { forgeSchema, ruleSchema, templateSchema } from '../forgejo/config-schema.ts';
+import { forgeSchema, ruleSchema, secretsSchema, templateSchema } from '../forgejo/config-schema.ts';
 import { isNetwork, parseListen } from './addresses.ts';
 import { hostSchema } from './hosts.ts';
 
@@ -125,6 +125,7 @@ export const configSchema = z.strictObject({
   ssh: ssh.prefault({}),
   pages: pages.prefault({}),
   hosts: z.array(hostSchema).default([]),
+  secrets: secretsSchema.default({}),
   templates: z.array(templateSchema).default([]),
   rules: z.array(ruleSchema).optional(),
 });

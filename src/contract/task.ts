@@ -4,6 +4,7 @@ import {
   DEPENDENCY_REACTIONS,
   EXECUTION_MODES,
   FAILURE_CLASSES,
+  type Limits,
   OUTCOMES,
   PRIORITY_NAMES,
   type PriorityName,
@@ -148,20 +149,16 @@ const environmentName = z
   .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name of letters, digits and _')
   .refine((name) => !isReserved(name), 'is a name that the shell, the loader or Taskejo owns');
 
-const environmentOf = <T extends z.ZodType<string | { secret: string }>>(value: T) =>
-  z
-    .record(environmentName, value)
-    .refine((all) => Object.keys(all).length <= 100, 'must have at most 100 names')
-    .refine((all) => sizeOf(all) <= 512 * KiB, 'must be at most 512 KiB together');
-
 const sizeOf = (all: Record<string, string | { secret: string }>): number =>
   Object.entries(all).reduce(
     (sum, [name, value]) => sum + name.length + Buffer.byteLength(typeof value === 'string' ? value : value.secret),
     0,
   );
 
-export const environment = environmentOf(z.union([shortText, secretValue]));
-export const textEnvironment = environmentOf(shortText);
+export const environment = z
+  .record(environmentName, z.union([shortText, secretValue]))
+  .refine((all) => Object.keys(all).length <= 100, 'must have at most 100 names')
+  .refine((all) => sizeOf(all) <= 512 * KiB, 'must be at most 512 KiB together');
 
 export const command = z
   .array(text())
@@ -190,6 +187,16 @@ const limitsAsked = z.strictObject({
   cost_usd: z.number().positive().nullable().optional(),
 });
 
+type AskedLimits = z.infer<typeof limitsAsked>;
+/** Limits from the names on the wire to those of the code. */
+export const limitsOf = (asked: AskedLimits): Limits => ({
+  cpuPercent: asked.cpu_percent ?? null,
+  memoryBytes: asked.memory_bytes ?? null,
+  processes: asked.processes ?? null,
+  fileSizeBytes: asked.file_size_bytes ?? null,
+  costUsd: asked.cost_usd ?? null,
+});
+
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const inputBase64 = z
   .string()
@@ -201,10 +208,12 @@ const outputSchema = json()
   .refine((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'must be a JSON Schema')
   .refine((value) => JSON.stringify(value).length <= 64 * KiB, 'must be at most 64 KiB');
 
+const title = text().min(1).max(500);
+
 export const createTask = z
   .strictObject({
     id: z.string().regex(UUIDV7, 'must be a UUIDv7 in lower case').optional(),
-    title: text().min(1).max(500),
+    title,
     command: command.optional(),
     template: text().min(1).max(100).optional(),
     variables: z.record(z.string(), z.union([text(), z.number(), z.boolean()])).optional(),
@@ -277,7 +286,20 @@ export const assign = z.strictObject({
   agent_id: agentId,
   execution_mode: z.enum(['ssh_cli', 'http_pull']).optional(),
 });
-export const cancel = z.strictObject({ reason: reason.optional() });
+export const cancel = z.strictObject({
+  reason: reason.optional(),
+  force: z.boolean().optional().meta({ description: 'End it although its host is out of reach; not while it answers' }),
+});
+/** For calls that say everything by their address. */
+export const nothing = z.strictObject({});
+
+/** What may be changed of a pending task. */
+export const patchTask = z.strictObject({
+  title: title.optional(),
+  priority: priority.optional(),
+  run_after: time.nullable().optional(),
+  requires: labels.optional(),
+});
 
 export const event = z
   .object({

@@ -1,3 +1,5 @@
+import type { Environment, Limits, Sandbox } from './task.ts';
+
 /**
  * What a machine can say about an attempt, whichever way it is reached. Over SSH and pulled alike the same wrapper
  * script answers, so both speak these words. See docs/architecture.md, "One life of an attempt, two transports".
@@ -68,7 +70,9 @@ export type StartSpec = {
   installationId: string;
   command: readonly string[];
   input: Uint8Array;
-  environment: Readonly<Record<string, string>>;
+  environment: Environment;
+  limits: Limits;
+  sandbox: Sandbox;
   timeoutSeconds: number;
   killGraceSeconds: number;
 };

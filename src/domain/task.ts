@@ -56,6 +56,15 @@ export const NO_LIMITS: Limits = {
   costUsd: null,
 };
 
+/** The limits by the names that people and agents use. */
+export const LIMIT_NAMES: Record<keyof Limits, string> = {
+  cpuPercent: 'cpu_percent',
+  memoryBytes: 'memory_bytes',
+  processes: 'processes',
+  fileSizeBytes: 'file_size_bytes',
+  costUsd: 'cost_usd',
+};
+
 export const SANDBOXES = ['none', 'bubblewrap', 'container'] as const;
 export type Sandbox = (typeof SANDBOXES)[number];
 
@@ -66,12 +75,6 @@ export type DependencyReaction = (typeof DEPENDENCY_REACTIONS)[number];
 /** A value itself, or the name of a secret of the server's configuration, which is looked up at the start. */
 export type EnvironmentValue = string | { readonly secret: string };
 export type Environment = Readonly<Record<string, EnvironmentValue>>;
-
-/** The values that stand there themselves. */
-export const plainValues = (environment: Environment): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(environment).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
-  );
 
 /** By whom a task was made; `name` is what a person recognises. */
 export type Creator = { kind: 'coordinator' | 'forge' | 'schedule'; id: string; name: string };
@@ -157,6 +160,8 @@ export type Task = {
   /** The current attempt, or the last. */
   attempt: TaskAttempt | null;
   ready: boolean;
+  /** Not ready before this moment, while that lies ahead: the caller's wish, or the delay before a retry. */
+  dueAt: string | null;
   runAfter: string | null;
   dependsOn: string[];
   unmetDependencies: number;

@@ -10,10 +10,9 @@ export type CommandFacts = {
   issue: number | null;
   /** What the machine's owner passes on to every command. */
   agent: Readonly<Record<string, string>>;
-  task: Readonly<Record<string, string>>;
 };
 
-/** The environment of a command, over SSH and pulled alike: ours, then the agent's, then the task's own. */
+/** What goes before the task's own part of the environment, over SSH and pulled alike: ours, then the agent's. */
 export function commandEnvironment(facts: CommandFacts): Record<string, string> {
   const { url, token, repository, ref, sha, issue } = facts;
   const told = {
@@ -25,5 +24,5 @@ export function commandEnvironment(facts: CommandFacts): Record<string, string> 
     TASKEJO_ISSUE: issue === null ? null : String(issue),
   };
   const known = Object.entries(told).filter((entry): entry is [string, string] => entry[1] !== null);
-  return { ...Object.fromEntries(known), ...facts.agent, ...facts.task };
+  return { ...Object.fromEntries(known), ...facts.agent };
 }

@@ -1,5 +1,6 @@
 import type { Renewal, Result } from '../domain/attempt.ts';
 import type { ProcessIdentity, Stream } from '../domain/machine.ts';
+import type { Environment } from '../domain/task.ts';
 
 /**
  * lease_lost: the attempt is somebody else's or nobody's now; nothing more about it is accepted.
@@ -25,6 +26,9 @@ export class ControlPlaneError extends Error {
   }
 }
 
+/** What the task gives to its command, its secrets among it: had at each start, and kept nowhere. */
+export type Granted = { environment: Environment };
+
 /** What the command says of how far it is. */
 export type ProgressNote = { percent: number | null; message: string | null };
 
@@ -37,7 +41,7 @@ export type LogWritten = { nextOffset: number; followed: boolean };
  */
 export type ControlPlane = {
   /** Asks whether the command may start (`process` null), then says which process it became. */
-  start(attemptId: string, process: ProcessIdentity | null, signal: AbortSignal): Promise<void>;
+  start(attemptId: string, process: ProcessIdentity | null, signal: AbortSignal): Promise<Granted>;
   renew(attemptId: string, progress: ProgressNote | null, signal: AbortSignal): Promise<Renewal>;
   /** At most 1 MiB. `gap`: the bytes between the next expected offset and this one are left out for good. */
   writeLog(

@@ -8,7 +8,7 @@ import type { AttemptEnd, RunAttemptOptions } from './attempt/options.ts';
 import { lost, readEnding } from './attempt/read-ending.ts';
 import { OUTPUT_LIMIT_BYTES, readOutput } from './attempt/read-output.ts';
 import { watchCommand } from './attempt/watch-command.ts';
-import { ControlPlaneError } from './control-plane.ts';
+import { ControlPlaneError, type Granted } from './control-plane.ts';
 import { MachineError } from './machine.ts';
 
 export type { AttemptEnd, AttemptHooks, MachineStore, Resumed, RunAttemptOptions } from './attempt/options.ts';
@@ -24,8 +24,8 @@ const CLEAN_MS = 10_000;
 export async function runAttempt(options: RunAttemptOptions): Promise<AttemptEnd> {
   const life = createLife(options);
   try {
-    await askToStart(life);
-    return await whileRenewing(life, () => driveToEnd(life));
+    const granted = await askToStart(life);
+    return await whileRenewing(life, () => driveToEnd(life, granted));
   } catch (error) {
     return await endOf(life, error);
   } finally {
@@ -38,14 +38,16 @@ export async function runAttempt(options: RunAttemptOptions): Promise<AttemptEnd
  * Nothing is started before the control plane has agreed. About a re-attached attempt it says whether it is still ours,
  * and what was asked while nobody drove it; over SSH that comes with the first answer of the machine.
  */
-async function askToStart({ options, attemptId, orders, link, renewer, signal }: Life): Promise<void> {
+async function askToStart({ options, attemptId, orders, link, renewer, signal }: Life): Promise<Granted> {
+  let granted: Granted = { environment: {} };
   try {
-    await link(signal, () => options.plane.start(attemptId, null, signal));
+    granted = await link(signal, () => options.plane.start(attemptId, null, signal));
   } catch (error) {
     if (!(error instanceof ControlPlaneError && error.kind === 'stop_asked')) throw error;
     orders.stop('stop asked');
   }
   if (options.resume !== null && options.contactLease === undefined) await renewer.once(signal);
+  return granted;
 }
 
 async function whileRenewing<T>({ options, renewer, signal }: Life, work: () => Promise<T>): Promise<T> {
@@ -61,10 +63,10 @@ async function whileRenewing<T>({ options, renewer, signal }: Life, work: () => 
   }
 }
 
-async function driveToEnd(life: Life): Promise<AttemptEnd> {
+async function driveToEnd(life: Life, granted: Granted): Promise<AttemptEnd> {
   const { options, orders, memory, pump, announcer, seen, signal } = life;
   if (memory.sent) await pump.findOffsets(signal);
-  const { report, launchFailure, unstarted } = await driveMachine(driveDeps(life), signal);
+  const { report, launchFailure, unstarted } = await driveMachine(driveDeps(life, granted), signal);
   if (report !== null) await pump.drain(report, signal);
   await announcer.settled();
   const result = readEnding(report, {
@@ -82,7 +84,7 @@ async function driveToEnd(life: Life): Promise<AttemptEnd> {
   return { kind: 'ended', result: accepted };
 }
 
-function driveDeps(life: Life): Parameters<typeof driveMachine>[0] {
+function driveDeps(life: Life, { environment }: Granted): Parameters<typeof driveMachine>[0] {
   const { options, attemptId, machine, orders, memory, seen, pump, announcer, random, now } = life;
   const onProcess = announcer.announce;
   const onReport = (report: MachineReport) => {
@@ -91,7 +93,7 @@ function driveDeps(life: Life): Parameters<typeof driveMachine>[0] {
   };
   return {
     machine,
-    spec: options.spec,
+    spec: { ...options.spec, environment: { ...options.spec.environment, ...environment } },
     orders,
     memory,
     launchMs: (options.launchSeconds ?? LAUNCH_SECONDS) * 1000,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { labels, text } from '../contract/common.ts';
-import { command, executionMode, priority, textEnvironment } from '../contract/task.ts';
+import { command, environment, executionMode, priority } from '../contract/task.ts';
 import { priorityNumber } from '../domain/task.ts';
 
 /*
@@ -54,6 +54,20 @@ export const forgeSchema = z
     bot: value.bot ?? null,
   }));
 
+/** A value that tasks of certain templates, and of certain repositories, may name in their environment. */
+export const secretSchema = z.strictObject({
+  value: text()
+    .min(1, 'must not be empty')
+    .refine((value) => Buffer.byteLength(value) <= 100 * 1024, 'must be at most 100 KiB')
+    .meta({ secret: true }),
+  templates: z.array(name).min(1, 'must name a template: nothing else may use the secret'),
+  repositories: z.array(repositoryPattern).optional(),
+});
+export const secretsSchema = z.record(
+  z.string().regex(NAME, 'must be of 1–64 letters, digits, dots, dashes and underscores'),
+  secretSchema,
+);
+
 const conditions = {
   template: name.optional(),
   forge: name.optional(),
@@ -94,7 +108,7 @@ export const templateSchema = z
     description: z.string().max(1_000).optional(),
     command,
     input: text().optional(),
-    environment: textEnvironment.default({}),
+    environment: environment.default({}),
     requires: labels.default([]),
     timeout_seconds: z.int().min(1).max(604_800).optional(),
     repeatable: z.boolean().optional(),
@@ -126,6 +140,8 @@ export const templateSchema = z
     },
   }));
 
+/** Of secrets, by name, what templates must fit to. */
+export type SecretDefinitions = Readonly<Record<string, { readonly templates: readonly string[] }>>;
 export type Forge = z.output<typeof forgeSchema>;
 export type Rule = z.output<typeof ruleSchema>;
 export type TemplateDefinition = z.output<typeof templateSchema>;

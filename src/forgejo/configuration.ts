@@ -1,4 +1,10 @@
-import { DEFAULT_RULES, type Forge, type Rule, type TemplateDefinition } from './config-schema.ts';
+import {
+  DEFAULT_RULES,
+  type Forge,
+  type Rule,
+  type SecretDefinitions,
+  type TemplateDefinition,
+} from './config-schema.ts';
 import { type CompiledTemplate, compileTemplate, TemplateError } from './templates.ts';
 
 /** A mistake in the configuration file; `path` leads to it from the top, as `['rules', 0, 'template']`. */
@@ -18,6 +24,7 @@ export function compileSettings(file: {
   forges: readonly Forge[];
   templates: readonly TemplateDefinition[];
   rules: readonly Rule[] | undefined;
+  secrets?: SecretDefinitions;
 }): { settings: ForgejoSettings; problems: Problem[] } {
   const problems = [...doubles('forges', file.forges), ...doubles('templates', file.templates)];
   const templates = file.templates.flatMap((definition, at) => {
@@ -29,7 +36,7 @@ export function compileSettings(file: {
       return [];
     }
   });
-  problems.push(...dangling(file.rules ?? [], file));
+  problems.push(...dangling(file.rules ?? [], file), ...strayed(file.secrets ?? {}, file.templates));
   return { settings: { forges: file.forges, templates, rules: file.rules ?? DEFAULT_RULES }, problems };
 }
 
@@ -55,4 +62,26 @@ function dangling(
       problems.push({ path: ['rules', at, 'forge'], message: `there is no forge ${rule.forge}` });
     return problems;
   });
+}
+
+/** Secrets that a template names and may not use, and templates that secrets name and that there aren't. */
+function strayed(secrets: SecretDefinitions, templates: readonly TemplateDefinition[]): Problem[] {
+  const ofTemplates = templates.flatMap(({ name, environment }, at) =>
+    Object.entries(environment).flatMap(([key, value]): Problem[] => {
+      if (typeof value === 'string') return [];
+      const secret = Object.hasOwn(secrets, value.secret) ? secrets[value.secret] : undefined;
+      if (secret?.templates.includes(name)) return [];
+      const message =
+        secret === undefined ? 'there is no secret' : `the template ${name} is not among the templates of`;
+      return [{ path: ['templates', at, 'environment', key, 'secret'], message: `${message} ${value.secret}` }];
+    }),
+  );
+  const ofSecrets = Object.entries(secrets).flatMap(([key, secret]) =>
+    secret.templates.flatMap((name, at) =>
+      templates.some((template) => template.name === name)
+        ? []
+        : [{ path: ['secrets', key, 'templates', at], message: `there is no template ${name}` }],
+    ),
+  );
+  return [...ofTemplates, ...ofSecrets];
 }

@@ -1,4 +1,5 @@
 import type { RuleVerdict } from '../domain/delivery.ts';
+import { refusedSecret, type Secrets } from '../domain/secrets.ts';
 import type { Forge, Rule } from './config-schema.ts';
 import type { ParsedDelivery } from './events.ts';
 import type { Observation } from './issue-state.ts';
@@ -28,6 +29,7 @@ export type Question = {
   observation: Observation | null;
   templates: readonly CompiledTemplate[];
   rules: readonly Rule[];
+  secrets: Secrets;
 };
 
 /** What follows from a delivery. Pure: the same question has the same answer, so a replay decides alike. */
@@ -108,14 +110,19 @@ function notAllowed({ forge, parsed }: Question): string | null {
   return null;
 }
 
-function candidateOf(rule: string, found: RuleMatch, { forge, parsed, templates }: Question): Candidate | string {
+function candidateOf(
+  rule: string,
+  found: RuleMatch,
+  { forge, parsed, templates, secrets }: Question,
+): Candidate | string {
   const template = chooseTemplate(templates, found.template);
   if (template === null) return `no_template: there is no template ${found.template ?? 'in the configuration'}`;
   try {
     const task = draftTask(forge, parsed, template, found.words);
-    return task === null
-      ? 'no_rule: the event is about nothing that a task can be made of'
-      : { rule, effect: { ...found.target, template: template.name }, task };
+    if (task === null) return 'no_rule: the event is about nothing that a task can be made of';
+    const refused = refusedSecret(secrets, task);
+    if (refused !== null) return `secret_refused: ${refused.reason}`;
+    return { rule, effect: { ...found.target, template: template.name }, task };
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     return `template_failed: ${template.name}: ${error.path.join('.')}: ${error.message}`;

@@ -1,3 +1,4 @@
+import { meansRepository } from '../domain/repository-pattern.ts';
 import type { Forge } from './config-schema.ts';
 import type { Repository } from './events.ts';
 
@@ -27,13 +28,7 @@ export function liesUnder(address: string, forge: Forge): boolean {
 }
 
 /** Whether `owner/name` or `forge:owner/name`, with `*` for a whole part, means this repository. */
-export function matchesRepository(pattern: string, forgeName: string, fullName: string): boolean {
-  const [forgePart, repositoryPart] = pattern.includes(':') ? pattern.split(':') : ['*', pattern];
-  const parts = [forgePart, ...(repositoryPart?.split('/') ?? [])];
-  const actual = [forgeName, ...fullName.split('/')];
-  return (
-    parts.length === actual.length && parts.every((part, at) => part === '*' || same(part ?? '', actual[at] ?? ''))
-  );
-}
+export const matchesRepository = (pattern: string, forgeName: string, fullName: string): boolean =>
+  meansRepository(pattern, `${forgeName}:${fullName}`);
 
 export const sameLogin = same;

@@ -1,4 +1,5 @@
 import { Liquid, type Template } from 'liquidjs';
+import type { Environment } from '../domain/task.ts';
 import type { TemplateDefinition, TemplateSettings } from './config-schema.ts';
 import {
   EMPTY_CONTEXT,
@@ -23,11 +24,13 @@ export class TemplateError extends Error {
   }
 }
 
+type SecretName = { readonly secret: string };
+
 export type CompiledTemplate = {
   name: string;
   definition: TemplateDefinition;
   input: Template[] | null;
-  environment: readonly (readonly [name: string, value: Template[]])[];
+  environment: readonly (readonly [name: string, value: Template[] | SecretName])[];
 };
 
 /** A template with its values filled in. Settings that it leaves open are null. */
@@ -35,7 +38,7 @@ export type RenderedTemplate = TemplateSettings & {
   template: string;
   command: readonly string[];
   input: string | null;
-  environment: Readonly<Record<string, string>>;
+  environment: Environment;
   requires: readonly string[];
 };
 
@@ -80,7 +83,7 @@ export function compileTemplate(definition: TemplateDefinition): CompiledTemplat
     input: definition.input === null ? null : parse(definition.input, declared, ['input']),
     environment: Object.entries(definition.environment).map(([name, value]) => [
       name,
-      parse(value, declared, ['environment', name]),
+      typeof value === 'string' ? parse(value, declared, ['environment', name]) : value,
     ]),
   };
   renderTemplate(compiled, EMPTY_CONTEXT, {});
@@ -121,19 +124,28 @@ export function renderTemplate(
   const { definition } = compiled;
   const scope = { ...variablesOf(definition, given), ...context };
   const input = compiled.input === null ? null : render(compiled.input, scope, ['input'], MAX_INPUT_BYTES);
-  const environment = compiled.environment.map(
-    ([name, value]) => [name, render(value, scope, ['environment', name], MAX_VALUE_BYTES)] as const,
-  );
-  if (environment.reduce((sum, [name, value]) => sum + byteLength(name) + byteLength(value), 0) > MAX_ENVIRONMENT_BYTES)
-    throw new TemplateError(['environment'], `the environment has more than ${MAX_ENVIRONMENT_BYTES} bytes`);
   return {
     template: definition.name,
     command: definition.command,
     input,
-    environment: Object.fromEntries(environment),
+    environment: renderEnvironment(compiled, scope),
     requires: definition.requires,
     ...definition.settings,
   };
+}
+
+function renderEnvironment({ environment }: CompiledTemplate, scope: object): Environment {
+  const rendered = environment.map(([name, value]) => {
+    const text = Array.isArray(value) ? render(value, scope, ['environment', name], MAX_VALUE_BYTES) : value;
+    return [name, text] as const;
+  });
+  const size = rendered.reduce(
+    (sum, [name, value]) => sum + byteLength(name) + byteLength(typeof value === 'string' ? value : value.secret),
+    0,
+  );
+  if (size > MAX_ENVIRONMENT_BYTES)
+    throw new TemplateError(['environment'], `the environment has more than ${MAX_ENVIRONMENT_BYTES} bytes`);
+  return Object.fromEntries(rendered);
 }
 
 function variablesOf(definition: TemplateDefinition, given: Readonly<Record<string, TemplateValue>>) {

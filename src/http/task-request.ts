@@ -1,5 +1,5 @@
-import type { CreateTask } from '../contract/task.ts';
-import { type Limits, priorityNumber } from '../domain/task.ts';
+import { type CreateTask, limitsOf } from '../contract/task.ts';
+import { priorityNumber } from '../domain/task.ts';
 import type { TaskRequest } from '../usecases/task-request.ts';
 
 /** A request to create a task, from the names on the wire to those of the code. */
@@ -34,13 +34,5 @@ export const taskRequest = (body: CreateTask): TaskRequest => ({
   repository: body.repository,
 });
 
-const limitsOf = (asked: NonNullable<CreateTask['limits']>): Limits => ({
-  cpuPercent: asked.cpu_percent ?? null,
-  memoryBytes: asked.memory_bytes ?? null,
-  processes: asked.processes ?? null,
-  fileSizeBytes: asked.file_size_bytes ?? null,
-  costUsd: asked.cost_usd ?? null,
-});
-
 /** A time with any offset, as times are kept: in UTC with six digits of the second. */
-const inUtc = (time: string): string => new Date(time).toISOString().replace('Z', '000Z');
+export const inUtc = (time: string): string => new Date(time).toISOString().replace('Z', '000Z');

@@ -1,21 +1,9 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import {
-  assign,
-  type CreateTask,
-  cancel,
-  createTasks as createBody,
-  task,
-  taskList,
-  tasksQuery,
-} from '../contract/task.ts';
+import { type CreateTask, createTasks as createBody, task, taskList, tasksQuery } from '../contract/task.ts';
 import { canonicalJson, type Json } from '../domain/canonical-json.ts';
 import { notFound } from '../domain/errors.ts';
-import type { Task } from '../domain/task.ts';
-import { assignTask } from '../usecases/assign-task.ts';
-import { cancelTask } from '../usecases/cancel-task.ts';
 import { createTasks } from '../usecases/create-task.ts';
-import type { Deps } from '../usecases/deps.ts';
 import { getTask, listTasks, withWaitingReasons } from '../usecases/read-tasks.ts';
 import { taskOf } from '../usecases/task-request.ts';
 import { actorOf, creatorOf, requireReadable } from './auth.ts';
@@ -59,7 +47,7 @@ const create = endpoint(
     const { deps, templates } = c.get('http');
     const body = c.req.valid('json');
     const bodies = Array.isArray(body) ? body : [body];
-    const defaults = { settings: deps.settings, templates };
+    const defaults = { settings: deps.settings, secrets: deps.secrets, templates };
     const wanted = bodies.map((one) => ({
       task: taskOf(defaults, taskRequest(one), creatorOf(c)),
       bodyHash: bodyHash(one),
@@ -122,46 +110,4 @@ const show = endpoint(
   },
 );
 
-const assignToAgent = endpoint(
-  apiRoute('coordinator', ['assign_not_allowed', 'mode_mismatch'], {
-    method: 'post',
-    path: '/api/v1/tasks/{id}/assign',
-    tags,
-    summary: 'Name the agent for a pending task',
-    description: 'The mode follows from the kind of the agent. A name given before is replaced.',
-    request: { params: idInPath, body: takes(assign) },
-    responses: { 200: answers(task, 'The task, which only that agent can take now') },
-  }),
-  async (c) => {
-    const { agent_id, execution_mode } = c.req.valid('json');
-    const wish = { agentId: agent_id, executionMode: execution_mode ?? null };
-    const { deps } = c.get('http');
-    const assigned = await assignTask(deps, actorOf(c), c.req.valid('param').id, wish);
-    return c.json(await presentFresh(deps, assigned), 200);
-  },
-);
-
-const cancelOne = endpoint(
-  apiRoute('coordinator', ['status_not_allowed'], {
-    method: 'post',
-    path: '/api/v1/tasks/{id}/cancel',
-    tags,
-    summary: 'Cancel a task',
-    description: 'A pending task ends at once; the holder of one that is assigned or running is asked to stop it.',
-    request: { params: idInPath, body: takes(cancel) },
-    responses: { 200: answers(task, 'The task as it is now') },
-  }),
-  async (c) => {
-    const reason = c.req.valid('json').reason ?? null;
-    const cancelled = await cancelTask(c.get('http').deps, actorOf(c), c.req.valid('param').id, reason);
-    return c.json(presentTask(cancelled), 200);
-  },
-);
-
-/** A task as it was just written: why it waits is known only beside the agents. */
-async function presentFresh(deps: Deps, written: Task) {
-  const [shown = written] = await withWaitingReasons(deps, [written]);
-  return presentTask(shown);
-}
-
-export const tasksApi = () => api(create, list, show, assignToAgent, cancelOne);
+export const tasksApi = () => api(create, list, show);

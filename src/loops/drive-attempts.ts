@@ -1,5 +1,4 @@
 import type { StartSpec } from '../domain/machine.ts';
-import { plainValues } from '../domain/task.ts';
 import { derivedAttemptToken } from '../domain/token.ts';
 import { commandEnvironment } from '../executor/command-environment.ts';
 import type { Machine } from '../executor/machine.ts';
@@ -152,8 +151,9 @@ const specOf = ({ installation, publicUrl, deps }: DriverOptions, { task, attemp
     sha: task.source?.sha ?? null,
     issue: task.source?.number ?? null,
     agent: {},
-    task: plainValues(task.environment),
   }),
+  limits: task.limits,
+  sandbox: task.sandbox,
   timeoutSeconds: task.timeoutSeconds,
   killGraceSeconds: deps.settings.execution.killGraceSeconds,
 });

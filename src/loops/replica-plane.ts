@@ -15,7 +15,8 @@ export function createReplicaPlane(deps: Deps, replicaId: string): ControlPlane 
   return {
     start: (attemptId, process) =>
       told(async () => {
-        await startAttempt(deps, holder, attemptId, process);
+        const { environment } = await startAttempt(deps, holder, attemptId, process);
+        return { environment };
       }),
     renew: (attemptId, progress) => told(() => renewAttempt(deps, holder, attemptId, progress)),
     writeLog: (attemptId, stream, offset, bytes, gap) =>

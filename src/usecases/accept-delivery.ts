@@ -48,7 +48,7 @@ export async function acceptDelivery(
   const accepted = await deps.db.transaction().execute(async (trx) => {
     if (!(await insertFirstDelivery(trx, delivery))) return merge(trx, delivery);
     const observation = await compare(trx, config.forge, parsed);
-    const verdict = decide({ ...config, parsed, observation });
+    const verdict = decide({ ...config, secrets: deps.secrets, parsed, observation });
     return carryOut(trx, deps, config.forge, delivery, verdict, observation);
   });
   for (const taskId of accepted.decision === 'task_created' ? accepted.taskIds : []) wakeForNew(deps, taskId);

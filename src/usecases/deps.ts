@@ -1,6 +1,8 @@
 import type { Kysely } from 'kysely';
 import type { Policy } from '../domain/match.ts';
 import type { PreemptionLimits } from '../domain/preempt.ts';
+import type { Secrets } from '../domain/secrets.ts';
+import type { Lanes } from '../store/lane-cache.ts';
 import type { Database } from '../store/schema.ts';
 import type { Wakeups } from '../store/wakeups.ts';
 import type { Followers } from './followers.ts';
@@ -28,7 +30,11 @@ export type Settings = {
 export type Deps = {
   db: Kysely<Database>;
   wakeups: Wakeups;
+  /** What this process knows of the lanes. */
+  lanes: Lanes;
   settings: Settings;
+  /** Values that tasks may name. Nothing of them is stored. */
+  secrets: Secrets;
   random: () => number;
   /** Who watches a log here. */
   followers: Followers;

@@ -1,5 +1,6 @@
 import type { Json } from '../domain/canonical-json.ts';
 import { AppError, invalidField } from '../domain/errors.ts';
+import { refusedSecret, type Secrets } from '../domain/secrets.ts';
 import {
   type Creator,
   DEFAULT_PRIORITY,
@@ -50,13 +51,23 @@ export type TaskRequest = {
   repository: Wish<string | null>;
 };
 
-export type TaskDefaults = { settings: Settings; templates: readonly CompiledTemplate[] };
+export type TaskDefaults = { settings: Settings; secrets: Secrets; templates: readonly CompiledTemplate[] };
 
 /**
  * The task that is asked for. Labels and environment of a template stay beside those asked for; everything else that
- * was asked stands in place of the template's. Throws `unknown_template`, and `invalid` for variables that don't fit.
+ * was asked stands in place of the template's. Throws `unknown_template`, and `invalid` for variables that don't fit and
+ * for secrets that are not for this task.
  */
-export function taskOf({ settings, templates }: TaskDefaults, request: TaskRequest, createdBy: Creator): NewTask {
+export function taskOf(defaults: TaskDefaults, request: TaskRequest, createdBy: Creator): NewTask {
+  const task = filledIn(defaults, request, createdBy);
+  const refused = refusedSecret(defaults.secrets, task);
+  if (refused === null) return task;
+  // A template's own secrets are its to use, as the configuration was checked: there it is the repository.
+  const asked = request.environment !== undefined && Object.hasOwn(request.environment, refused.name);
+  throw invalidField(asked ? `environment.${refused.name}` : 'repository', refused.reason);
+}
+
+function filledIn({ settings, templates }: TaskDefaults, request: TaskRequest, createdBy: Creator): NewTask {
   const base = request.template === undefined ? null : fill(templates, request.template, request.variables ?? {});
   return {
     id: request.id ?? null,

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { MachineReport, StartSpec, Stream } from '../../src/domain/machine.ts';
+import { NO_LIMITS } from '../../src/domain/task.ts';
 import type { LogPiece, Machine } from '../../src/executor/machine.ts';
 import { environmentOf, isAlive, listProcesses, processesIn } from '../support/proc.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -426,6 +427,8 @@ export function startSpec(command: string | string[], more: Partial<StartSpec> =
     command: typeof command === 'string' ? ['sh', '-c', command] : command,
     input: new Uint8Array(),
     environment: {},
+    limits: NO_LIMITS,
+    sandbox: 'none',
     timeoutSeconds: 60,
     killGraceSeconds: 2,
     ...more,

@@ -1,6 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { MachineReport, StartSpec } from '../../src/domain/machine.ts';
+import { NO_LIMITS } from '../../src/domain/task.ts';
 import { type Machine, MachineError } from '../../src/executor/machine.ts';
 import { type AttemptEnd, type Resumed, type RunAttemptOptions, runAttempt } from '../../src/executor/run-attempt.ts';
 import { createMemoryControlPlane, type MemoryControlPlane } from '../support/memory-control-plane.ts';
@@ -50,6 +51,8 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
         command: typeof command === 'string' ? ['sh', '-c', command] : command,
         input: new Uint8Array(),
         environment: {},
+        limits: NO_LIMITS,
+        sandbox: 'none',
         timeoutSeconds: 60,
         killGraceSeconds: 1,
         ...more,

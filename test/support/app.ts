@@ -1,4 +1,5 @@
 import { createDashboard } from '../../src/dashboard/index.ts';
+import { NO_SECRETS, type Secrets } from '../../src/domain/secrets.ts';
 import type { Scope } from '../../src/domain/token.ts';
 import { forgeSchema, type Rule, ruleSchema, templateSchema } from '../../src/forgejo/config-schema.ts';
 import { compileSettings } from '../../src/forgejo/configuration.ts';
@@ -7,6 +8,8 @@ import { createApp } from '../../src/http/app.ts';
 import { listen } from '../../src/http/listen.ts';
 import { createToken } from '../../src/usecases/create-token.ts';
 import type { Deps, Settings } from '../../src/usecases/deps.ts';
+import { createDequeues } from '../../src/usecases/dequeue.ts';
+import { createEventFeed } from '../../src/usecases/event-feed.ts';
 import { prepareInstallation } from '../../src/usecases/prepare-installation.ts';
 import { createSignIn } from '../../src/usecases/sign-in.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
@@ -21,6 +24,7 @@ export type TestAppOptions = {
   rules?: readonly unknown[];
   badTokensPerMinute?: number;
   trustedProxies?: readonly string[];
+  secrets?: Secrets;
   /** As people reach it; where it listens unless said. */
   publicUrl?: string;
   openOnLoopback?: boolean;
@@ -56,17 +60,21 @@ export type TestApp = {
 /** The real app, API and pages, on a real port of the loopback, with a database of its own, without loops. */
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const database = await createTestDatabase();
-  const deps = await createTestDeps(database, options.settings ?? {});
+  const deps = { ...(await createTestDeps(database, options.settings ?? {})), secrets: options.secrets ?? NO_SECRETS };
   const stopping = new AbortController();
   const logged: TestApp['logged'] = [];
   const { installation } = await prepareInstallation(deps, null);
+  const dequeues = createDequeues(deps);
+  stopping.signal.addEventListener('abort', dequeues.stop, { once: true });
   const common = {
     deps,
+    dequeues,
     signIn: createSignIn(deps, {
       adminToken: ADMIN_TOKEN,
       badTokensPerMinute: options.badTokensPerMinute ?? 600,
       nowMs: () => performance.now(),
     }),
+    feed: createEventFeed(deps),
     log: recordingLog(logged),
     version: '0.0.0',
     clientAddress: createClientAddress(options.trustedProxies ?? []),
@@ -114,10 +122,11 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   };
 }
 
-function forgejoSettings({ forges = [], templates = [], rules }: TestAppOptions) {
+function forgejoSettings({ forges = [], templates = [], rules, secrets = NO_SECRETS }: TestAppOptions) {
   const { settings, problems } = compileSettings({
     forges: forges.map((one) => forgeSchema.parse(one)),
     templates: templates.map((one) => templateSchema.parse(one)),
+    secrets: Object.fromEntries(secrets),
     rules: rules?.map((one): Rule => ruleSchema.parse(one)),
   });
   if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join('\n'));

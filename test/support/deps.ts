@@ -1,3 +1,5 @@
+import { NO_SECRETS } from '../../src/domain/secrets.ts';
+import { createLanes } from '../../src/store/lane-cache.ts';
 import { createWakeups } from '../../src/store/wakeups.ts';
 import type { Deps, Settings } from '../../src/usecases/deps.ts';
 import { createFollowers } from '../../src/usecases/followers.ts';
@@ -25,7 +27,9 @@ export async function createTestDeps(
   return {
     db: database.db,
     wakeups,
+    lanes: createLanes(database.db),
     settings: { ...testSettings, ...settings },
+    secrets: NO_SECRETS,
     random: () => 0.5,
     followers: createFollowers(),
     stop: () => wakeups.stop(),

@@ -1,6 +1,11 @@
 import type { Renewal, Result } from '../../src/domain/attempt.ts';
 import type { ProcessIdentity, Stream } from '../../src/domain/machine.ts';
-import { type ControlPlane, ControlPlaneError, type ProgressNote } from '../../src/executor/control-plane.ts';
+import {
+  type ControlPlane,
+  ControlPlaneError,
+  type Granted,
+  type ProgressNote,
+} from '../../src/executor/control-plane.ts';
 
 type KeptStream = { bytes: Buffer; next: number; gaps: { from: number; to: number }[] };
 
@@ -9,6 +14,8 @@ export type Kept = {
   status: 'assigned' | 'running' | 'ended';
   stopReason: string | null;
   process: ProcessIdentity | null;
+  /** What a start is answered with. */
+  environment: Granted['environment'];
   progress: ProgressNote[];
   renewals: number;
   streams: Record<Stream, KeptStream>;
@@ -40,6 +47,7 @@ export function createMemoryControlPlane(attemptId: string): MemoryControlPlane 
     status: 'assigned',
     stopReason: null,
     process: null,
+    environment: {},
     progress: [],
     renewals: 0,
     streams: { stdout: emptyStream(), stderr: emptyStream() },
@@ -106,12 +114,13 @@ export function createMemoryControlPlane(attemptId: string): MemoryControlPlane 
 
 const emptyStream = (): KeptStream => ({ bytes: Buffer.alloc(0), next: 0, gaps: [] });
 
-function start(kept: Kept, process: ProcessIdentity | null): void {
+function start(kept: Kept, process: ProcessIdentity | null): Granted {
   if (kept.status === 'assigned') {
     if (kept.stopReason !== null) throw new ControlPlaneError('stop_asked', 'a stop was asked');
     kept.status = 'running';
   }
   kept.process ??= process;
+  return { environment: kept.environment };
 }
 
 function write(stream: KeptStream, offset: number, bytes: Uint8Array, gap: boolean): number {

@@ -20,9 +20,13 @@ export async function createTemplate(url: string): Promise<TestServer> {
 }
 
 /** Copies the template, or makes an empty database; answers its connection string. */
-export async function cloneDatabase(server: TestServer, empty: boolean): Promise<string> {
+export const cloneDatabase = (server: TestServer, empty: boolean): Promise<string> =>
+  copyDatabase(server, empty ? 'template0' : templateName(server));
+
+/** Copies a database of this server that nobody is connected to; it is told by its name or its connection string. */
+export async function copyDatabase(server: TestServer, source: string): Promise<string> {
   const name = `${server.prefix}_${randomBytes(6).toString('hex')}`;
-  const template = empty ? 'template0' : templateName(server);
+  const template = /^\w+$/.test(source) ? source : source.replace(/^[^?]*\/(\w+).*$/, '$1');
   await runOn(server.url, `create database ${name} template ${template} strategy file_copy`);
   return urlOf(server, name);
 }

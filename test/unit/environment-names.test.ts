@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import { agentConfigSchema } from '../../src/agent/config.ts';
 import { environment } from '../../src/contract/task.ts';
+import { NO_LIMITS } from '../../src/domain/task.ts';
 import { encodeStart } from '../../src/executor/wrapper/protocol.ts';
 
 const SHELLS_OWN = 'UID EUID PPID GROUPS SHELLOPTS BASHOPTS OPTIND OPTARG OPTERR LINENO IFS ENV BASH_ENV PS4 _'.split(
@@ -13,6 +14,8 @@ const SPEC = {
   number: 1,
   command: ['true'],
   input: Buffer.alloc(0),
+  limits: NO_LIMITS,
+  sandbox: 'none' as const,
   timeoutSeconds: 1,
   killGraceSeconds: 1,
 };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { END_REASONS, MACHINE_STATES, type MachineReport, type StartSpec } from '../../domain/machine.ts';
+import { type EnvironmentValue, LIMIT_NAMES, type Limits } from '../../domain/task.ts';
 import { MachineError, type MachineErrorKind } from '../machine.ts';
 
 const text = readFileSync(new URL('./taskejo.sh', import.meta.url));
@@ -35,11 +36,22 @@ function refuseNul(what: string, value: string): void {
   if (value.includes('\0')) throw new MachineError('configuration', `${what} contains a NUL byte`);
 }
 
-function exportLine([name, value]: [string, string]): string {
+function exportLine([name, value]: [string, EnvironmentValue]): string {
   if (!NAME.test(name) || SHELL_OWNED.has(name))
     throw new MachineError('configuration', `${name} can't be set in the environment of a command`);
+  if (typeof value !== 'string')
+    throw new MachineError('configuration', `the server gave no value for the secret ${value.secret}`);
   refuseNul(`the environment variable ${name}`, value);
   return `export ${name}=${quote(value)}\n`;
+}
+
+/** Without what was asked to bound it a command isn't run. */
+function refuseBounds({ limits, sandbox }: StartSpec): void {
+  const asked = (Object.keys(LIMIT_NAMES) as (keyof Limits)[]).filter((key) => limits[key] !== null);
+  const names = asked.map((key) => LIMIT_NAMES[key]).join(', ');
+  if (names !== '') throw new MachineError('configuration', `limits are not available on this machine: ${names}`);
+  if (sandbox === 'none') return;
+  throw new MachineError('configuration', `the sandbox ${sandbox} is not available on this machine`);
 }
 
 /**
@@ -48,6 +60,7 @@ function exportLine([name, value]: [string, string]): string {
  */
 export function encodeStart(spec: StartSpec): { words: string[]; stdin: Buffer } {
   if (spec.command.length === 0 || spec.command[0] === '') throw new MachineError('configuration', 'no command');
+  refuseBounds(spec);
   for (const argument of spec.command) refuseNul('an argument of the command', argument);
   const own: [string, string][] = [
     ['TASKEJO_TASK_ID', spec.taskId],

@@ -8,6 +8,7 @@ import { lockState } from '../../../src/agent/lock.ts';
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from '../../../src/agent/private-files.ts';
 import { openStore, type TakenTask } from '../../../src/agent/store.ts';
 import type { Result } from '../../../src/domain/attempt.ts';
+import { NO_LIMITS } from '../../../src/domain/task.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
 let made = 0;
@@ -17,7 +18,10 @@ const task = (): TakenTask => ({
   number: 1,
   command: ['sh', '-c', 'true'],
   input: 'secret input',
+  inputBase64: null,
   environment: { TASKEJO_TOKEN: 'secret' },
+  limits: NO_LIMITS,
+  sandbox: 'none',
   timeoutSeconds: 5,
   renewSeconds: 10,
 });

@@ -1,3 +1,4 @@
+import { NO_SECRETS } from '../../../src/domain/secrets.ts';
 import { type Forge, forgeSchema, ruleSchema, templateSchema } from '../../../src/forgejo/config-schema.ts';
 import { compileSettings, type ForgejoSettings } from '../../../src/forgejo/configuration.ts';
 import { decide, type Verdict } from '../../../src/forgejo/decide.ts';
@@ -66,7 +67,10 @@ export function ledger(
       const issue = comparedIssue(delivery, asked)?.number ?? null;
       const observation = issue === null ? null : observe(delivery, states.get(issue) ?? null);
       if (issue !== null && observation?.next) states.set(issue, observation.next);
-      return { ...decide({ forge: asked, parsed: delivery, observation, templates, rules }), observation };
+      return {
+        ...decide({ forge: asked, parsed: delivery, observation, templates, rules, secrets: NO_SECRETS }),
+        observation,
+      };
     },
     stateOf: (issue) => states.get(issue),
   };
