@@ -16,8 +16,9 @@ export type Preemptor = { priority: number; rank: number; hasStopped: boolean };
 export type ContestedPlace = Place & { stopping: number };
 
 /** A running task on an agent that matches. */
-export type Runner = {
+export type RunningTask = {
   id: string;
+  attemptId: string;
   agentId: string;
   priority: number;
   rank: number;
@@ -33,28 +34,28 @@ export type Runner = {
  * Which running task is stopped so that a waiting one gets its place: the worst-ranked that may be. Null when none may,
  * when a place is free, or when something is being stopped for it already.
  */
-export function chooseVictim<R extends Runner>(
+export function chooseVictim(
   waiting: Preemptor,
   places: readonly ContestedPlace[],
-  runners: readonly R[],
+  running: readonly RunningTask[],
   limits: PreemptionLimits,
-): R | null {
+): RunningTask | null {
   if (waiting.hasStopped || places.some(({ capacity, taken }) => taken < capacity)) return null;
   const gained = new Set(places.filter(freesPlace).map(({ agentId }) => agentId));
-  const victims = runners.filter((runner) => gained.has(runner.agentId) && mayBeStopped(runner, waiting, limits));
+  const victims = running.filter((task) => gained.has(task.agentId) && mayBeStopped(task, waiting, limits));
   return victims.toSorted(worstFirst)[0] ?? null;
 }
 
 /** Where more runs than there are places, since there were more once, an attempt that ends leaves none free. */
 const freesPlace = ({ capacity, taken, stopping }: ContestedPlace): boolean => taken - stopping <= capacity;
 
-const mayBeStopped = (runner: Runner, waiting: Preemptor, limits: PreemptionLimits): boolean =>
-  runner.preemptible &&
-  runner.reachable &&
-  !runner.stopAsked &&
-  waiting.priority - runner.priority >= limits.gap &&
-  runner.rank > waiting.rank &&
-  runner.ranSeconds >= limits.minRunSeconds &&
-  runner.preemptions < limits.maxPerTask;
+const mayBeStopped = (task: RunningTask, waiting: Preemptor, limits: PreemptionLimits): boolean =>
+  task.preemptible &&
+  task.reachable &&
+  !task.stopAsked &&
+  waiting.priority - task.priority >= limits.gap &&
+  task.rank > waiting.rank &&
+  task.ranSeconds >= limits.minRunSeconds &&
+  task.preemptions < limits.maxPerTask;
 
-const worstFirst = (a: Runner, b: Runner): number => b.rank - a.rank || (a.id < b.id ? 1 : -1);
+const worstFirst = (a: RunningTask, b: RunningTask): number => b.rank - a.rank || (a.id < b.id ? 1 : -1);

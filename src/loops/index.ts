@@ -7,6 +7,7 @@ import { createDependantsLoop } from './dependants.ts';
 import { createDispatchLoop } from './dispatch.ts';
 import { createDriver } from './drive-attempts.ts';
 import { createHosts, type Host } from './hosts.ts';
+import { createPreemptLoop } from './preempt.ts';
 import { isGone, ownProcess } from './replica-process.ts';
 import { createSweepLoop } from './sweep.ts';
 
@@ -28,6 +29,7 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
   const replica = { id: randomUUIDv7(), ...ownProcess() };
   await registerReplica(deps, replica);
   const sweeping = createSweepLoop(deps, log);
+  const preempting = createPreemptLoop(deps, log);
   const telling = createDependantsLoop(deps, log);
   const hosts = createHosts({ ...options, onChange: () => dispatching.nudge() });
   const driver = createDriver({ ...options, replicaId: replica.id, hosts });
@@ -43,7 +45,7 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
   });
   return {
     async stop() {
-      await Promise.all([dispatching.stop(), sweeping.stop(), telling.stop()]);
+      await Promise.all([dispatching.stop(), sweeping.stop(), preempting.stop(), telling.stop()]);
       await driver.stop();
       try {
         await giveBackLeases(deps, replica.id);

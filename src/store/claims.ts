@@ -46,7 +46,7 @@ const forMode = (mode: AgentMode) =>
  * The agents that a task is to be kept from for now, of the task in the row at hand: where it failed a moment ago,
  * unless nobody else could take it.
  */
-const keptFrom = sql`array(
+export const keptFrom = sql`array(
   select v.agent_id from avoidances v
   where v.task_id = tasks.id and v.until > now() and exists (
     select from agents o

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ContestedPlace, chooseVictim, type Preemptor, type Runner } from '../../../src/domain/preempt.ts';
+import { type ContestedPlace, chooseVictim, type Preemptor, type RunningTask } from '../../../src/domain/preempt.ts';
 
 const limits = { gap: 3, minRunSeconds: 60, maxPerTask: 2 };
 const urgent: Preemptor = { priority: 8, rank: 100, hasStopped: false };
@@ -11,8 +11,9 @@ const full = (agentId: string, more: Partial<ContestedPlace> = {}): ContestedPla
   stopping: 0,
   ...more,
 });
-const runner = (id: string, more: Partial<Runner> = {}): Runner => ({
+const task = (id: string, more: Partial<RunningTask> = {}): RunningTask => ({
   id,
+  attemptId: 'an attempt',
   agentId: 'a',
   priority: 3,
   rank: 200,
@@ -26,13 +27,13 @@ const runner = (id: string, more: Partial<Runner> = {}): Runner => ({
 
 describe('the task that is stopped for a more urgent one', () => {
   it('is the worst-ranked of those that may be stopped', () => {
-    const runners = [runner('x', { rank: 201 }), runner('y', { rank: 300 }), runner('z', { rank: 202 })];
-    expect(chooseVictim(urgent, [full('a')], runners, limits)?.id).toBe('y');
-    const excused = runners.map((one) => (one.id === 'y' ? { ...one, preemptible: false } : one));
+    const running = [task('x', { rank: 201 }), task('y', { rank: 300 }), task('z', { rank: 202 })];
+    expect(chooseVictim(urgent, [full('a')], running, limits)?.id).toBe('y');
+    const excused = running.map((one) => (one.id === 'y' ? { ...one, preemptible: false } : one));
     expect(chooseVictim(urgent, [full('a')], excused, limits)?.id).toBe('z');
   });
 
-  it.each<[string, Partial<Runner>, string | null]>([
+  it.each<[string, Partial<RunningTask>, string | null]>([
     ['priority lower by the gap', { priority: 5 }, 'x'],
     ['priority lower by less', { priority: 6 }, null],
     ['the same rank', { rank: 100 }, null],
@@ -45,33 +46,34 @@ describe('the task that is stopped for a more urgent one', () => {
     ['been asked to stop already', { stopAsked: true }, null],
     ['its place where the other may not go', { agentId: 'elsewhere' }, null],
   ])('when it has %s', (_, more, chosen) => {
-    expect(chooseVictim(urgent, [full('a')], [runner('x', more)], limits)?.id ?? null).toBe(chosen);
+    expect(chooseVictim(urgent, [full('a')], [task('x', more)], limits)?.id ?? null).toBe(chosen);
   });
 
   it('may have run for no time at all when the least is 0', () => {
     const atOnce = { ...limits, minRunSeconds: 0 };
-    expect(chooseVictim(urgent, [full('a')], [runner('x', { ranSeconds: 0 })], atOnce)?.id).toBe('x');
+    expect(chooseVictim(urgent, [full('a')], [task('x', { ranSeconds: 0 })], atOnce)?.id).toBe('x');
   });
 
   it('is none while a place is free', () => {
-    expect(chooseVictim(urgent, [full('a'), full('b', { taken: 0 })], [runner('x')], limits)).toBeNull();
+    expect(chooseVictim(urgent, [full('a'), full('b', { taken: 0 })], [task('x')], limits)).toBeNull();
   });
 
   it('is none while another is being stopped for it', () => {
-    expect(chooseVictim({ ...urgent, hasStopped: true }, [full('a')], [runner('x')], limits)).toBeNull();
+    expect(chooseVictim({ ...urgent, hasStopped: true }, [full('a')], [task('x')], limits)).toBeNull();
   });
 
   it('is none where more runs than there are places, until what stops there leaves one', () => {
-    expect(chooseVictim(urgent, [full('a', { taken: 2 })], [runner('x')], limits)).toBeNull();
-    expect(chooseVictim(urgent, [full('a', { taken: 2, stopping: 1 })], [runner('x')], limits)?.id).toBe('x');
+    expect(chooseVictim(urgent, [full('a', { taken: 2 })], [task('x')], limits)).toBeNull();
+    expect(chooseVictim(urgent, [full('a', { taken: 2, stopping: 1 })], [task('x')], limits)?.id).toBe('x');
   });
 });
 
 it('whoever is stopped is far less urgent, ranked behind, and nobody who might be is ranked behind it', () => {
   const agents = fc.constantFrom('a', 'b', 'c');
-  const runners = fc.uniqueArray(
+  const tasks = fc.uniqueArray(
     fc.record({
       id: fc.string({ minLength: 1, maxLength: 3 }),
+      attemptId: fc.constant('an attempt'),
       agentId: agents,
       priority: fc.integer({ min: 0, max: 10 }),
       rank: fc.integer({ min: 0, max: 20 }),
@@ -93,7 +95,7 @@ it('whoever is stopped is far less urgent, ranked behind, and nobody who might b
     { selector: ({ agentId }) => agentId },
   );
   fc.assert(
-    fc.property(preemptor, places, runners, (waiting, contested, running) => {
+    fc.property(preemptor, places, tasks, (waiting, contested, running) => {
       const victim = chooseVictim(waiting, contested, running, limits);
       expect(chooseVictim(waiting, contested, running.toReversed(), limits)).toEqual(victim);
       if (victim === null) return;

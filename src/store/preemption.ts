@@ -1,0 +1,112 @@
+import { type Kysely, sql } from 'kysely';
+import type { ContestedPlace, PreemptionLimits, RunningTask } from '../domain/preempt.ts';
+import { keptFrom } from './claims.ts';
+import type { Database, TaskRow } from './schema.ts';
+
+type Db = Kysely<Database>;
+
+/** What is looked at of a lane: a task further behind would not get the place that it makes free. */
+const AHEAD = 100;
+const MOST_PLACES = 1_000;
+const MOST_RUNNING = 100;
+
+const takesWork = sql`g.deleted_at is null and g.online and not g.cordoned and not g.draining and g.says_draining is null`;
+const isReachable = sql<boolean>`(t.lease_expires_at >= now() and coalesce(a.contact ->> 'state', 'ok') = 'ok')`;
+const ranSeconds = sql<number>`extract(epoch from now() - a.started_at)::float8`;
+
+/** Running tasks that may be stopped for some other; narrows what is read, the choice itself looks at all of it again. */
+const mayBeStopped = ({ minRunSeconds, maxPerTask }: PreemptionLimits) => sql`
+  t.status = 'running' and t.preemptible and t.stop_reason is null and t.preemptions < ${maxPerTask}
+  and ${ranSeconds} >= ${minRunSeconds} and ${isReachable}`;
+
+const isBeingServed = (id: ReturnType<typeof sql.ref>) => sql<boolean>`exists (
+  select from tasks s where s.stop_for = ${id} and s.status in ('assigned', 'running'))`;
+
+/** Ready tasks of a lane that its hosts, or its agents, may take. */
+const nextOfLane = (mode: 'http_pull' | 'ssh_cli') => sql`
+  select w.lane, w.mode, n.* from (select distinct lane, mode from ways where mode = ${mode}) w cross join lateral (
+    select id, rank, priority from tasks
+    where lane = w.lane and status = 'pending' and ready
+      and ${mode === 'http_pull' ? sql`execution_mode <> 'ssh_cli'` : sql`execution_mode <> 'http_pull'`}
+    order by rank, id limit ${AHEAD}) n`;
+
+/**
+ * The best-ranked ready tasks that might have something stopped for them, were every place taken. It goes from what
+ * runs to the lanes that could have its place, so that neither tasks without a chance nor their number hide others.
+ */
+export async function tasksThatMayPreempt(db: Db, limits: PreemptionLimits, limit: number): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    with running as materialized (
+      select t.assigned_agent_id as agent_id, t.priority, max(t.rank) as rank
+      from tasks t join attempts a on a.id = t.attempt_id
+      where t.lease_expires_at >= now() and ${mayBeStopped(limits)}
+      group by 1, 2),
+    places as materialized (
+      select g.id, g.labels, g.execution_mode as mode, r.priority, r.rank
+      from running r join agents g on g.id = r.agent_id where ${takesWork}),
+    ways as materialized (
+      select l.id as lane, k.mode, k.priority, k.rank
+      from lanes l
+      join (select labels, mode, priority, max(rank) as rank from places group by 1, 2, 3) k on l.requires <@ k.labels
+      where l.agent_id is null
+      union all
+      select l.id, p.mode, p.priority, p.rank from lanes l join places p on p.id = l.agent_id)
+    select distinct n.id, n.rank from (${nextOfLane('http_pull')} union all ${nextOfLane('ssh_cli')}) n
+    where exists (
+        select from ways w
+        where w.lane = n.lane and w.mode = n.mode and w.priority <= n.priority - ${limits.gap}::int and w.rank > n.rank)
+      and not ${isBeingServed(sql.ref('n.id'))}
+    order by n.rank, n.id limit ${limit}`.execute(db);
+  return rows.map((row) => row.id);
+}
+
+export type WaitingTask = Pick<
+  TaskRow,
+  'id' | 'requires' | 'execution_mode' | 'named_agent_id' | 'priority' | 'rank'
+> & {
+  hasStopped: boolean;
+  avoided: string[];
+};
+
+/** Null for a task that doesn't wait for a place any more. */
+export async function findWaitingTask(db: Db, id: string): Promise<WaitingTask | null> {
+  const { rows } = await sql<WaitingTask>`
+    select id, requires, execution_mode, named_agent_id, priority, rank, ${keptFrom} as avoided,
+      ${isBeingServed(sql.ref('tasks.id'))} as "hasStopped"
+    from tasks where id = ${id} and status = 'pending' and ready`.execute(db);
+  return rows[0] ?? null;
+}
+
+/** The agents that could take the task if they had a place, and how their places stand; free ones first. */
+export async function matchingPlaces(db: Db, task: WaitingTask): Promise<ContestedPlace[]> {
+  const { rows } = await sql<ContestedPlace>`
+    select g.id as "agentId", g.capacity, count(a.id)::int as taken,
+      (count(*) filter (where t.stop_reason is not null and a.finished_at is null))::int as stopping
+    from agents g
+    left join attempts a on a.agent_id = g.id and not a.settled
+    left join tasks t on t.id = a.task_id
+    where ${takesWork} and ${task.execution_mode} in ('undecided', g.execution_mode)
+      and case when ${task.named_agent_id}::text is null
+        then ${task.requires}::text[] <@ g.labels and g.id <> all(${task.avoided}::text[])
+        else g.id = ${task.named_agent_id} end
+    group by g.id
+    order by count(a.id) - g.capacity, g.id limit ${MOST_PLACES}`.execute(db);
+  return rows;
+}
+
+/** The worst-ranked tasks that run on these agents and might be stopped for one of this rank. */
+export async function stoppableTasks(
+  db: Db,
+  agentIds: readonly string[],
+  waiting: Pick<WaitingTask, 'rank' | 'priority'>,
+  limits: PreemptionLimits,
+): Promise<RunningTask[]> {
+  const { rows } = await sql<RunningTask>`
+    select t.id, a.id as "attemptId", a.agent_id as "agentId", t.priority, t.rank, t.preemptible, t.preemptions,
+      ${ranSeconds} as "ranSeconds", ${isReachable} as reachable, t.stop_reason is not null as "stopAsked"
+    from attempts a join tasks t on t.id = a.task_id and t.attempt_id = a.id
+    where a.agent_id = any(${agentIds}::text[]) and not a.settled and t.rank > ${waiting.rank}
+      and t.priority <= ${waiting.priority - limits.gap} and ${mayBeStopped(limits)}
+    order by t.rank desc, t.id desc limit ${MOST_RUNNING}`.execute(db);
+  return rows;
+}
