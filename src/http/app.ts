@@ -17,6 +17,7 @@ import { problemResponse } from './problem.ts';
 import { requestContext } from './request-context.ts';
 import { api } from './route.ts';
 import { taskHistoryApi } from './task-history.ts';
+import { taskSteeringApi } from './task-steering.ts';
 import { tasksApi } from './tasks.ts';
 import { tokensApi } from './tokens.ts';
 import { webhooksApi } from './webhooks.ts';
@@ -49,6 +50,7 @@ function mountApi(app: OpenAPIHono<HttpEnv>): OpenAPIHono<HttpEnv> {
     webhooksApi(),
     dequeueApi(),
     tasksApi(),
+    taskSteeringApi(),
     taskHistoryApi(),
     attemptsApi(),
     logsApi(),

@@ -5,6 +5,7 @@ import { laneOf } from '../store/lanes.ts';
 import { changeTask, lockTask } from '../store/task-changes.ts';
 import { findTask } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
+import { findChanged } from './find-changed.ts';
 
 /**
  * A coordinator names the agent for a pending task; only that agent can take it then. The mode follows from the
@@ -46,14 +47,10 @@ export async function assignTask(
     );
   });
   deps.wakeups.emit({ kind: 'ready' }, { kind: 'task', taskId });
-  return (await findTask(deps.db, taskId)) ?? gone(taskId);
+  return findChanged(deps, taskId);
 }
 
 export function checkMode(mode: AgentMode, wanted: AgentMode | null): void {
   if (wanted === null || wanted === mode) return;
   throw new AppError('mode_mismatch', `The agent is reached by ${mode}, not by ${wanted}.`);
-}
-
-function gone(taskId: string): never {
-  throw new Error(`task ${taskId} is gone`);
 }

@@ -1,0 +1,10 @@
+import { AppError } from './errors.ts';
+
+/** Which versions of a task a caller has read and means to change: any, or these. */
+export type Versions = 'any' | readonly number[];
+
+/** Throws `version_mismatch` if the task isn't as it was read. */
+export function checkVersion(versions: Versions, version: number): void {
+  if (versions === 'any' || versions.includes(version)) return;
+  throw new AppError('version_mismatch', `The task has version ${version} now; read it again.`);
+}
