@@ -49,6 +49,13 @@ const bench = await createBench({ quick, cores, rounds: values.rounds === undefi
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => void bench.end().finally(() => process.exit(130)));
 }
+// A fault of the benchmark itself must not leave processes and files behind.
+for (const fault of ['uncaughtException', 'unhandledRejection'] as const) {
+  process.once(fault, (error) => {
+    console.error(error);
+    void bench.end().finally(() => process.exit(1));
+  });
+}
 const results: (FigureResult & { failed: boolean })[] = [];
 try {
   const chosen = FIGURES.filter(({ name }) => positionals.length === 0 || positionals.includes(name));

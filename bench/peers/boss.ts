@@ -1,6 +1,7 @@
 /** pg-boss as its documentation has it: fetch one, complete it, in process. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type PeerDrained, type PeerOptions, payload } from './graphile.ts';
+import { type PeerOptions, payload } from './graphile.ts';
+import type { PeerDrained } from './graphile-workers.ts';
 
 type Boss = {
   start(): Promise<unknown>;

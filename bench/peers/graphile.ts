@@ -1,8 +1,6 @@
 /** graphile-worker as its documentation has it, in process, with nothing tuned. */
-import { EventEmitter } from 'node:events';
 
 export type PeerOptions = { url: string; total: number };
-export type PeerDrained = { seconds: number; cpuSeconds: number };
 
 type Utils = {
   migrate(): Promise<void>;
@@ -17,18 +15,17 @@ type Graphile = {
   Logger: new (make: () => (level: string, message: string) => void) => Logger;
 };
 
-const CONCURRENT = 24;
 const PER_CALL = 1000;
 // The type is ours: without the package installed the rest of the project is still checked.
 const packageName: string = 'graphile-worker';
-const graphile = async () => (await import(packageName)) as Graphile;
+export const graphile = async () => (await import(packageName)) as Graphile;
 
-const makeLogger = ({ Logger }: Graphile) =>
+export const makeLogger = ({ Logger }: Graphile) =>
   new Logger(() => (level, message) => {
     if (level === 'error') console.error(`graphile-worker: ${message}`);
   });
 
-async function withUtils<T>(url: string, use: (utils: Utils) => Promise<T>): Promise<T> {
+export async function withUtils<T>(url: string, use: (utils: Utils) => Promise<T>): Promise<T> {
   const library = await graphile();
   const utils = await library.makeWorkerUtils({ connectionString: url, logger: makeLogger(library) });
   try {
@@ -49,36 +46,6 @@ export const graphileFill = ({ url, total }: PeerOptions): Promise<void> =>
       await utils.addJobs(jobs);
     }
   });
-
-/** From the first job's start to the last one's completion in the database. */
-export async function graphileDrain({ url, total }: PeerOptions): Promise<PeerDrained> {
-  const library = await graphile();
-  const events = new EventEmitter();
-  const drained = Promise.withResolvers<PeerDrained>();
-  let began = 0;
-  let cpu = process.cpuUsage();
-  let done = 0;
-  events.once('job:start', () => {
-    began = performance.now();
-    cpu = process.cpuUsage();
-  });
-  events.on('job:complete', () => {
-    if (++done < total) return;
-    const { user, system } = process.cpuUsage(cpu);
-    drained.resolve({ seconds: (performance.now() - began) / 1000, cpuSeconds: (user + system) / 1e6 });
-  });
-  const runner = await library.run({
-    connectionString: url,
-    concurrency: CONCURRENT,
-    noHandleSignals: true,
-    taskList: { bench: async () => {} },
-    events,
-    logger: makeLogger(library),
-  });
-  const result = await drained.promise;
-  await runner.stop();
-  return result;
-}
 
 export const graphileCreate = ({ url, callers, seconds }: { url: string; callers: number; seconds: number }) =>
   withUtils(url, async (utils) => {

@@ -26,6 +26,8 @@ export type Bench = {
   say(text: string): void;
   /** Taskejo on a database of its own, which is made if it isn't there. */
   startServer(database: string, config?: string): Promise<Server>;
+  /** To be done at the end of the run, however that comes. */
+  atEnd(act: () => Promise<void>): void;
   end(): Promise<void>;
 };
 
@@ -51,6 +53,7 @@ export async function createBench({ quick, cores, rounds }: BenchOptions): Promi
   const postgres = await startPostgres(folder, children.pinning);
   if (postgres.pgbench === null) warn("there is no pgbench: ratios to it are left out (Debian's postgresql has it)");
   const sizes = sizesOf(quick);
+  const last: (() => Promise<void>)[] = [];
   return {
     folder,
     sizes: rounds === null ? sizes : { ...sizes, rounds },
@@ -66,8 +69,9 @@ export async function createBench({ quick, cores, rounds }: BenchOptions): Promi
       const databaseUrl = postgres.url(database);
       return startServer({ children, folder, database, databaseUrl, ...(config === undefined ? {} : { config }) });
     },
+    atEnd: (act) => void last.push(act),
     async end() {
-      await children.endAll();
+      await Promise.allSettled([children.endAll(), ...last.map((act) => act())]);
       await postgres.stop();
       await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },

@@ -41,5 +41,18 @@ export async function createTasks(bench: Bench, server: Server, total: number, t
   }
 }
 
+/** Whether the server can complete many at once; found out before a long preparation for it. */
+export async function completesMany({ load }: Bench, server: Server, token: string): Promise<boolean> {
+  await server.api('POST', '/api/v1/tasks', TASK);
+  const one = { address: server.target, tokens: [token], total: 1, perCall: 2, atMostSeconds: 10 };
+  return load.run('drain', one).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof NotAvailable) return false;
+      throw error;
+    },
+  );
+}
+
 /** Statistics of the planner as autovacuum would have made them by now, so that each run has the same. */
 export const analyze = (bench: Bench, database: string) => bench.postgres.query(database, 'analyze');
