@@ -1,5 +1,5 @@
 import { dequeue as dequeueBody, dequeued } from '../contract/attempt.ts';
-import { dequeue, type Taken } from '../usecases/dequeue.ts';
+import type { Taken } from '../usecases/dequeue.ts';
 import { releaseUnanswered } from '../usecases/release-unanswered.ts';
 import { agentOf } from './auth.ts';
 import type { HttpContext } from './env.ts';
@@ -24,10 +24,13 @@ const take = endpoint(
   }),
   async (c) => {
     const { max_tasks, wait_seconds, request_id } = c.req.valid('json');
-    const { deps, stopping } = c.get('http');
+    const { dequeues, stopping } = c.get('http');
     if (stopping.aborted) return c.body(null, 204);
     const wish = { maxTasks: max_tasks ?? 1, waitSeconds: wait_seconds ?? 0, requestId: request_id ?? null };
-    const taken = await dequeue(deps, agentOf(c), wish, AbortSignal.any([c.req.raw.signal, stopping]));
+    const call = dequeues.dequeue(agentOf(c), wish);
+    // Who hangs up waits no longer.
+    c.env.outgoing.once('close', call.cancel);
+    const taken = await call.answer;
     if (taken.length === 0) return c.body(null, 204);
     if (wish.requestId === null) releaseIfUnwritten(c, taken);
     return c.json({ tasks: taken.map(presentTaken) }, 200);

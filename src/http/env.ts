@@ -4,6 +4,8 @@ import type { Principal } from '../domain/token.ts';
 import type { Log } from '../log.ts';
 import type { IntakeConfig } from '../usecases/accept-delivery.ts';
 import type { Deps } from '../usecases/deps.ts';
+import type { Dequeues } from '../usecases/dequeue.ts';
+import type { EventFeed } from '../usecases/event-feed.ts';
 import type { SignIn } from '../usecases/sign-in.ts';
 import type { TaskDefaults } from '../usecases/task-request.ts';
 import type { createClientAddress } from './addresses.ts';
@@ -11,7 +13,10 @@ import type { createClientAddress } from './addresses.ts';
 /** What all routes are given. */
 export type HttpDeps = {
   deps: Deps;
+  dequeues: Dequeues;
   signIn: SignIn;
+  /** All that happens, for those who follow it. */
+  feed: EventFeed;
   log: Log;
   installation: { id: string; generation: number };
   version: string;

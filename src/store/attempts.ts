@@ -56,17 +56,19 @@ export async function changeOpenAttempt(
   return numUpdatedRows === 1n;
 }
 
-/** Attempts of a repeated dequeue that are still open, of this agent and under this id. */
-export async function openAttemptsOfRequest(trx: Trx, agentId: string, requestId: string): Promise<AttemptRow[]> {
-  return trx
-    .selectFrom('attempts')
-    .selectAll()
-    .where('agent_id', '=', agentId)
-    .where('settled', '=', false)
-    .where('finished_at', 'is', null)
-    .where('request_id', '=', requestId)
-    .orderBy('id')
-    .execute();
+/** Attempts of dequeues that may be repeats which are still open, of these agents and under these ids. */
+export async function openAttemptsOfRequests(
+  trx: Trx,
+  requests: readonly { agentId: string; requestId: string }[],
+): Promise<Pick<AttemptRow, 'id' | 'agent_id' | 'request_id'>[]> {
+  const { rows } = await sql<Pick<AttemptRow, 'id' | 'agent_id' | 'request_id'>>`
+    select a.id, a.agent_id, a.request_id
+    from unnest(${requests.map((one) => one.agentId)}::text[], ${requests.map((one) => one.requestId)}::text[])
+      r(agent_id, request_id)
+    join attempts a on a.agent_id = r.agent_id and not a.settled
+    where a.request_id = r.request_id and a.finished_at is null
+    order by a.id`.execute(trx);
+  return rows;
 }
 
 export async function setAttemptToken(trx: Trx, id: string, tokenHash: Buffer): Promise<void> {

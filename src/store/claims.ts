@@ -1,4 +1,4 @@
-import { sql, type Transaction } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import type { AgentMode } from '../domain/task.ts';
 import type { AgentRow, Database, TaskRow } from './schema.ts';
 import { type Happening, nextEvent } from './task-changes.ts';
@@ -15,28 +15,32 @@ type Trx = Transaction<Database>;
 
 /** Locks agents in the order of their ids, so that two claims can't wait for each other. */
 export async function lockAgents(trx: Trx, ids: readonly string[]): Promise<AgentRow[]> {
-  return trx.selectFrom('agents').selectAll().where('id', 'in', ids).orderBy('id').forNoKeyUpdate().execute();
+  const { rows } = await sql<AgentRow>`
+    select * from agents where id = any(${ids}::text[]) order by id for no key update`.execute(trx);
+  return rows;
 }
 
-/** Places taken by agent: attempts that are open, or that the machine may still run. */
-export async function takenPlaces(trx: Trx, agentIds: readonly string[]): Promise<Map<string, number>> {
-  const rows = await trx
-    .selectFrom('attempts')
-    .select(['agent_id', sql<number>`count(*)::int`.as('taken')])
-    .where('agent_id', 'in', agentIds)
-    .where('settled', '=', false)
-    .groupBy('agent_id')
-    .execute();
-  return new Map(rows.map((row) => [row.agent_id, row.taken]));
+/**
+ * Places taken by agent: attempts that are open, or that the machine may still run. And the newest lane there is, so
+ * that none is overlooked.
+ */
+export async function takenPlaces(
+  trx: Trx,
+  agentIds: readonly string[],
+): Promise<{ taken: Map<string, number>; newestLane: number }> {
+  const { rows } = await sql<{ agent_id: string; taken: number; newest: number }>`
+    select a.id as agent_id, (
+        select count(*)::int from attempts where attempts.agent_id = a.id and not attempts.settled) as taken,
+      (select coalesce(max(id), 0) from lanes) as newest
+    from unnest(${agentIds}::text[]) a(id)`.execute(trx);
+  return { taken: new Map(rows.map((row) => [row.agent_id, row.taken])), newestLane: rows[0]?.newest ?? 0 };
 }
 
 /** So many tasks ahead may be held by claims that run at the same moment, one for each connection, and be skipped. */
 const OTHER_CLAIMS = 32;
 
-export type Candidate = Pick<
-  TaskRow,
-  'id' | 'rank' | 'requires' | 'named_agent_id' | 'event_n' | 'event_hash' | 'attempts' | 'timeout_seconds'
-> & { avoided: string[] };
+/** A task that may be taken, as it is locked; `at` is the time after the lock was had. */
+export type Candidate = TaskRow & { avoided: string[] };
 
 /** The other way's tasks are not even looked at: each way has an index of its own. */
 const forMode = (mode: AgentMode) =>
@@ -55,37 +59,34 @@ export const keptFrom = sql`array(
       and not exists (
         select from avoidances w where w.task_id = tasks.id and w.agent_id = o.id and w.until > now())))`;
 
+export type Asking = {
+  mode: AgentMode;
+  /** Who asks: a task that is kept from all of them is not looked at, or it would stand before what they may take. */
+  agentIds: readonly string[];
+  lanes: readonly number[];
+  limit: number;
+};
+
 /**
- * The best-ranked ready tasks of the lanes that agents with these ids and labels serve, locked; those that another
- * claim holds are skipped. Asking each lane for its first few keeps the cost apart from how many tasks wait in others.
- * A task that is kept from all of them is not looked at, or it would stand before what they may take.
+ * The best-ranked ready tasks of these lanes, locked; those that another claim holds are skipped. Asking each lane for
+ * its first few keeps the cost apart from how many tasks wait in others.
  * The outer condition is checked again on the row as it is once locked; it stands in a coalesce so that the planner goes
  * by the primary key and doesn't read a whole claim index for it.
  */
-export async function lockCandidates(
-  trx: Trx,
-  mode: AgentMode,
-  agents: readonly Pick<AgentRow, 'id' | 'labels'>[],
-  limit: number,
-): Promise<Candidate[]> {
-  const asking = sql.join(agents.map(({ id, labels }) => sql`(${id}::text, ${labels}::text[])`));
+export async function lockCandidates(trx: Trx, { mode, agentIds, lanes, limit }: Asking): Promise<Candidate[]> {
+  if (lanes.length === 0 || limit <= 0) return [];
   const window = limit + OTHER_CLAIMS;
   const { rows } = await sql<Candidate>`
-    select id, rank, requires, named_agent_id, event_n, event_hash, attempts, timeout_seconds, ${keptFrom} as avoided
+    select *, case when attempts = 0 then '{}' else ${keptFrom} end as avoided
     from tasks
     where id = any(array(
         select t.id
-        from (
-          select id, array(
-            select g.id from (values ${asking}) g(id, labels)
-            where lanes.agent_id = g.id or (lanes.agent_id is null and lanes.requires <@ g.labels)) as servers
-          from lanes) l
+        from unnest(${lanes}::int[]) l(id)
         cross join lateral (
           select id, rank from tasks
           where lane = l.id and status = 'pending' and ready and ${forMode(mode)}
-            and (attempts = 0 or named_agent_id is not null or not l.servers <@ ${keptFrom})
+            and (attempts = 0 or named_agent_id is not null or not ${agentIds}::text[] <@ ${keptFrom})
           order by rank, id limit ${window}) t
-        where l.servers <> '{}'
         order by t.rank, t.id limit ${window}))
       and coalesce(status = 'pending' and ready and ${forMode(mode)}, false)
     order by rank, id limit ${limit}
@@ -98,6 +99,7 @@ export type Take = {
   agentId: string;
   attemptId: string;
   tokenHash: Buffer;
+  requestId: string | null;
 };
 export type TakeOptions = {
   mode: AgentMode;
@@ -105,43 +107,99 @@ export type TakeOptions = {
   leaseSeconds: number;
   /** The replica that will drive the attempts, over SSH. */
   holder: string | null;
-  requestId: string | null;
   happening: (take: Take) => Happening;
 };
 
-/** Gives each task to its agent. Answers the attempts that were opened: a row that changed meanwhile is left out. */
-export async function takeTasks(trx: Trx, takes: readonly Take[], options: TakeOptions): Promise<string[]> {
-  if (takes.length === 0) return [];
-  const { mode, at, leaseSeconds, holder, requestId } = options;
+/** What a task is once it is taken, whoever took it; the rest follows from the take. */
+const TAKEN = {
+  status: 'assigned',
+  ready: false,
+  progress: null,
+  stop_reason: null,
+  stop_detail: null,
+  stop_asked_at: null,
+  stop_for: null,
+} as const;
+
+/**
+ * Gives each task to its agent. Answers the rows as they stand now, by the attempts that were opened: one that changed
+ * meanwhile is left out.
+ */
+export async function takeTasks(trx: Trx, takes: readonly Take[], options: TakeOptions): Promise<Map<string, TaskRow>> {
+  if (takes.length === 0) return new Map();
+  const { mode, at, leaseSeconds, holder } = options;
   const events = takes.map((take) => {
     const { id, event_n, event_hash } = take.candidate;
     const head = { taskId: id, n: event_n, hash: event_hash, status: 'pending' as const };
     return nextEvent(head, options.happening(take), at, 'assigned');
   });
-  const { rows } = await sql<{ attempt_id: string }>`
+  const { rows } = await sql<{ attempt_id: string; lease_expires_at: string }>`
     with x as (
       select * from unnest(
         ${takes.map((take) => take.candidate.id)}::uuid[], ${takes.map((take) => take.agentId)}::text[],
         ${takes.map((take) => take.attemptId)}::uuid[], ${takes.map((take) => take.tokenHash)}::bytea[],
+        ${takes.map((take) => take.requestId)}::text[], ${takes.map((take) => take.candidate.attempts + 1)}::int[],
         ${events.map((event) => event.n)}::int[], ${events.map((event) => event.text)}::text[],
         ${events.map((event) => event.hash)}::text[]
-      ) as x(task_id, agent_id, attempt_id, token_hash, n, text, hash)),
+      ) as x(task_id, agent_id, attempt_id, token_hash, request_id, number, n, text, hash)),
     taken as (
       update tasks t set
         status = 'assigned', execution_mode = ${mode}, assigned_agent_id = x.agent_id, assigned_at = ${at},
-        attempt_id = x.attempt_id, attempts = t.attempts + 1, ready = false,
+        attempt_id = x.attempt_id, attempts = x.number, ready = false,
         lease_expires_at = ${at}::timestamptz + make_interval(secs => ${leaseSeconds}), holder = ${holder},
-        progress = null, stop_reason = null, stop_detail = null, stop_asked_at = null,
+        progress = null, stop_reason = null, stop_detail = null, stop_asked_at = null, stop_for = null,
         event_n = x.n, event_hash = x.hash, updated_at = ${at}
       from x where t.id = x.task_id and t.status = 'pending' and t.ready and t.event_n = x.n - 1
-      returning t.id, t.attempt_id, t.attempts),
+      returning t.attempt_id, t.lease_expires_at),
     opened as (
       insert into attempts (id, task_id, number, execution_mode, agent_id, request_id, token_hash, leased_at)
-      select x.attempt_id, taken.id, taken.attempts, ${mode}, x.agent_id, ${requestId}, x.token_hash, ${at}
-      from taken join x on x.task_id = taken.id),
+      select x.attempt_id, x.task_id, x.number, ${mode}, x.agent_id, x.request_id, x.token_hash, ${at}
+      from taken join x on x.attempt_id = taken.attempt_id),
     written as (
       insert into events (task_id, n, attempt_id, type, text, hash)
-      select x.task_id, x.n, x.attempt_id, 'assigned', x.text, x.hash from taken join x on x.task_id = taken.id)
-    select attempt_id from taken`.execute(trx);
-  return rows.map((row) => row.attempt_id);
+      select x.task_id, x.n, x.attempt_id, 'assigned', x.text, x.hash
+      from taken join x on x.attempt_id = taken.attempt_id)
+    select attempt_id, lease_expires_at from taken`.execute(trx);
+  const leases = new Map(rows.map((row) => [row.attempt_id, row.lease_expires_at]));
+  return new Map(
+    takes.flatMap(({ candidate, agentId, attemptId }, index) => {
+      const lease_expires_at = leases.get(attemptId);
+      const event = events[index];
+      if (lease_expires_at === undefined || event === undefined) return [];
+      const { avoided: _, ...row } = candidate;
+      const taken: TaskRow = {
+        ...row,
+        ...TAKEN,
+        execution_mode: mode,
+        assigned_agent_id: agentId,
+        assigned_at: at,
+        attempt_id: attemptId,
+        attempts: row.attempts + 1,
+        lease_expires_at,
+        holder,
+        event_n: event.n,
+        event_hash: event.hash,
+        updated_at: at,
+      };
+      return [[attemptId, taken] as const];
+    }),
+  );
+}
+
+/** In which of these lanes tasks wait, and how many, counted up to a limit: the look of who was told nothing. */
+export async function waitingInLanes(
+  db: Kysely<Database>,
+  lanes: readonly number[],
+  limit: number,
+): Promise<{ lane: number; tasks: number }[]> {
+  const { rows } = await sql<{ lane: number; tasks: number }>`
+    select l.id as lane, t.tasks
+    from unnest(${lanes}::int[]) l(id)
+    cross join lateral (
+      select count(*)::int as tasks from (
+        select from tasks
+        where lane = l.id and status = 'pending' and ready and ${forMode('http_pull')}
+        limit ${limit}) w) t
+    where t.tasks > 0`.execute(db);
+  return rows;
 }

@@ -41,3 +41,15 @@ export function isDatabaseAway(error: unknown): boolean {
   const fromSystem = 'syscall' in error && SYSTEM_CODES.has(code);
   return fromSystem || PASSING_STATES.has(code) || CONNECTION_STATE.test(code);
 }
+
+/** States in which the server ends the session: what it was doing may have been committed or not. */
+const ENDING_STATE = /^(?:08|57P0)/;
+
+/** Whether the database itself refused a statement, in a session that goes on: its transaction was rolled back. */
+export const isFromServer = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  typeof error.code === 'string' &&
+  /^[0-9A-Z]{5}$/.test(error.code) &&
+  !('syscall' in error) &&
+  !ENDING_STATE.test(error.code);

@@ -16,12 +16,25 @@ async function findLane(db: Kysely<Database>, { requires, repository, agentId }:
   return rows[0]?.id ?? null;
 }
 
-/** Null when another made it meanwhile: a later statement finds that one. */
+const LANES_LOCK = 0x6c616e65; // "lane"
+
+/**
+ * Null when another made it meanwhile: a later statement finds that one. One lane is made at a time, so that lanes
+ * appear in the order of their numbers, and who knows the highest knows them all.
+ */
 async function insertLane(db: Kysely<Database>, { requires, repository, agentId }: LaneKey): Promise<number | null> {
   const { rows } = await sql<{ id: number }>`
-    insert into lanes (requires, repository, agent_id) values (${requires}::text[], ${repository}, ${agentId})
+    with alone as materialized (select pg_advisory_xact_lock(${LANES_LOCK}))
+    insert into lanes (requires, repository, agent_id)
+    select ${requires}::text[], ${repository}::text, ${agentId}::text from alone
     on conflict do nothing returning id`.execute(db);
   return rows[0]?.id ?? null;
+}
+
+/** The highest number of a lane; 0 where there is none. */
+export async function newestLane(db: Kysely<Database>): Promise<number> {
+  const { rows } = await sql<{ newest: number }>`select coalesce(max(id), 0) as newest from lanes`.execute(db);
+  return rows[0]?.newest ?? 0;
 }
 
 function noLane(): never {

@@ -120,16 +120,6 @@ export async function overdueTasks(db: Kysely<Database>, graceSeconds: number, l
   return rows.map((row) => row.id);
 }
 
-/** Makes tasks ready whose time has come, but for those that somebody changes right now; answers how many. */
-export async function readyDueTasks(db: Kysely<Database>, limit: number): Promise<number> {
-  const result = await sql`
-    update tasks set ready = true, ready_at = clock_timestamp()
-    where id = any(array(
-      select id from tasks where status = 'pending' and not ready and due_at <= clock_timestamp()
-      order by due_at limit ${limit} for no key update skip locked))`.execute(db);
-  return Number(result.numAffectedRows ?? 0n);
-}
-
 /** Pull agents that were silent for this long are offline. */
 export async function markSilentAgents(db: Kysely<Database>, seconds: number): Promise<number> {
   const result = await sql`
@@ -139,7 +129,17 @@ export async function markSilentAgents(db: Kysely<Database>, seconds: number): P
   return Number(result.numAffectedRows ?? 0n);
 }
 
-/** Any call of an agent counts as a sign of life; the row is written at most once a second. */
+/** Any call of an agent counts as a sign of life. Locked in the order of their ids, as by everybody who locks many. */
+export async function touchAgents(db: Kysely<Database>, agentIds: readonly string[]): Promise<void> {
+  await sql`
+    update agents set online = true, last_seen_at = clock_timestamp()
+    where id in (
+      select id from agents where id = any(${agentIds}::text[]) and deleted_at is null
+        and (not online or last_seen_at is null or last_seen_at < clock_timestamp() - interval '5 seconds')
+      order by id for no key update)`.execute(db);
+}
+
+/** The same for one, whose row is written at most once a second. */
 export async function touchAgent(db: Kysely<Database>, agentId: string): Promise<void> {
   await sql`
     update agents set online = true, last_seen_at = clock_timestamp()

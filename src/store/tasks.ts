@@ -57,6 +57,30 @@ export async function findTasks(db: Db, ids: readonly string[]): Promise<Task[]>
 /** A task that was just written, of which nobody has made an attempt. */
 export const newTaskOf = (row: TaskRow): Task => toTask({ ...row, attempt: null });
 
+/** A task that was just taken: its attempt is open, and nothing is known of it yet. */
+export const takenTaskOf = (row: TaskRow): Task =>
+  toTask({
+    ...row,
+    attempt: {
+      id: row.attempt_id ?? '',
+      number: row.attempts,
+      agent_id: row.assigned_agent_id ?? '',
+      ...UNSTARTED,
+    },
+  });
+
+const UNSTARTED = {
+  started_at: null,
+  process: null,
+  contact: null,
+  outcome: null,
+  exit_code: null,
+  failure_class: null,
+  error: null,
+  summary: null,
+  output: null,
+} as const;
+
 /** The tasks whose current or last attempt is one of these, in the order of the queue. */
 export async function findTasksOfAttempts(db: Db, attemptIds: readonly string[]): Promise<Task[]> {
   if (attemptIds.length === 0) return [];
@@ -181,6 +205,7 @@ export function toTask(row: Row): Task {
     assignedAt: row.assigned_at,
     attempt: row.attempt && toTaskAttempt(row, row.attempt),
     ready: row.ready,
+    dueAt: row.due_at,
     runAfter: row.run_after,
     dependsOn: row.depends_on,
     unmetDependencies: row.unmet_dependencies,

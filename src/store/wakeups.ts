@@ -9,6 +9,8 @@ export type Hint =
   /** An agent has a place more. */
   | { kind: 'place'; agentId: string }
   | { kind: 'agents' }
+  /** Hints may have been lost: the connection was away. */
+  | { kind: 'missed' }
   /** A task is final that others depend on. */
   | { kind: 'ended' }
   | { kind: 'task'; taskId: string }
@@ -52,7 +54,7 @@ export async function createWakeups(config: pg.ClientConfig, log: Logger): Promi
       const message = read(payload);
       if (message.from !== own) message.hints.forEach(deliver);
     },
-    onConnected: () => LOOK_AT_ALL.forEach(deliver),
+    onConnected: () => [...LOOK_AT_ALL, { kind: 'missed' } as const].forEach(deliver),
     log,
   });
 

@@ -19,8 +19,9 @@ import {
   updateIssue,
   writeDecision,
 } from '../store/intake.ts';
+import { laneOf } from '../store/lanes.ts';
 import type { Database } from '../store/schema.ts';
-import { laneForNew, wakeForNew } from './create-task.ts';
+import { laneKeyOf } from './create-task.ts';
 import type { Deps, Settings } from './deps.ts';
 import { insertNewTasks, plan } from './insert-tasks.ts';
 
@@ -51,7 +52,9 @@ export async function acceptDelivery(
     const verdict = decide({ ...config, secrets: deps.secrets, parsed, observation });
     return carryOut(trx, deps, config.forge, delivery, verdict, observation);
   });
-  for (const taskId of accepted.decision === 'task_created' ? accepted.taskIds : []) wakeForNew(deps, taskId);
+  if (accepted.decision === 'task_created') {
+    deps.wakeups.emit({ kind: 'ready' }, ...accepted.taskIds.map((taskId) => ({ kind: 'task', taskId }) as const));
+  }
   return accepted;
 }
 
@@ -135,7 +138,7 @@ async function makeTask(
   const owner = await claimEffect(trx, { forge: forge.name, ...effect }, id);
   if (owner !== id) return { id: owner, fresh: false };
   const task = fromDraft(deps.settings, forge, delivery, draft);
-  const lane = await laneForNew({ db: trx }, task);
+  const lane = await laneOf(trx, laneKeyOf(task));
   await insertNewTasks(trx, deps, { kind: 'forge', id: forge.name }, [plan({ ...task, id }, lane)]);
   return { id, fresh: true };
 }

@@ -4,7 +4,8 @@ import { normalizeLabels } from '../domain/match.ts';
 import type { Actor, NewTask, Task } from '../domain/task.ts';
 import { violates } from '../store/database-errors.ts';
 import { createdHashes, findKey, type KeyUse, useKey } from '../store/idempotency.ts';
-import { laneOf } from '../store/lanes.ts';
+import type { LaneKey } from '../store/lanes.ts';
+import type { TaskRow } from '../store/schema.ts';
 import { findTasks, newTaskOf } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
 import { insertNewTasks, type Planned, plan } from './insert-tasks.ts';
@@ -48,7 +49,7 @@ export async function createTasks(
 async function planAll(deps: Deps, wanted: readonly Wanted[]): Promise<Planned[]> {
   const planned: Planned[] = [];
   for (const { task, bodyHash } of wanted) {
-    planned.push(plan(task, await laneForNew(deps, task), task.id === null ? null : bodyHash));
+    planned.push(plan(task, await deps.lanes.idOf(laneKeyOf(task)), task.id === null ? null : bodyHash));
   }
   return planned;
 }
@@ -67,7 +68,7 @@ async function createOnce(
     return { rows: await insertNewTasks(trx, deps, actor, planned) };
   });
   if ('again' in made) return { tasks: await findTasks(deps.db, made.again ?? []), replayed: true };
-  for (const id of ids) wakeForNew(deps, id);
+  for (const row of made.rows) wakeForNew(deps, row);
   return { tasks: made.rows.map(newTaskOf), replayed: false };
 }
 
@@ -91,13 +92,12 @@ async function madeBefore({ db }: Pick<Deps, 'db'>, planned: readonly Planned[])
   throw new AppError('idempotency_conflict', 'A task of this id was made with another body before.');
 }
 
-/** The lane stands outside the transaction: two creations of a new lane would wait for each other's commit. */
-export const laneForNew = (deps: Pick<Deps, 'db'>, task: NewTask): Promise<number> =>
-  laneOf(deps.db, {
-    requires: task.namedAgentId === null ? normalizeLabels(task.requires) : [],
-    repository: task.namedAgentId === null ? task.repository : null,
-    agentId: task.namedAgentId,
-  });
+/** A named task stands in the lane of its agent, whatever it requires. */
+export const laneKeyOf = (task: NewTask): LaneKey => ({
+  requires: task.namedAgentId === null ? normalizeLabels(task.requires) : [],
+  repository: task.namedAgentId === null ? task.repository : null,
+  agentId: task.namedAgentId,
+});
 
-export const wakeForNew = (deps: Pick<Deps, 'wakeups'>, taskId: string): void =>
-  deps.wakeups.emit({ kind: 'ready' }, { kind: 'task', taskId });
+const wakeForNew = (deps: Pick<Deps, 'wakeups'>, { id, lane }: Pick<TaskRow, 'id' | 'lane'>): void =>
+  deps.wakeups.emit({ kind: 'ready', lane }, { kind: 'task', taskId: id });

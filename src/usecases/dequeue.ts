@@ -1,134 +1,241 @@
-import { randomUUIDv7 } from 'node:crypto';
-import type { Transaction } from 'kysely';
-import type { LeasedAttempt } from '../domain/attempt.ts';
-import { hasLabels } from '../domain/match.ts';
-import type { Task } from '../domain/task.ts';
-import { newToken, tokenHash } from '../domain/token.ts';
-import { openAttemptsOfRequest, setAttemptToken } from '../store/attempts.ts';
-import { type Candidate, lockAgents, lockCandidates, takenPlaces, takeTasks } from '../store/claims.ts';
-import { renewLeases, touchAgent } from '../store/leases.ts';
-import type { AgentRow, Database } from '../store/schema.ts';
-import { databaseTime } from '../store/task-changes.ts';
-import { findTasksOfAttempts } from '../store/tasks.ts';
+import { isDatabaseAway } from '../store/database-errors.ts';
+import type { Hint } from '../store/wakeups.ts';
+import { type Claimed, claimForAgents, type Taken } from './claim-for-agents.ts';
+import { mayTryAlone } from './coalesce.ts';
 import type { Deps } from './deps.ts';
-import { waitForHint } from './wait-for-hint.ts';
+import { lookFor, touchWaiting } from './look-for-waiters.ts';
+import { createWaitingRoom, type TasksByLane, type Waiter, type WaitingRoom } from './waiting-room.ts';
 
-export type Taken = { task: Task; attempt: LeasedAttempt };
+export type { Taken } from './claim-for-agents.ts';
 export type DequeueWish = { maxTasks: number; waitSeconds: number; requestId: string | null };
 
-/** A waiting agent looks this often even when no hint comes: a hint may be lost. */
-const LOOK_MS = 1_000;
+export type Dequeues = {
+  /**
+   * Gives an agent the best-ranked tasks that it can take now, at most as many as it has places; waits for one up to
+   * `waitSeconds`, and answers nothing when the time is over or all are told to stop. `cancel` is for a caller that is
+   * gone: what was taken for it by then is answered all the same.
+   */
+  dequeue(agentId: string, wish: DequeueWish): { answer: Promise<Taken[]>; cancel(): void };
+  /** How many agents wait. */
+  waiting(): number;
+  /** Answers everybody who waits, with nothing, and lets nobody wait from now on. */
+  stop(): void;
+};
 
-/**
- * Gives an agent the best-ranked tasks it can take now, at most as many as it has places; waits for one up to
- * `waitSeconds`. Answers nothing when the time is over or the signal fires.
- */
-export async function dequeue(deps: Deps, agentId: string, wish: DequeueWish, signal: AbortSignal): Promise<Taken[]> {
-  const deadline = performance.now() + wish.waitSeconds * 1000;
-  await touchAgent(deps.db, agentId);
-  for (;;) {
-    const hint = waitForHint(deps.wakeups, ({ kind }) => kind === 'ready', signal);
-    try {
-      const taken = await takeForAgent(deps, agentId, wish);
-      const leftMs = deadline - performance.now();
-      if (taken.length > 0 || leftMs <= 0 || signal.aborted) return taken;
-      await hint.within(Math.min(leftMs, LOOK_MS));
-    } finally {
-      hint.stop();
+/** Whoever waits is looked after this often even when no hint comes: a hint may be lost. */
+const LOOK_MS = 1_000;
+const MOST_ASKS = 128;
+const CLAIMS_AT_ONCE = 2;
+
+/** What was told while a claim was under way, which may have looked before it was there. */
+type Flight = { tasks: TasksByLane; agentIds: Set<string> };
+
+/** What goes on between those who ask and the claims that answer them. */
+type Desk = {
+  deps: Deps;
+  room: WaitingRoom;
+  /** Asked and not looked at yet. */
+  fresh: Waiter[];
+  /** Tasks that hints told of, and nobody was woken for yet. */
+  hinted: TasksByLane;
+  flights: Set<Flight>;
+  scheduled: boolean;
+  looking: NodeJS.Timeout | null;
+  lookingSoon: boolean;
+  stopped: boolean;
+};
+
+/** Answers agents that ask together with one claim, and wakes of those that wait only as many as there are tasks for. */
+export function createDequeues(deps: Deps): Dequeues {
+  const desk: Desk = {
+    deps,
+    room: createWaitingRoom(),
+    fresh: [],
+    hinted: new Map(),
+    flights: new Set(),
+    scheduled: false,
+    looking: null,
+    lookingSoon: false,
+    stopped: false,
+  };
+  const unsubscribe = deps.wakeups.subscribe((hint) => hear(desk, hint));
+  return {
+    dequeue(agentId, { maxTasks, waitSeconds, requestId }) {
+      const { promise, resolve, reject } = Promise.withResolvers<Taken[]>();
+      const waiter: Waiter = {
+        ask: { agentId, maxTasks, requestId },
+        untilMs: performance.now() + waitSeconds * 1000,
+        looked: false,
+        labels: [],
+        passed: false,
+        answered: false,
+        answer: resolve,
+        fail: reject,
+      };
+      // One that is being claimed for is answered by that claim.
+      const giveUp = () => desk.room.has(waiter) && answer(desk, waiter, []);
+      if (waitSeconds > 0) setTimeoutUntil(promise, giveUp, waitSeconds * 1000);
+      desk.fresh.push(waiter);
+      schedule(desk);
+      return { answer: promise, cancel: giveUp };
+    },
+    waiting: () => desk.room.size,
+    stop() {
+      desk.stopped = true;
+      unsubscribe();
+      clearTimeout(desk.looking ?? undefined);
+      for (const waiter of [...desk.fresh.splice(0), ...desk.room.takeAll()]) answer(desk, waiter, []);
+    },
+  };
+}
+
+function setTimeoutUntil(answered: Promise<unknown>, act: () => void, ms: number): void {
+  const timer = setTimeout(act, ms);
+  const clear = () => clearTimeout(timer);
+  answered.then(clear, clear);
+}
+
+function answer({ room }: Desk, waiter: Waiter, taken: Taken[]): void {
+  waiter.answered = true;
+  room.remove(waiter);
+  waiter.answer(taken);
+}
+
+function hear(desk: Desk, hint: Hint): void {
+  if (hint.kind === 'place') {
+    for (const { agentIds } of desk.flights) agentIds.add(hint.agentId);
+    askAgain(desk, desk.room.takeOf(hint.agentId));
+  }
+  if (hint.kind === 'missed') askAgain(desk, desk.room.takeAll());
+  if (hint.kind !== 'ready' || desk.room.size + desk.flights.size === 0) return;
+  if (hint.lane !== undefined && desk.deps.lanes.knows(hint.lane)) note(desk, new Map([[hint.lane, 1]]));
+  else lookSoon(desk);
+}
+
+/** These ask anew, as if they had just come: what is known of them may have changed. */
+function askAgain(desk: Desk, waiters: readonly Waiter[]): void {
+  for (const waiter of waiters) {
+    waiter.passed = false;
+    desk.fresh.push(waiter);
+  }
+  schedule(desk);
+}
+
+function note(desk: Desk, tasks: TasksByLane): void {
+  for (const known of [desk.hinted, ...[...desk.flights].map((flight) => flight.tasks)]) {
+    for (const [lane, count] of tasks) known.set(lane, (known.get(lane) ?? 0) + count);
+  }
+  schedule(desk);
+}
+
+/** At the end of this turn of the event loop, so that what comes together is served together. */
+function schedule(desk: Desk): void {
+  if (desk.scheduled || desk.flights.size >= CLAIMS_AT_ONCE) return;
+  if (desk.fresh.length === 0 && desk.hinted.size === 0) return;
+  desk.scheduled = true;
+  setImmediate(() => {
+    desk.scheduled = false;
+    while (desk.flights.size < CLAIMS_AT_ONCE) {
+      const batch = nextBatch(desk);
+      if (batch.length === 0) break;
+      void serve(desk, batch);
     }
-    if (signal.aborted) return [];
-    await touchAgent(deps.db, agentId);
+  });
+}
+
+function nextBatch(desk: Desk): Waiter[] {
+  if (desk.fresh.length > 0) return desk.fresh.splice(0, MOST_ASKS);
+  const tasks = desk.hinted;
+  desk.hinted = new Map();
+  return desk.room.take(tasks, desk.deps.lanes.serves, MOST_ASKS);
+}
+
+async function serve(desk: Desk, batch: readonly Waiter[]): Promise<void> {
+  const flight: Flight = { tasks: new Map(), agentIds: new Set() };
+  desk.flights.add(flight);
+  await claim(desk, batch);
+  desk.flights.delete(flight);
+  const untold = batch.filter(({ answered }) => !answered);
+  if (untold.length > 0) note(desk, flight.tasks);
+  const changed = untold.filter((waiter) => flight.agentIds.has(waiter.ask.agentId) && desk.room.has(waiter));
+  for (const waiter of changed) desk.room.remove(waiter);
+  askAgain(desk, changed);
+  schedule(desk);
+}
+
+async function claim(desk: Desk, batch: readonly Waiter[]): Promise<void> {
+  try {
+    const claimed = await claimForAgents(
+      desk.deps,
+      batch.map(({ ask }) => ask),
+    );
+    for (const [index, waiter] of batch.entries()) tell(desk, waiter, claimed[index] as Claimed);
+    passOn(desk, batch);
+  } catch (error) {
+    if (batch.length > 1 && mayTryAlone(error)) for (const waiter of batch) await claim(desk, [waiter]);
+    else for (const waiter of batch) refuse(desk, waiter, error);
   }
 }
 
-async function takeForAgent(deps: Deps, agentId: string, wish: DequeueWish): Promise<Taken[]> {
-  const tokens = await deps.db.transaction().execute((trx) => claim(trx, deps, agentId, wish));
-  if (tokens.size === 0) return [];
-  const taken = await withTasks(deps, tokens);
-  for (const { task } of taken) deps.wakeups.emit({ kind: 'task', taskId: task.id });
-  return taken;
+function tell(desk: Desk, waiter: Waiter, { taken, labels, passed }: Claimed): void {
+  if (taken.length > 0 || desk.stopped || waiter.untilMs <= performance.now()) {
+    answer(desk, waiter, taken);
+    return;
+  }
+  waiter.looked = true;
+  waiter.labels = labels;
+  waiter.passed = passed;
+  desk.room.add(waiter);
+  watch(desk);
 }
 
-/** Tokens of the attempts that the agent has now, by the attempt's id. */
-async function claim(
-  trx: Transaction<Database>,
-  deps: Deps,
-  agentId: string,
-  { maxTasks, requestId }: DequeueWish,
-): Promise<Map<string, string>> {
-  const [agent] = await lockAgents(trx, [agentId]);
-  const again = requestId === null ? new Map<string, string>() : await leaseAgain(trx, deps, agentId, requestId);
-  if (again.size > 0 || agent === undefined || !mayTake(agent)) return again;
-  const taken = (await takenPlaces(trx, [agentId])).get(agentId) ?? 0;
-  const places = Math.min(maxTasks, agent.capacity - taken);
-  if (places <= 0) return new Map();
-  const candidates = await lockCandidates(trx, 'http_pull', [agent], places);
-  const takes = candidates
-    .filter((candidate) => isFor(candidate, agent))
-    .map((candidate) => {
-      const token = newToken('attempt');
-      return { candidate, agentId, attemptId: randomUUIDv7(), token, tokenHash: tokenHash(token) };
-    });
-  const opened = await takeTasks(trx, takes, {
-    mode: 'http_pull',
-    at: await databaseTime(trx),
-    leaseSeconds: deps.settings.leases.seconds,
-    holder: null,
-    requestId,
-    happening: (take) => ({
-      type: 'assigned',
-      actor: { kind: 'agent', id: agentId },
-      attemptId: take.attemptId,
-      data: { agent_id: agentId, execution_mode: 'http_pull' },
-    }),
+/** Somebody could not take what was there; of those who wait, others may. */
+function passOn(desk: Desk, batch: readonly Waiter[]): void {
+  const passed = batch.filter((waiter) => waiter.passed && !waiter.answered);
+  if (passed.length === 0 || desk.room.size <= passed.length) return;
+  const lanes = desk.deps.lanes.servedBy(passed.map(({ ask, labels }) => ({ id: ask.agentId, labels })));
+  note(desk, new Map(lanes.map((lane) => [lane, 1])));
+}
+
+/** While the database is away, who waits goes on waiting: the next look tells whether it is back. */
+function refuse(desk: Desk, waiter: Waiter, error: unknown): void {
+  if (isDatabaseAway(error) && waiter.looked && waiter.untilMs > performance.now() && !desk.stopped) {
+    desk.room.add(waiter);
+    watch(desk);
+  } else {
+    waiter.answered = true;
+    waiter.fail(error);
+  }
+}
+
+/** While anybody waits: a look once a second, and a sign of life of those who wait. */
+function watch(desk: Desk): void {
+  if (desk.looking !== null || desk.stopped) return;
+  desk.looking = setTimeout(async () => {
+    desk.room.forgive();
+    await look(desk);
+    const ids = desk.room.agents().map(({ id }) => id);
+    await touchWaiting(desk.deps, ids).catch(() => {});
+    desk.looking = null;
+    if (desk.room.size > 0) watch(desk);
+  }, LOOK_MS);
+}
+
+/** Of hints that come together, one look is enough. */
+function lookSoon(desk: Desk): void {
+  if (desk.lookingSoon) return;
+  desk.lookingSoon = true;
+  setImmediate(() => {
+    desk.lookingSoon = false;
+    void look(desk);
   });
-  return new Map(takes.filter((take) => opened.includes(take.attemptId)).map((take) => [take.attemptId, take.token]));
 }
 
-/** Judged on the locked row: since the look at its lane the task may have been assigned to somebody else. */
-const isFor = (candidate: Candidate, agent: AgentRow): boolean =>
-  candidate.named_agent_id === null
-    ? hasLabels(agent.labels, candidate.requires) && !candidate.avoided.includes(agent.id)
-    : candidate.named_agent_id === agent.id;
-
-const mayTake = (agent: AgentRow): boolean =>
-  agent.execution_mode === 'http_pull' &&
-  agent.deleted_at === null &&
-  !agent.cordoned &&
-  !agent.draining &&
-  agent.says_draining === null;
-
-/**
- * What an earlier request under this id took, if its answer was lost: fresh leases, new tokens. Looked for each time,
- * because the earlier one may still be waiting when it is repeated, and take something then that nobody is told of.
- */
-async function leaseAgain(
-  trx: Transaction<Database>,
-  deps: Deps,
-  agentId: string,
-  requestId: string,
-): Promise<Map<string, string>> {
-  const ids = (await openAttemptsOfRequest(trx, agentId, requestId)).map((attempt) => attempt.id);
-  await renewLeases(trx, { agentId }, ids, deps.settings.leases.seconds);
-  const renewed = new Map(ids.map((id) => [id, newToken('attempt')]));
-  for (const [id, token] of renewed) await setAttemptToken(trx, id, tokenHash(token));
-  return renewed;
-}
-
-async function withTasks(deps: Deps, tokens: ReadonlyMap<string, string>): Promise<Taken[]> {
-  const { seconds, renewSeconds } = deps.settings.leases;
-  const tasks = await findTasksOfAttempts(deps.db, [...tokens.keys()]);
-  return tasks.flatMap((task) => {
-    const token = task.attempt && tokens.get(task.attempt.id);
-    if (!task.attempt || token === undefined || token === null) return [];
-    const attempt: LeasedAttempt = {
-      id: task.attempt.id,
-      number: task.attempt.number,
-      leaseSeconds: seconds,
-      renewSeconds,
-      leaseExpiresAt: task.attempt.leaseExpiresAt ?? '',
-      token,
-    };
-    return [{ task, attempt }];
-  });
+/** Finds where tasks are for those who wait, whether a hint told of them or not. */
+async function look(desk: Desk): Promise<void> {
+  try {
+    note(desk, await lookFor(desk.deps, desk.room.agents()));
+  } catch {
+    // The database is away; the next look finds what there is.
+  }
 }

@@ -41,7 +41,8 @@ async function claimForHosts(trx: Transaction<Database>, deps: Deps, options: Di
   const locked = await lockAgents(trx, hostIds);
   const hosts = hostIds.flatMap((id) => locked.find((host) => host.id === id && takesWork(host)) ?? []);
   if (hosts.length === 0) return [];
-  const taken = await takenPlaces(trx, hostIds);
+  const { taken, newestLane } = await takenPlaces(trx, hostIds);
+  await deps.lanes.upTo(trx, newestLane);
   const places = hosts.map((host) => ({ host, taken: taken.get(host.id) ?? 0 }));
   const all: Dispatched[] = [];
   // Again while it fills places: tasks whose hosts became full stood before those of the hosts that are left.
@@ -63,17 +64,21 @@ async function fillPlaces(
 ): Promise<Dispatched[]> {
   const hosts = places.map(({ host }) => host);
   const free = places.reduce((sum, place) => sum + place.host.capacity - place.taken, 0);
-  const candidates = await lockCandidates(trx, 'ssh_cli', hosts, free);
+  const candidates = await lockCandidates(trx, {
+    mode: 'ssh_cli',
+    agentIds: hosts.map(({ id }) => id),
+    lanes: deps.lanes.servedBy(hosts),
+    limit: free,
+  });
   const takes = placeAll(candidates, places, deps.settings.dispatch.policy, lastUsed).map((placed): Take => {
     const attemptId = randomUUIDv7();
-    return { ...placed, attemptId, tokenHash: tokenHash(attemptToken(attemptId)) };
+    return { ...placed, attemptId, tokenHash: tokenHash(attemptToken(attemptId)), requestId: null };
   });
   const opened = await takeTasks(trx, takes, {
     mode: 'ssh_cli',
     at: await databaseTime(trx),
     leaseSeconds: deps.settings.leases.seconds,
     holder: replicaId,
-    requestId: null,
     happening: (take) => ({
       type: 'assigned',
       actor: SERVER,
@@ -82,7 +87,7 @@ async function fillPlaces(
     }),
   });
   return takes
-    .filter((take) => opened.includes(take.attemptId))
+    .filter((take) => opened.has(take.attemptId))
     .map(({ attemptId, candidate, agentId }) => ({ attemptId, taskId: candidate.id, hostId: agentId }));
 }
 

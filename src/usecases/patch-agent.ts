@@ -25,7 +25,7 @@ export async function patchAgent(deps: Deps, id: string, change: AgentChange): P
     return findAgent(trx, id);
   });
   if (agent === null) throw notFound('agent');
-  deps.wakeups.emit({ kind: 'agents' }, { kind: 'ready' });
+  deps.wakeups.emit({ kind: 'agents' }, { kind: 'place', agentId: id }, { kind: 'ready' });
   return agent;
 }
 

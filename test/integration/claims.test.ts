@@ -4,7 +4,7 @@ import type { NewTask } from '../../src/domain/task.ts';
 import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dequeue } from '../../src/usecases/dequeue.ts';
+import { dequeue } from '../support/dequeue.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';

@@ -6,7 +6,7 @@ import { adoptAttempts, registerReplica } from '../../src/usecases/adopt-attempt
 import { createTask } from '../../src/usecases/create-task.ts';
 import { decideModes } from '../../src/usecases/decide-modes.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dequeue } from '../../src/usecases/dequeue.ts';
+import { dequeue } from '../support/dequeue.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { attemptsHeldBy, loseHopeless } from '../../src/usecases/host-attempts.ts';
 import { sweep } from '../../src/usecases/sweep.ts';

@@ -4,7 +4,7 @@ import type { Holder } from '../../src/domain/holder.ts';
 import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dequeue } from '../../src/usecases/dequeue.ts';
+import { dequeue } from '../support/dequeue.ts';
 import { getAttempt, getTask, listEvents } from '../../src/usecases/read-tasks.ts';
 import { renewAttempt } from '../../src/usecases/renew-attempt.ts';
 import { startAttempt } from '../../src/usecases/start-attempt.ts';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { assignTask } from '../../src/usecases/assign-task.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dequeue } from '../../src/usecases/dequeue.ts';
+import { dequeue } from '../support/dequeue.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { getTask, listAttempts, listEvents } from '../../src/usecases/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';

@@ -6,7 +6,7 @@ import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import { decideModes } from '../../src/usecases/decide-modes.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dequeue } from '../../src/usecases/dequeue.ts';
+import { dequeue } from '../support/dequeue.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { getTask, listEvents } from '../../src/usecases/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';

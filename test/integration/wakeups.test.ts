@@ -56,8 +56,8 @@ it('a lost connection is made again, and then everybody looks', async () => {
   const { heard, warned } = await replica();
   await sql`select pg_terminate_backend(pid) from pg_stat_activity
     where application_name = 'taskejo wakeups' and datname = current_database()`.execute(database.db);
-  await waitFor(() => heard.length >= 2);
-  expect(heard).toEqual([{ kind: 'ready' }, { kind: 'agents' }]);
+  await waitFor(() => heard.length >= 3);
+  expect(heard).toEqual([{ kind: 'ready' }, { kind: 'agents' }, { kind: 'missed' }]);
   expect(warned).toEqual(['wake-ups lost their connection; looking once a second meanwhile']);
 });
 

@@ -1,0 +1,78 @@
+import { type Kysely, sql } from 'kysely';
+import { hasLabels } from '../domain/match.ts';
+import { type LaneKey, laneOf } from './lanes.ts';
+import type { Database } from './schema.ts';
+
+type Lane = { id: number; requires: string[]; agent_id: string | null };
+
+/** Who may serve lanes: those whose labels it has, and the one of tasks that name it. */
+type Server = { id: string; labels: readonly string[] };
+
+/** What this process knows of the lanes, which are few, never change and are never deleted. */
+export type Lanes = {
+  /** The number of a lane, made when it is new. */
+  idOf(key: LaneKey): Promise<number>;
+  knows(lane: number): boolean;
+  /** Reads what is new if there is a lane up to this number that isn't known. */
+  upTo(db: Kysely<Database>, newest: number): Promise<void>;
+  serves(server: Server, lane: number): boolean;
+  /** The lanes that one of these may serve. */
+  servedBy(servers: readonly Server[]): number[];
+};
+
+/** Sets of labels, and keys of new tasks, remembered at most. */
+const REMEMBERED = 10_000;
+
+export function createLanes(db: Kysely<Database>): Lanes {
+  let known = 0;
+  const shared: Lane[] = [];
+  const own = new Map<string, number>();
+  let byLabels = new Map<string, Set<number>>();
+  const byKey = new Map<string, number>();
+
+  const add = (lane: Lane) => {
+    known = Math.max(known, lane.id);
+    if (lane.agent_id === null) shared.push(lane);
+    else own.set(lane.agent_id, lane.id);
+  };
+
+  const ofLabels = (labels: readonly string[]): ReadonlySet<number> => {
+    const key = labels.join(' ');
+    const remembered = byLabels.get(key);
+    if (remembered !== undefined) return remembered;
+    const ids = new Set(shared.filter((lane) => hasLabels(labels, lane.requires)).map(({ id }) => id));
+    if (byLabels.size >= REMEMBERED) byLabels.clear();
+    byLabels.set(key, ids);
+    return ids;
+  };
+
+  return {
+    async idOf(key) {
+      const text = JSON.stringify([key.requires, key.repository, key.agentId]);
+      const id = byKey.get(text) ?? (await laneOf(db, key));
+      if (byKey.size >= REMEMBERED) byKey.clear();
+      byKey.set(text, id);
+      return id;
+    },
+    knows: (lane) => lane <= known,
+    async upTo(reader, newest) {
+      if (newest <= known) return;
+      const lanes = await lanesAfter(reader, known);
+      // Another call may have read them meanwhile.
+      lanes.filter(({ id }) => id > known).forEach(add);
+      byLabels = new Map();
+    },
+    serves: ({ id, labels }, lane) => own.get(id) === lane || ofLabels(labels).has(lane),
+    servedBy(servers) {
+      const named = servers.flatMap(({ id }) => own.get(id) ?? []);
+      const sets = new Set(servers.map(({ labels }) => ofLabels(labels)));
+      return [...new Set([...named, ...[...sets].flatMap((lanes) => [...lanes])])];
+    },
+  };
+}
+
+async function lanesAfter(db: Kysely<Database>, known: number): Promise<Lane[]> {
+  const { rows } = await sql<Lane>`
+    select id, requires, agent_id from lanes where id > ${known} order by id`.execute(db);
+  return rows;
+}

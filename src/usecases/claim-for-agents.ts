@@ -1,0 +1,220 @@
+import { randomUUIDv7 } from 'node:crypto';
+import type { Transaction } from 'kysely';
+import type { LeasedAttempt } from '../domain/attempt.ts';
+import { hasLabels } from '../domain/match.ts';
+import type { Task } from '../domain/task.ts';
+import { newToken, tokenHash } from '../domain/token.ts';
+import { openAttemptsOfRequests, setAttemptToken } from '../store/attempts.ts';
+import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../store/claims.ts';
+import { renewLeases, touchAgents } from '../store/leases.ts';
+import type { AgentRow, Database } from '../store/schema.ts';
+import { databaseTime } from '../store/task-changes.ts';
+import { findTasksOfAttempts, takenTaskOf } from '../store/tasks.ts';
+import type { Deps } from './deps.ts';
+
+type Trx = Transaction<Database>;
+
+export type Taken = { task: Task; attempt: LeasedAttempt };
+export type Ask = { agentId: string; maxTasks: number; requestId: string | null };
+export type Claimed = {
+  taken: Taken[];
+  /** What the agent may serve. */
+  labels: readonly string[];
+  /** The agent had no place, or somebody else's task was in the way: another who waits may have better luck. */
+  passed: boolean;
+};
+
+/** A claim never locks more tasks than this. */
+const MOST_TASKS = 500;
+
+/**
+ * Gives agents that ask together the best-ranked tasks that each can take now, whoever asked first before the others,
+ * at most as many as it has places. One transaction; the answers are in the order of the asks.
+ */
+export async function claimForAgents(deps: Deps, asks: readonly Ask[]): Promise<Claimed[]> {
+  const claim = await deps.db.transaction().execute((trx) => claimAll(trx, deps, asks));
+  if (claim.online) deps.wakeups.emit({ kind: 'agents' });
+  const again = await tasksAgain(deps, claim.again);
+  for (const [index, { taken }] of claim.claimed.entries()) tellOf(deps, asks[index] as Ask, taken);
+  return claim.claimed.map((one, index) => ({ ...one, taken: again.get(index) ?? one.taken }));
+}
+
+/** Of a request that is repeated while the first still waits, both are answered the same. */
+function tellOf({ wakeups }: Deps, { agentId, requestId }: Ask, taken: readonly Taken[]): void {
+  for (const { task } of taken) wakeups.emit({ kind: 'task', taskId: task.id });
+  if (requestId !== null && taken.length > 0) wakeups.emit({ kind: 'place', agentId });
+}
+
+/** Tokens of attempts that an earlier request had taken, by the place of the ask and the attempt's id. */
+type Again = Map<number, Map<string, string>>;
+
+async function claimAll(
+  trx: Trx,
+  deps: Deps,
+  asks: readonly Ask[],
+): Promise<{ claimed: Claimed[]; again: Again; online: boolean }> {
+  const ids = [...new Set(asks.map(({ agentId }) => agentId))].sort();
+  const agents = new Map((await lockAgents(trx, ids)).map((agent) => [agent.id, agent]));
+  const again = await leaseAgain(trx, deps, asks);
+  const { taken, newestLane } = await takenPlaces(trx, ids);
+  await deps.lanes.upTo(trx, newestLane);
+  const seats = asks.map((ask, index) => seatOf(ask, agents.get(ask.agentId), again.has(index)));
+  const free = new Map([...agents.values()].map((agent) => [agent.id, agent.capacity - (taken.get(agent.id) ?? 0)]));
+  const left = await fill(trx, deps, seats, free);
+  const offline = [...agents.values()].filter((agent) => !agent.online && agent.deleted_at === null);
+  if (offline.length > 0) {
+    await touchAgents(
+      trx,
+      offline.map(({ id }) => id),
+    );
+  }
+  const claimed = seats.map(({ taken: got, agent, ask }) => ({
+    labels: agents.get(ask.agentId)?.labels ?? [],
+    taken: got,
+    passed: got.length === 0 && (left || agent === null || (free.get(ask.agentId) ?? 0) <= 0),
+  }));
+  return { claimed, again, online: offline.length > 0 };
+}
+
+/** One who asks, with what it may serve and gets. `agent` is null for one that takes nothing now. */
+type Seat = { ask: Ask; agent: AgentRow | null; promised: number; taken: Taken[] };
+
+function seatOf(ask: Ask, agent: AgentRow | undefined, answered: boolean): Seat {
+  const asking = agent !== undefined && !answered && mayTake(agent) ? agent : null;
+  return { ask, agent: asking, promised: 0, taken: [] };
+}
+
+const mayTake = (agent: AgentRow): boolean =>
+  agent.execution_mode === 'http_pull' &&
+  agent.deleted_at === null &&
+  !agent.cordoned &&
+  !agent.draining &&
+  agent.says_draining === null;
+
+/** Gives out tasks until nobody wants more or there is none. Answers whether there were some that nobody here may take. */
+async function fill(trx: Trx, deps: Deps, seats: readonly Seat[], free: Map<string, number>): Promise<boolean> {
+  const wanting = () => seats.filter((seat) => wants(seat, free) > 0);
+  let asked = wanting();
+  // Of tasks in front that none of them may take, so many may fill a window; once more then with a larger one.
+  for (const factor of [1, 8]) {
+    const places = asked.reduce((sum, seat) => sum + wants(seat, free), 0);
+    if (places === 0) return false;
+    const limit = Math.min(places * factor, MOST_TASKS);
+    const candidates = await lockCandidates(trx, {
+      mode: 'http_pull',
+      agentIds: [...new Set(asked.map(({ ask }) => ask.agentId))],
+      lanes: deps.lanes.servedBy(asked.flatMap(({ agent }) => agent ?? [])),
+      limit,
+    });
+    const given = await give(trx, deps, candidates, asked, free);
+    if (given === candidates.length || candidates.length < limit) return given < candidates.length;
+    asked = wanting();
+  }
+  return true;
+}
+
+const wants = ({ ask, agent, promised }: Seat, free: ReadonlyMap<string, number>): number =>
+  agent === null ? 0 : Math.max(0, Math.min(ask.maxTasks - promised, free.get(ask.agentId) ?? 0));
+
+type Given = { seat: Seat; token: string; take: Take };
+
+async function give(
+  trx: Trx,
+  deps: Deps,
+  candidates: readonly Candidate[],
+  seats: readonly Seat[],
+  free: Map<string, number>,
+): Promise<number> {
+  const given = match(candidates, seats, free);
+  if (given.length === 0) return 0;
+  const opened = await takeTasks(
+    trx,
+    given.map(({ take }) => take),
+    {
+      mode: 'http_pull',
+      at: await databaseTime(trx),
+      leaseSeconds: deps.settings.leases.seconds,
+      holder: null,
+      happening: ({ agentId, attemptId }) => ({
+        type: 'assigned',
+        actor: { kind: 'agent', id: agentId },
+        attemptId,
+        data: { agent_id: agentId, execution_mode: 'http_pull' },
+      }),
+    },
+  );
+  for (const { seat, token, take } of given) {
+    const row = opened.get(take.attemptId);
+    if (row !== undefined) seat.taken.push(leased(deps, takenTaskOf(row), token));
+  }
+  return opened.size;
+}
+
+/** Each task goes to whoever asked first of those that may take it. Counts the places down. */
+function match(candidates: readonly Candidate[], seats: readonly Seat[], free: Map<string, number>): Given[] {
+  return candidates.flatMap((candidate) => {
+    const seat = seats.find((one) => wants(one, free) > 0 && one.agent !== null && isFor(candidate, one.agent));
+    if (seat === undefined) return [];
+    const { agentId, requestId } = seat.ask;
+    seat.promised += 1;
+    free.set(agentId, (free.get(agentId) ?? 0) - 1);
+    const token = newToken('attempt');
+    const take = { candidate, agentId, attemptId: randomUUIDv7(), tokenHash: tokenHash(token), requestId };
+    return [{ seat, token, take }];
+  });
+}
+
+/** Judged on the locked row: since the look at its lane the task may have been assigned to somebody else. */
+const isFor = (candidate: Candidate, agent: AgentRow): boolean =>
+  candidate.named_agent_id === null
+    ? hasLabels(agent.labels, candidate.requires) && !candidate.avoided.includes(agent.id)
+    : candidate.named_agent_id === agent.id;
+
+/**
+ * What an earlier request under the same id took, if its answer was lost: fresh leases, new tokens. Looked for each
+ * time, because the earlier one may still be waiting when it is repeated, and take something then that nobody is told of.
+ */
+async function leaseAgain(trx: Trx, deps: Deps, asks: readonly Ask[]): Promise<Again> {
+  const again: Again = new Map();
+  if (asks.every(({ requestId }) => requestId === null)) return again;
+  const open = await openAttemptsOfRequests(
+    trx,
+    asks.flatMap(({ agentId, requestId }) => (requestId === null ? [] : [{ agentId, requestId }])),
+  );
+  for (const [index, { agentId, requestId }] of asks.entries()) {
+    const ids = open.filter((one) => one.agent_id === agentId && one.request_id === requestId).map(({ id }) => id);
+    if (ids.length === 0) continue;
+    await renewLeases(trx, { agentId }, ids, deps.settings.leases.seconds);
+    const tokens = new Map(ids.map((id) => [id, newToken('attempt')]));
+    for (const [id, token] of tokens) await setAttemptToken(trx, id, tokenHash(token));
+    again.set(index, tokens);
+  }
+  return again;
+}
+
+async function tasksAgain(deps: Deps, again: Again): Promise<Map<number, Taken[]>> {
+  const found = new Map<number, Taken[]>();
+  for (const [index, tokens] of again) {
+    const tasks = await findTasksOfAttempts(deps.db, [...tokens.keys()]);
+    found.set(
+      index,
+      tasks.flatMap((task) => {
+        const token = task.attempt && tokens.get(task.attempt.id);
+        return token ? [leased(deps, task, token)] : [];
+      }),
+    );
+  }
+  return found;
+}
+
+const leased = (deps: Deps, task: Task, token: string): Taken => ({
+  task,
+  attempt: {
+    id: task.attempt?.id ?? '',
+    number: task.attempt?.number ?? 0,
+    leaseSeconds: deps.settings.leases.seconds,
+    renewSeconds: deps.settings.leases.renewSeconds,
+    leaseExpiresAt: task.attempt?.leaseExpiresAt ?? '',
+    token,
+  },
+});

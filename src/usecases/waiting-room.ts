@@ -1,0 +1,94 @@
+import type { Ask, Taken } from './claim-for-agents.ts';
+
+/** An agent's request that is not answered yet. */
+export type Waiter = {
+  ask: Ask;
+  /** Until when it waits, by the process's own clock. */
+  untilMs: number;
+  /** A claim was made for it that found nothing. */
+  looked: boolean;
+  /** What the agent may serve, as its last claim found. */
+  labels: readonly string[];
+  /** It could take nothing of what was there; others go first until the next look at everything. */
+  passed: boolean;
+  answered: boolean;
+  answer(taken: Taken[]): void;
+  fail(error: unknown): void;
+};
+
+/** How many tasks are said to wait in lanes. */
+export type TasksByLane = Map<number, number>;
+
+export type Serves = (agent: { id: string; labels: readonly string[] }, lane: number) => boolean;
+
+export type WaitingRoom = {
+  readonly size: number;
+  has(waiter: Waiter): boolean;
+  add(waiter: Waiter): void;
+  remove(waiter: Waiter): void;
+  /** Takes out those that may serve one of these lanes, whoever waits longest: as many as tasks are there. */
+  take(tasks: TasksByLane, serves: Serves, most: number): Waiter[];
+  takeOf(agentId: string): Waiter[];
+  takeAll(): Waiter[];
+  /** Everybody has a chance again. */
+  forgive(): void;
+  agents(): { id: string; labels: readonly string[] }[];
+};
+
+/** Who waits for a task on this process, in the order in which they came. */
+export function createWaitingRoom(): WaitingRoom {
+  const waiting = new Set<Waiter>();
+  const byAgent = new Map<string, Set<Waiter>>();
+
+  const remove = (waiter: Waiter) => {
+    waiting.delete(waiter);
+    const own = byAgent.get(waiter.ask.agentId);
+    own?.delete(waiter);
+    if (own?.size === 0) byAgent.delete(waiter.ask.agentId);
+  };
+  const takeOut = (waiters: readonly Waiter[]): Waiter[] => {
+    waiters.forEach(remove);
+    return [...waiters];
+  };
+
+  return {
+    get size() {
+      return waiting.size;
+    },
+    has: (waiter) => waiting.has(waiter),
+    add(waiter) {
+      waiting.add(waiter);
+      const own = byAgent.get(waiter.ask.agentId) ?? new Set();
+      byAgent.set(waiter.ask.agentId, own.add(waiter));
+    },
+    remove,
+    take: (tasks, serves, most) => takeOut(choose(waiting, tasks, serves, most)),
+    takeOf: (agentId) => takeOut([...(byAgent.get(agentId) ?? [])]),
+    takeAll: () => takeOut([...waiting]),
+    forgive() {
+      for (const waiter of waiting) waiter.passed = false;
+    },
+    agents: () => [...byAgent].map(([id, waiters]) => ({ id, labels: waiters.values().next().value?.labels ?? [] })),
+  };
+}
+
+function choose(waiting: Iterable<Waiter>, tasks: TasksByLane, serves: Serves, most: number): Waiter[] {
+  const left = new Map(tasks);
+  const chosen: Waiter[] = [];
+  for (const waiter of waiting) {
+    if (left.size === 0 || chosen.length >= most) break;
+    const lane = waiter.passed ? undefined : laneFor(waiter, left, serves);
+    if (lane === undefined) continue;
+    const rest = (left.get(lane) ?? 0) - waiter.ask.maxTasks;
+    if (rest > 0) left.set(lane, rest);
+    else left.delete(lane);
+    chosen.push(waiter);
+  }
+  return chosen;
+}
+
+function laneFor({ ask, labels }: Waiter, tasks: TasksByLane, serves: Serves): number | undefined {
+  const agent = { id: ask.agentId, labels };
+  for (const lane of tasks.keys()) if (serves(agent, lane)) return lane;
+  return undefined;
+}
