@@ -4,7 +4,13 @@ import { commandEnvironment } from '../executor/command-environment.ts';
 import type { Machine } from '../executor/machine.ts';
 import { type MachineStore, runAttempt } from '../executor/run-attempt.ts';
 import type { Deps } from '../usecases/deps.ts';
-import { type AttemptToDrive, attemptToDrive, recordContact, recordStarting } from '../usecases/host-attempts.ts';
+import {
+  type AttemptToDrive,
+  attemptToDrive,
+  recordContact,
+  recordStarting,
+  stopAskedOf,
+} from '../usecases/host-attempts.ts';
 import type { Host, Hosts } from './hosts.ts';
 import { createReplicaPlane } from './replica-plane.ts';
 
@@ -72,6 +78,7 @@ async function runWatched(
   const attemptId = found.attempt.id;
   const contact = watchContact(options, attemptId);
   const starting = startsOnRecord(options, attemptId, host.machine);
+  const stop = listenForStop(options, found);
   try {
     const { kind } = await runAttempt({
       plane: createReplicaPlane(deps, replicaId),
@@ -81,14 +88,30 @@ async function runWatched(
       renewSeconds: deps.settings.leases.renewSeconds,
       contactLease: { seconds: deps.settings.leases.seconds },
       hooks: { onStarting: starting.onStarting, onContact: contact.answered },
+      stopAsked: stop.asked,
       signal,
       log,
       random: deps.random,
     });
     return kind;
   } finally {
+    stop.close();
     contact.stop();
   }
+}
+
+/** What the next renewal would tell, as soon as there is a hint: a command that is to stop has no time to lose. */
+function listenForStop({ deps }: DriverOptions, { task, attempt }: AttemptToDrive) {
+  const stop = new AbortController();
+  const look = async () => {
+    const reason = await stopAskedOf(deps, attempt.id);
+    if (reason !== null) stop.abort(reason);
+  };
+  const close = deps.wakeups.subscribe((hint) => {
+    if (hint.kind !== 'task' || hint.taskId !== task.id || stop.signal.aborted) return;
+    look().catch(() => {}); // the renewal asks again
+  });
+  return { asked: stop.signal, close };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import type { Contact } from '../domain/task.ts';
+import type { Contact, StopReason } from '../domain/task.ts';
 import type { Database, HostStore } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -123,4 +123,12 @@ export async function setHostState(
     from before where id = ${hostId} and deleted_at is null
     returning before.online as was_online`.execute(db);
   return rows[0] !== undefined && rows[0].was_online !== state.online;
+}
+
+/** Why an attempt is to stop; null when it isn't, or isn't its task's current one. */
+export async function stopReasonOf(db: Db, attemptId: string): Promise<StopReason | null> {
+  const { rows } = await sql<{ stop_reason: StopReason | null }>`
+    select t.stop_reason from attempts a join tasks t on t.id = a.task_id and t.attempt_id = a.id
+    where a.id = ${attemptId} and a.finished_at is null`.execute(db);
+  return rows[0]?.stop_reason ?? null;
 }

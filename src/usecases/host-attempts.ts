@@ -1,5 +1,5 @@
 import type { ProcessIdentity } from '../domain/machine.ts';
-import type { Contact, Task } from '../domain/task.ts';
+import type { Contact, StopReason, Task } from '../domain/task.ts';
 import { findAttemptRow, settleAttempt, unsettledAttempts } from '../store/attempts.ts';
 import type { HostStore } from '../store/schema.ts';
 import * as ssh from '../store/ssh-attempts.ts';
@@ -59,6 +59,10 @@ export async function recordContact(
 ): Promise<void> {
   await ssh.recordContact(deps.db, attemptId, replicaId, state);
 }
+
+/** Why an attempt is to stop, if it is. */
+export const stopAskedOf = (deps: Deps, attemptId: string): Promise<StopReason | null> =>
+  ssh.stopReasonOf(deps.db, attemptId);
 
 /** Lets go of all that a replica drives: it stops, and whoever comes next may go on at once. */
 export const giveBackLeases = (deps: Deps, replicaId: string): Promise<void> => ssh.lapseLeasesOf(deps.db, replicaId);

@@ -118,6 +118,26 @@ describeIf('sshd', 'the loops over a real SSH host', () => {
     expect(await ended(id)).toMatchObject({ status: 'cancelled', result: { outcome: 'cancelled' } });
   });
 
+  it('what is to stop is stopped without waiting for the next renewal, and what is more urgent has its place', async () => {
+    await loops.stop();
+    deps.settings = {
+      ...deps.settings,
+      leases: { seconds: 300, renewSeconds: 290, sweepSeconds: 1 },
+      preemption: { gap: 3, minRunSeconds: 0, maxPerTask: 2 },
+    };
+    loops = await start();
+    const sleeping = { requires: ['linux'], command: ['sleep', '300'] };
+    const older = await createTask(deps, alice, newTask(sleeping));
+    const newer = await createTask(deps, alice, newTask(sleeping));
+    for (const { id } of [older, newer]) await waitFor(async () => (await getTask(deps, id))?.attempt?.process ?? null);
+    const { id } = await createTask(deps, alice, newTask({ requires: ['linux'], command: ['true'], priority: 8 }));
+    expect(await ended(id)).toMatchObject({ status: 'completed' });
+    const { items } = await listEvents(deps, newer.id, { limit: 20, cursor: null });
+    expect(items.map((event) => event.type)).toEqual(expect.arrayContaining(['cancel_requested', 'preempted']));
+    await cancelTask(deps, alice, older.id, 'enough');
+    expect(await ended(older.id)).toMatchObject({ status: 'cancelled' });
+  });
+
   it('a task runs longer than its timeout and is ended on the host', async () => {
     const { id } = await createTask(
       deps,

@@ -6,7 +6,6 @@ import { cancelTask } from '../../src/usecases/cancel-task.ts';
 import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dequeue } from '../../src/usecases/dequeue.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { heartbeat } from '../../src/usecases/heartbeat.ts';
 import { recordContact } from '../../src/usecases/host-attempts.ts';
@@ -17,6 +16,7 @@ import { renewAttempt } from '../../src/usecases/renew-attempt.ts';
 import { startAttempt } from '../../src/usecases/start-attempt.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { dequeue } from '../support/dequeue.ts';
 import { addAgent, alice, failed, newTask, succeeded } from '../support/tasks.ts';
 
 let deps: Deps & { stop(): Promise<void> };

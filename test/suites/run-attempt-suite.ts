@@ -220,6 +220,17 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
         expect(aliveWith(mark)).toEqual([]);
       });
 
+      test('by the program around it, which heard of it first, does not wait for the next renewal', async () => {
+        const stop = new AbortController();
+        const one = trial('echo first; exec sleep 600');
+        const run = one.run({ renewSeconds: 600, stopAsked: stop.signal });
+        await waitFor(() => one.control.text('stdout') === 'first\n');
+        one.control.askStop('preempted');
+        stop.abort('preempted');
+        await run;
+        expect(one.control.kept.results).toMatchObject([{ outcome: 'cancelled' }]);
+      });
+
       test('keeps a success that came first', async () => {
         const one = trial('exit 0');
         await one.run({ hooks: { onEnded: async () => one.control.askStop('cancel') } });

@@ -48,7 +48,7 @@ export type Life = {
 export function createLife(options: RunAttemptOptions): Life {
   const { contactLease, hooks = {}, log, random = Math.random, now = () => performance.now() } = options;
   const { attemptId } = options.spec;
-  const orders = createOrders(options.handBack);
+  const orders = createOrders(options.handBack, options.stopAsked);
   const lease = createLeaseClock(orders, contactLease?.seconds ?? null, now);
   const signal = AbortSignal.any([options.signal, orders.fenceSignal]);
   const seen: Seen = { followed: false, progressLine: null, progress: null, result: null };

@@ -39,6 +39,8 @@ export type RunAttemptOptions = {
   launchSeconds?: number;
   /** Aborted: a command that has not begun is not to begin, and the attempt is handed back. */
   handBack?: AbortSignal;
+  /** Aborted, with why as its reason: the command is to be stopped, before the next renewal says so. */
+  stopAsked?: AbortSignal;
   hooks?: AttemptHooks;
   /** Aborted: stop driving at once and leave the command to the machine. */
   signal: AbortSignal;

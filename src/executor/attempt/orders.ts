@@ -24,18 +24,25 @@ export type Orders = {
   release(): void;
 };
 
-/** `handBack` aborted: the program around wants nothing new to begin. */
-export function createOrders(handBack: AbortSignal | undefined): Orders {
+/**
+ * `handBack` aborted: the program around wants nothing new to begin. `stopAsked` aborted: it has heard before the next
+ * renewal that the control plane wants the command stopped; the signal's reason is why.
+ */
+export function createOrders(handBack?: AbortSignal, stopAsked?: AbortSignal): Orders {
   const wake = createWake();
   const fenced = new AbortController();
   let stopReason: string | null = null;
   let fence: Fence | null = null;
+  const stop = (reason: string) => {
+    if (stopReason === null) wake.nudge();
+    stopReason ??= reason;
+  };
+  const heard = () => stop(String(stopAsked?.reason));
   handBack?.addEventListener('abort', wake.nudge);
+  stopAsked?.addEventListener('abort', heard);
+  if (stopAsked?.aborted) heard();
   return {
-    stop(reason) {
-      if (stopReason === null) wake.nudge();
-      stopReason ??= reason;
-    },
+    stop,
     get stopReason() {
       return stopReason;
     },
@@ -52,6 +59,9 @@ export function createOrders(handBack: AbortSignal | undefined): Orders {
     fenceSignal: fenced.signal,
     pause: wake.wait,
     nudge: wake.nudge,
-    release: () => handBack?.removeEventListener('abort', wake.nudge),
+    release() {
+      handBack?.removeEventListener('abort', wake.nudge);
+      stopAsked?.removeEventListener('abort', heard);
+    },
   };
 }
