@@ -27,13 +27,14 @@ const SENTENCES = {
       : html`${agent(event, about)} took it${attempt(event, about)}`,
   started: (event: Event, about: About) => html`Started on ${agent(event, about)}`,
   reattached: (event: Event, about: About) => html`Found again on ${agent(event, about)}, where it went on`,
-  cancel_requested: (event: Event, about: About) =>
-    event.data.reason === 'timeout' && event.actor.kind === 'server'
-      ? html`Asked to stop: its time is over`
-      : html`${actor(event, about)} asked to cancel it${because(event.data.reason)}`,
+  changed: (event: Event, about: About) =>
+    typeof event.data.preempts_task_id === 'string'
+      ? html`Found no place: a less urgent task on ${agent(event, about)} is asked to make room`
+      : html`Changed`,
+  cancel_requested: stopAsked,
   lease_lost: (event: Event, about: About) => html`Lost on ${agent(event, about)}${ending(event)}`,
   preempted: (event: Event, about: About) =>
-    html`Stopped on ${agent(event, about)} for a task of higher priority. Pending again`,
+    html`Stopped on ${agent(event, about)} for a task of higher priority${lost(event.data.seconds_lost)}. Pending again`,
   released: (event: Event, about: About) =>
     html`Handed back by ${agent(event, about)} before it was started. Pending again`,
   late_result: (event: Event, about: About) =>
@@ -52,6 +53,17 @@ function created({ actor: { kind } }: Event, { task: { createdBy, source } }: Ab
   if (source.event.includes('comment')) return html`Created from a comment of ${who}`;
   if (source.event.includes('label')) return html`Created by a label that ${who} set`;
   return html`Created by ${who} (${outside(source.event.replaceAll('_', ' '))})`;
+}
+
+/** Who wants it stopped, and why. */
+function stopAsked(event: Event, about: About): Html {
+  const { reason, for_priority: priority } = event.data;
+  const server = event.actor.kind === 'server';
+  if (server && reason === 'timeout') return html`Asked to stop: its time is over`;
+  if (server && reason === 'preempted') {
+    return html`Asked to make room for a task of ${typeof priority === 'number' ? `priority ${priority}` : 'higher priority'}`;
+  }
+  return html`${actor(event, about)} asked to cancel it${because(reason)}`;
 }
 
 /** Who did it: whoever holds the token, or a part of the system. */
@@ -82,6 +94,8 @@ function ending({ data, toStatus }: Event): Html {
 
 const because = (reason: Json | undefined): Html | null =>
   typeof reason === 'string' && reason !== '' ? html`: ${outside(reason)}` : null;
+const lost = (seconds: Json | undefined): string =>
+  typeof seconds === 'number' ? `, after it had run for ${seconds} s` : '';
 const exitCode = (code: Json | undefined): string => (typeof code === 'number' ? `, exit code ${code}` : '');
 const word = (value: Json | undefined): Html => outside(typeof value === 'string' ? value : 'its end');
 const capital = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;

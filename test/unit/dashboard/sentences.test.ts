@@ -46,6 +46,16 @@ describe('the history of a task', () => {
       event('cancel_requested', { actor: alice, data: { reason: 'not needed' } }),
     ],
     ['alice asked to cancel it: timeout', event('cancel_requested', { actor: alice, data: { reason: 'timeout' } })],
+    [
+      'Asked to make room for a task of priority 8',
+      event('cancel_requested', { data: { reason: 'preempted', for_priority: 8 } }),
+    ],
+    ['alice asked to cancel it: preempted', event('cancel_requested', { actor: alice, data: { reason: 'preempted' } })],
+    [
+      'Found no place: a less urgent task on laptop is asked to make room',
+      event('changed', { attemptId: null, data: { preempts_task_id: 'x', agent_id: 'a1' } }),
+    ],
+    ['Changed', event('changed', { actor: carol, data: { priority: 8 } })],
     ['Asked to stop: its time is over', event('cancel_requested', { data: { reason: 'timeout' } })],
     [
       'Lost on laptop: went silent. Pending again',
@@ -64,6 +74,10 @@ describe('the history of a task', () => {
     ['Cancelled by carol', event('cancelled', { actor: carol, attemptId: null })],
     ['Cancelled on laptop', event('cancelled')],
     ['Stopped on laptop for a task of higher priority. Pending again', event('preempted')],
+    [
+      'Stopped on laptop for a task of higher priority, after it had run for 70 s. Pending again',
+      event('preempted', { data: { seconds_lost: 70 } }),
+    ],
     ['Pull request opened', event('pull_request_opened')],
     ['Something of tomorrow', event('something_of_tomorrow')],
   ])('tells: %s', (text, one) => {
