@@ -18,7 +18,9 @@ export async function insertTasks(db: Kysely<Database>, created: readonly Create
   if (first === undefined) return [];
   const names = Object.keys(first);
   const columns = sql.join(names.map((name) => sql.ref(name)));
-  const values = sql.join(names.map((name) => (name === 'rank' ? sql`coalesce(${storedRank}, rank)` : sql.ref(name))));
+  const values = sql.join(
+    names.map((name) => (name === 'rank' ? sql`coalesce(${storedRank()}, rank)` : sql.ref(name))),
+  );
   await sql`
     with made as (
       insert into tasks (${columns})

@@ -8,14 +8,14 @@ type Trx = Transaction<Database>;
  * see docs/adr/0009. domain/rank.ts says the same in the program's words.
  */
 
-/** Rank of the row at hand, by its `created_at`, `run_after` and `priority`; null while no ageing is stored. */
-export const storedRank = sql<number>`(
+/** Rank of the row at hand, by its `created_at`, `run_after` and `priority`; `own` counts while no ageing is stored. */
+export const storedRank = (own: number | null = null) => sql<number>`(
   extract(epoch from greatest(created_at, run_after)) * 1000000
-  - (priority * (select ageing_seconds_per_level from installation) * 1000000)::bigint)::bigint`;
+  - (priority * coalesce((select ageing_seconds_per_level from installation), ${own}::float8) * 1000000)::bigint)::bigint`;
 
 /** Computes the rank of a task anew; its row is locked by the caller. */
-export async function rerank(trx: Trx, taskId: string): Promise<void> {
-  await sql`update tasks set rank = coalesce(${storedRank}, rank) where id = ${taskId}`.execute(trx);
+export async function rerank(trx: Trx, taskId: string, ownAgeing: number): Promise<void> {
+  await sql`update tasks set rank = ${storedRank(ownAgeing)} where id = ${taskId}`.execute(trx);
 }
 
 export type Ageing = {
@@ -60,8 +60,8 @@ export async function rerankNext(trx: Trx, after: string, limit: number): Promis
     for no key update`.execute(trx);
   const ids = next.rows.map(({ id }) => id);
   await sql`
-    update tasks set rank = ${storedRank}
-    where id = any(${ids}::uuid[]) and rank <> ${storedRank}`.execute(trx);
+    update tasks set rank = ${storedRank()}
+    where id = any(${ids}::uuid[]) and rank <> ${storedRank()}`.execute(trx);
   const done = ids.length < limit;
   await trx
     .updateTable('installation')

@@ -42,7 +42,7 @@ export async function patchTask(
     }
     checkVersion(versions, task.version);
     const changes = changesOf(task, { ...wish, requires });
-    if (Object.keys(changes).length > 0) await change(trx, task, changes, { actor, newLane });
+    if (Object.keys(changes).length > 0) await change(trx, deps, task, changes, { actor, newLane });
   });
   deps.wakeups.emit({ kind: 'ready' }, { kind: 'task', taskId });
   return findChanged(deps, taskId);
@@ -68,6 +68,7 @@ function changesOf(task: LockedTask, wish: TaskWish): Changes {
 
 async function change(
   trx: Transaction<Database>,
+  { settings }: Deps,
   task: LockedTask,
   changes: Changes,
   { actor, newLane }: { actor: Actor; newLane: number | null },
@@ -78,7 +79,9 @@ async function change(
   const time = changes.run_after === undefined ? {} : dueAt(task, changes.run_after);
   const patch: TaskPatch = { ...changes, ...lane, ...time, version: task.version + 1 };
   await changeTask(trx, task, patch, { type: 'changed', actor, data: told(task, changes) });
-  if (changes.priority !== undefined || changes.run_after !== undefined) await rerank(trx, task.id);
+  if (changes.priority !== undefined || changes.run_after !== undefined) {
+    await rerank(trx, task.id, settings.dispatch.ageingSecondsPerLevel);
+  }
   if (patch.ready === false && task.concurrency_key !== null) await passOnKey(trx, task.concurrency_key, task.id);
   await openGates(trx, [task.id]);
 }
