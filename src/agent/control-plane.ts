@@ -35,8 +35,8 @@ export function createHttpControlPlane(client: ServerClient, token: string): Con
         followed: answer.followed,
       };
     },
-    async writeLog(attemptId, stream, offset, bytes, gap, signal) {
-      const where = `log/${stream}?offset=${offset}${gap ? '&gap=1' : ''}`;
+    async writeLog(attemptId, stream, offset, bytes, { gap, end }, signal) {
+      const where = `log/${stream}?offset=${offset}${gap ? '&gap=1' : ''}${end ? '&end=1' : ''}`;
       const answer = await call(attemptId, where, { method: 'PUT', body: bytes, schema: logWritten }, signal);
       return { nextOffset: answer.next_offset, followed: answer.followed };
     },

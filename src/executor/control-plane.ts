@@ -32,6 +32,12 @@ export type Granted = { environment: Environment };
 /** What the command says of how far it is. */
 export type ProgressNote = { percent: number | null; message: string | null };
 
+/**
+ * gap: the bytes between the next expected offset and this one are left out for good ·
+ * end: nothing will follow.
+ */
+export type LogMarks = { gap: boolean; end: boolean };
+
 /** How a log write was taken: bytes before `nextOffset` need not be sent again. */
 export type LogWritten = { nextOffset: number; followed: boolean };
 
@@ -43,13 +49,13 @@ export type ControlPlane = {
   /** Asks whether the command may start (`process` null), then says which process it became. */
   start(attemptId: string, process: ProcessIdentity | null, signal: AbortSignal): Promise<Granted>;
   renew(attemptId: string, progress: ProgressNote | null, signal: AbortSignal): Promise<Renewal>;
-  /** At most 1 MiB. `gap`: the bytes between the next expected offset and this one are left out for good. */
+  /** At most 1 MiB. Of what may begin a secret nothing is taken before it is sent again with what follows, or as the end. */
   writeLog(
     attemptId: string,
     stream: Stream,
     offset: number,
     bytes: Uint8Array,
-    gap: boolean,
+    marks: LogMarks,
     signal: AbortSignal,
   ): Promise<LogWritten>;
   complete(attemptId: string, result: Result, signal: AbortSignal): Promise<void>;

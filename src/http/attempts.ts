@@ -125,7 +125,7 @@ async function writeTexts(deps: Deps, holder: Holder, attemptId: string, body: C
   for (const stream of STREAMS) {
     const said = body[stream];
     if (said === undefined || !('text' in said)) continue;
-    const write = { offset: 0, bytes: Buffer.from(said.text), gap: false };
+    const write = { offset: 0, bytes: Buffer.from(said.text), gap: false, end: true };
     await writeLog(deps, holder, attemptId, stream, write).catch((error: unknown) => {
       const fenced = error instanceof AppError && ['lease_lost', 'attempt_finished', 'not_found'].includes(error.code);
       if (!fenced) throw error;

@@ -33,10 +33,11 @@ const write = endpoint(
     summary: 'Store a piece of what the attempt prints',
     description:
       'Raw bytes, at most 1 MiB. What lies before the next offset expected is skipped, so repeats are harmless; ' +
-      '`gap=1` says that the bytes before `offset` were left out.',
+      '`gap=1` says that the bytes before `offset` were left out. Bytes that may begin a secret are taken only with ' +
+      'what follows them, or with `end=1`, which says that nothing does.',
     request: {
       params: streamInPath,
-      query: z.strictObject({ offset, gap: z.enum(['0', '1']).optional() }),
+      query: z.strictObject({ offset, gap: z.enum(['0', '1']).optional(), end: z.enum(['0', '1']).optional() }),
       body: { content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } },
     },
     responses: { 200: answers(logWritten, 'Where the next piece begins, and whether somebody watches') },
@@ -45,7 +46,8 @@ const write = endpoint(
     requireOctets(c);
     const { attempt_id, stream } = c.req.valid('param');
     const query = c.req.valid('query');
-    const piece = { offset: query.offset, bytes: await readBytes(c, MAX_PIECE_BYTES), gap: query.gap === '1' };
+    const bytes = await readBytes(c, MAX_PIECE_BYTES);
+    const piece = { offset: query.offset, bytes, gap: query.gap === '1', end: query.end === '1' };
     const written = await writeLog(c.get('http').deps, holderOf(c), attempt_id, stream, piece);
     return c.json({ next_offset: written.nextOffset, followed: written.followed }, 200);
   },

@@ -19,8 +19,8 @@ export function createReplicaPlane(deps: Deps, replicaId: string): ControlPlane 
         return { environment };
       }),
     renew: (attemptId, progress) => told(() => renewAttempt(deps, holder, attemptId, progress)),
-    writeLog: (attemptId, stream, offset, bytes, gap) =>
-      told(() => writeLog(deps, holder, attemptId, stream, { offset, bytes, gap })),
+    writeLog: (attemptId, stream, offset, bytes, marks) =>
+      told(() => writeLog(deps, holder, attemptId, stream, { offset, bytes, ...marks })),
     complete: (attemptId, result) =>
       told(async () => {
         const hash = createHash('sha256').update(canonicalJson(result)).digest('hex');

@@ -9,6 +9,7 @@ import { changeTask } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { endHeld } from './end-attempt.ts';
 import { fenced, type Held, isHeld, lockOwn } from './holding.ts';
+import { storableResult } from './storable-result.ts';
 
 export type Completed = { taskId: string; taskStatus: Status };
 
@@ -20,12 +21,13 @@ export async function completeAttempt(
   deps: Deps,
   holder: Holder,
   attemptId: string,
-  result: Result,
+  given: Result,
   said: { hash: string },
 ): Promise<Completed> {
   const answer = await deps.db.transaction().execute(async (trx): Promise<Completed | AppError> => {
     const held = await lockOwn(trx, holder, attemptId);
     if (held === null) return new AppError('lease_lost', 'This database does not know the attempt.');
+    const result = storableResult(deps, held.task, given);
     if (!isHeld(held, holder)) return afterTheEnd(trx, held, holder, result, said.hash);
     checkSayable(held, result);
     const status = await endHeld(trx, deps, held, result, {

@@ -1,5 +1,6 @@
 import type { Json } from '../domain/canonical-json.ts';
 import { AppError, invalidField } from '../domain/errors.ts';
+import { checkSchema, SchemaError } from '../domain/output-schema.ts';
 import { refusedSecret, type Secrets } from '../domain/secrets.ts';
 import {
   type Creator,
@@ -60,6 +61,7 @@ export type TaskDefaults = { settings: Settings; secrets: Secrets; templates: re
  */
 export function taskOf(defaults: TaskDefaults, request: TaskRequest, createdBy: Creator): NewTask {
   const task = filledIn(defaults, request, createdBy);
+  if (task.outputSchema !== null) refuseSchema(task.outputSchema);
   const refused = refusedSecret(defaults.secrets, task);
   if (refused === null) return task;
   // A template's own secrets are its to use, as the configuration was checked: there it is the repository.
@@ -101,6 +103,15 @@ function filledIn({ settings, templates }: TaskDefaults, request: TaskRequest, c
     deliveryId: null,
     createdBy,
   };
+}
+
+function refuseSchema(schema: Json): void {
+  try {
+    checkSchema(schema);
+  } catch (error) {
+    if (error instanceof SchemaError) throw invalidField('output_schema', error.message);
+    throw error;
+  }
 }
 
 function fill(

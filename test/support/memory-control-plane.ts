@@ -1,5 +1,6 @@
 import type { Renewal, Result } from '../../src/domain/attempt.ts';
 import type { ProcessIdentity, Stream } from '../../src/domain/machine.ts';
+import { hideInStream } from '../../src/domain/redact.ts';
 import {
   type ControlPlane,
   ControlPlaneError,
@@ -16,6 +17,8 @@ export type Kept = {
   process: ProcessIdentity | null;
   /** What a start is answered with. */
   environment: Granted['environment'];
+  /** Hidden in the log. */
+  secret: string | null;
   progress: ProgressNote[];
   renewals: number;
   streams: Record<Stream, KeptStream>;
@@ -48,6 +51,7 @@ export function createMemoryControlPlane(attemptId: string): MemoryControlPlane 
     stopReason: null,
     process: null,
     environment: {},
+    secret: null,
     progress: [],
     renewals: 0,
     streams: { stdout: emptyStream(), stderr: emptyStream() },
@@ -85,9 +89,9 @@ export function createMemoryControlPlane(attemptId: string): MemoryControlPlane 
           followed: state.followed,
         };
       }),
-    writeLog: (id, stream, offset, bytes, gap) =>
+    writeLog: (id, stream, offset, bytes, { gap, end }) =>
       call('writeLog', id, () => ({
-        nextOffset: write(kept.streams[stream], offset, bytes, gap),
+        nextOffset: write(kept.streams[stream], offset, bytes, { gap, end, secret: kept.secret }),
         followed: state.followed,
       })),
     complete: (id, result) => call('complete', id, () => complete(kept, result)),
@@ -123,14 +127,20 @@ function start(kept: Kept, process: ProcessIdentity | null): Granted {
   return { environment: kept.environment };
 }
 
-function write(stream: KeptStream, offset: number, bytes: Uint8Array, gap: boolean): number {
+function write(
+  stream: KeptStream,
+  offset: number,
+  bytes: Uint8Array,
+  { gap, end, secret }: { gap: boolean; end: boolean; secret: string | null },
+): number {
   if (bytes.length > MAX_WRITE_BYTES) throw new ControlPlaneError('refused', 'too large');
   if (offset > stream.next) {
     if (!gap) throw new ControlPlaneError('refused', 'offset gap', { nextOffset: stream.next });
     stream.gaps.push({ from: stream.next, to: offset });
     stream.next = offset;
   }
-  const fresh = bytes.subarray(Math.min(stream.next - offset, bytes.length));
+  const given = bytes.subarray(Math.min(stream.next - offset, bytes.length));
+  const fresh = hideInStream(given, secret === null ? [] : [secret], { end, afterGap: false });
   stream.bytes = Buffer.concat([stream.bytes, fresh]);
   stream.next += fresh.length;
   return stream.next;

@@ -40,8 +40,8 @@ const allowed: Record<string, readonly string[]> = {
   'cli.ts': ['cli', 'server.ts', 'agent.ts', 'demo', 'yaml-file', 'domain', 'contract'],
 };
 
-/** The commands that meet the database instead of the server. */
-const databaseCommands = /^cli\/(migrate|doctor|restored|config-check)\.ts$/;
+/** The commands that meet the database instead of the server, and what they share. */
+const databaseCommands = /^cli\/(database|migrate|doctor|restored|config-check)\.ts$/;
 const databaseParts = ['config', 'store', 'usecases', 'log'];
 
 /** The commands that start a program in this process. */
@@ -60,15 +60,19 @@ const packages: Record<string, RegExp> = {
   hono: /^(http|dashboard)\/|^server\.ts$/,
   '@hono/node-server': /^(http|dashboard)\/|^server\.ts$/,
   liquidjs: /^forgejo\//,
+  ajv: /^domain\/output-schema\.ts$/,
   ssh2: /^(executor\/ssh|demo)\/|^config\/hosts\.ts$/,
   pino: /^log[/.]/,
   yaml: /^yaml-file[/.]/,
   commander: /^cli[/.]/,
 };
 
-/** Node's own modules in the parts that don't touch the world: hashes and ids, and a use case's own time limit. */
+/**
+ * Node's own modules in the parts that don't touch the world: hashes and ids, the flag for expressions in linear time,
+ * and time limits.
+ */
 const quietModules: Record<string, readonly string[]> = {
-  domain: ['node:crypto', 'node:buffer'],
+  domain: ['node:crypto', 'node:buffer', 'node:v8', 'node:vm'],
   contract: [],
   usecases: ['node:crypto', 'node:buffer', 'node:timers/promises'],
 };

@@ -29,7 +29,8 @@ export type PumpDeps = {
 
 /**
  * Brings what the machine keeps of both streams to the control plane: the head as it is written, after it only the tail,
- * while somebody watches and at the end. Where to go on is always the offset that the control plane has stored.
+ * while somebody watches and at the end. What the control plane doesn't take yet, because a secret may begin there, is sent
+ * again with what follows. Where to go on is always the offset up to which it has taken or been shown all.
  */
 export type LogPump = {
   /** Learns from the control plane how much it has: needed where somebody sent before. */
@@ -44,62 +45,91 @@ export type LogPump = {
 };
 
 export function createLogPump(deps: PumpDeps): LogPump {
-  const offsets: Record<Stream, number> = { stdout: 0, stderr: 0 };
-  const refused = new Set<Stream>();
-  const send = (stream: Stream, offset: number, bytes: Uint8Array, signal: AbortSignal) =>
-    sendBytes(deps, { offsets, refused }, { stream, offset, bytes }, signal);
+  const sent: Sent = { taken: { stdout: 0, stderr: 0 }, shown: {}, refused: new Set() };
+  const send = (piece: LogPiece, signal: AbortSignal, end = false) => sendBytes(deps, sent, piece, end, signal);
 
   /** One step towards the end of a stream; answers whether there may be more. */
   async function advance(stream: Stream, total: number, signal: AbortSignal): Promise<boolean> {
-    const before = offsets[stream];
-    if (refused.has(stream) || total <= before) return false;
+    const before = goOnAt(sent, stream);
+    if (sent.refused.has(stream) || total <= before) return false;
     const inHead = before < LOG_HEAD_BYTES;
     const from = inHead ? before : Math.max(before, total - LOG_TAIL_BYTES);
     const { piece } = await deps.collect(stream, from, inHead ? LOG_HEAD_BYTES - before : LOG_TAIL_BYTES, signal);
     if (piece === null || piece.bytes.length === 0) return false;
-    await send(stream, piece.offset, piece.bytes, signal);
-    return offsets[stream] !== before;
+    await send(piece, signal);
+    return goOnAt(sent, stream) !== before;
   }
 
   return {
-    offsets,
+    get offsets() {
+      return { stdout: goOnAt(sent, 'stdout'), stderr: goOnAt(sent, 'stderr') };
+    },
     async findOffsets(signal) {
-      for (const stream of STREAMS) await send(stream, 0, new Uint8Array(), signal);
+      for (const stream of STREAMS) await send({ stream, offset: 0, bytes: new Uint8Array() }, signal);
     },
     async takePiece({ stream, offset, bytes }, signal) {
-      const next = offsets[stream];
-      if (refused.has(stream) || next >= LOG_HEAD_BYTES) return;
+      const next = goOnAt(sent, stream);
+      if (sent.refused.has(stream) || next >= LOG_HEAD_BYTES) return;
       if (offset > next) throw new OutOfStep(`${stream} goes on at ${offset}, expected ${next}`);
       const fresh = bytes.subarray(next - offset, LOG_HEAD_BYTES - offset);
-      if (fresh.length > 0) await send(stream, next, fresh, signal);
+      if (fresh.length > 0) await send({ stream, offset: next, bytes: fresh }, signal);
     },
     async sampleTails(report, signal) {
       for (const stream of STREAMS) {
-        if (offsets[stream] >= LOG_HEAD_BYTES) await advance(stream, report.streams[stream].total, signal);
+        if (goOnAt(sent, stream) >= LOG_HEAD_BYTES) await advance(stream, report.streams[stream].total, signal);
       }
     },
     async drain(report, signal) {
       for (const stream of STREAMS) {
         while (await advance(stream, report.streams[stream].total, signal));
+        const open = sent.shown[stream];
+        if (open !== undefined && !sent.refused.has(stream)) await send({ ...open, bytes: NOTHING }, signal, true);
       }
     },
   };
 }
 
-type Sent = { offsets: Record<Stream, number>; refused: Set<Stream> };
+const NOTHING = new Uint8Array();
 
-async function sendBytes(deps: PumpDeps, sent: Sent, piece: LogPiece, signal: AbortSignal): Promise<void> {
+type Sent = {
+  /** Up to where the control plane has taken each stream. */
+  taken: Record<Stream, number>;
+  /** What it was sent last and didn't take, because a secret may begin there. */
+  shown: { [stream in Stream]?: LogPiece };
+  refused: Set<Stream>;
+};
+
+const endOf = ({ offset, bytes }: LogPiece): number => offset + bytes.length;
+
+function goOnAt({ taken, shown }: Sent, stream: Stream): number {
+  const open = shown[stream];
+  return open === undefined ? taken[stream] : endOf(open);
+}
+
+/** Behind what was shown and not taken, a piece is sent together with that. */
+function withOpen(open: LogPiece | undefined, piece: LogPiece, end: boolean): LogPiece {
+  if (open === undefined || (!end && endOf(open) !== piece.offset)) return piece;
+  return { ...open, bytes: Buffer.concat([open.bytes, piece.bytes]) };
+}
+
+async function sendBytes(deps: PumpDeps, sent: Sent, fresh: LogPiece, end: boolean, signal: AbortSignal) {
   const { plane, link, attemptId, onFollowed, log } = deps;
-  const { stream, offset, bytes } = piece;
-  const gap = offset > sent.offsets[stream];
+  const { stream } = fresh;
+  const { offset, bytes } = withOpen(sent.shown[stream], fresh, end);
+  const marks = { gap: offset > sent.taken[stream], end };
   try {
-    const reply = await link(signal, () => plane.writeLog(attemptId, stream, offset, bytes, gap, signal));
-    sent.offsets[stream] = reply.nextOffset;
+    const reply = await link(signal, () => plane.writeLog(attemptId, stream, offset, bytes, marks, signal));
+    sent.taken[stream] = reply.nextOffset;
+    delete sent.shown[stream];
+    const open = bytes.subarray(Math.max(0, reply.nextOffset - offset));
+    if (open.length > 0 && !end)
+      sent.shown[stream] = { stream, offset: offset + bytes.length - open.length, bytes: open };
     onFollowed(reply.followed);
   } catch (error) {
     if (!(error instanceof ControlPlaneError) || error.kind !== 'refused') throw error;
-    if (error.nextOffset !== null && error.nextOffset !== sent.offsets[stream]) {
-      sent.offsets[stream] = error.nextOffset;
+    if (error.nextOffset !== null && error.nextOffset !== sent.taken[stream]) {
+      sent.taken[stream] = error.nextOffset;
+      delete sent.shown[stream];
       return;
     }
     sent.refused.add(stream);
