@@ -371,7 +371,13 @@ export const acceptance: Part[] = [
       },
       { line: 'dependency not done: waits', proofs: [], planned: true },
       { line: 'dependencies done: runs', proofs: [], planned: true },
-      { line: 'priority higher by 3: preempts', proofs: [], planned: true },
+      {
+        line: 'priority higher by 3: preempts',
+        proofs: [
+          'test/e2e/urgent-task-preempts.test.ts > a task whose priority is higher by 3 takes the place of a running one, which runs again after it',
+          'test/e2e/urgent-task-preempts.test.ts > an agent is told by renew and by heartbeat to make room, for a priority higher by 3 and not by 2',
+        ],
+      },
       { line: 'command not allowed: refused with the rule', proofs: [], planned: true },
     ],
   },
