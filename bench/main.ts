@@ -7,6 +7,8 @@ import { NotAvailable } from './support/jobs.ts';
 import { type FigureResult, writeResults } from './support/results.ts';
 import { table } from './support/table.ts';
 
+const INTERRUPTED = 130;
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -36,6 +38,7 @@ async function measure(bench: Bench, { name, title, run }: Figure): Promise<Figu
     const missing = told.failed
       ? `failed: ${(error as Error).stack}`
       : `not available yet: ${(error as Error).message}`;
+    if (ended !== null) process.exit(await end().then(() => INTERRUPTED));
     if (told.failed) bench.say(`${name} ${missing}`);
     told.rows = [{ title, missing }];
   }
@@ -44,24 +47,32 @@ async function measure(bench: Bench, { name, title, run }: Figure): Promise<Figu
   return { name, seconds, ...told };
 }
 
-const { quick, cores } = values;
-const bench = await createBench({ quick, cores, rounds: values.rounds === undefined ? null : Number(values.rounds) });
+const parts = new AsyncDisposableStack();
+let ended: Promise<void> | null = null;
+const end = () => {
+  ended ??= parts.disposeAsync();
+  return ended;
+};
+// Whatever ends this run, no process and no file of it is left. npm sends on the signal that a terminal sent us already.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => void bench.end().finally(() => process.exit(130)));
+  process.on(signal, () => void end().finally(() => process.exit(INTERRUPTED)));
 }
-// A fault of the benchmark itself must not leave processes and files behind.
 for (const fault of ['uncaughtException', 'unhandledRejection'] as const) {
-  process.once(fault, (error) => {
-    console.error(error);
-    void bench.end().finally(() => process.exit(1));
+  process.on(fault, (error) => {
+    if (ended === null) console.error(error);
+    void end().finally(() => process.exit(1));
   });
 }
+
+const { quick, cores } = values;
+const rounds = values.rounds === undefined ? null : Number(values.rounds);
+const bench = await createBench({ quick, cores, rounds }, parts);
 const results: (FigureResult & { failed: boolean })[] = [];
 try {
   const chosen = FIGURES.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
   for (const figure of chosen) results.push(await measure(bench, figure));
 } finally {
-  await bench.end();
+  await end();
 }
 const whole = quick ? 'quick' : 'latest';
 const name = values.name ?? (positionals.length === 0 ? whole : positionals.join('-'));

@@ -19,7 +19,7 @@ export const ssh: Figure = {
   title: "a delivery → its task's process on a warm host over SSH",
   async run(bench) {
     const sshd = await startSshd();
-    bench.atEnd(() => sshd.stop());
+    bench.parts.defer(() => sshd.stop());
     await using server = await bench.startServer('ssh', configuration(bench, sshd));
     await delay(PROBED_MS);
     const times: number[] = [];

@@ -26,9 +26,8 @@ export type Bench = {
   say(text: string): void;
   /** Taskejo on a database of its own, which is made if it isn't there. */
   startServer(database: string, config?: string): Promise<Server>;
-  /** To be done at the end of the run, however that comes. */
-  atEnd(act: () => Promise<void>): void;
-  end(): Promise<void>;
+  /** What is to be done at the end of the run, however that comes. */
+  parts: AsyncDisposableStack;
 };
 
 const TMPFS = 0x01021994;
@@ -42,20 +41,23 @@ function makeFolder(warn: (text: string) => void): string {
   return mkdtempSync(join(root ?? tmpdir(), 'taskejo-bench-'));
 }
 
-/** Starts PostgreSQL, the load generator and the peers. `end` leaves nothing behind, also in the middle. */
-export async function createBench({ quick, cores, rounds }: BenchOptions): Promise<Bench> {
+/** Starts PostgreSQL, the load generator and the peers. What it makes is undone by `parts`, also in the middle. */
+export async function createBench({ quick, cores, rounds }: BenchOptions, parts: AsyncDisposableStack): Promise<Bench> {
   const say = (text: string) => console.error(text);
   const warn = (text: string) => say(`WARNING: ${text}`);
   const peersMissing = installPeers(say);
   if (peersMissing !== null) warn(`${peersMissing}: ratios to graphile-worker and pg-boss are left out`);
   const folder = makeFolder(warn);
+  parts.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
   const children = createChildren(cores, warn);
   const postgres = await startPostgres(folder, children.pinning);
+  parts.defer(() => postgres.stop());
+  parts.defer(() => children.endAll());
   if (postgres.pgbench === null) warn("there is no pgbench: ratios to it are left out (Debian's postgresql has it)");
   const sizes = sizesOf(quick);
-  const last: (() => Promise<void>)[] = [];
   return {
     folder,
+    parts,
     sizes: rounds === null ? sizes : { ...sizes, rounds },
     postgres,
     children,
@@ -68,12 +70,6 @@ export async function createBench({ quick, cores, rounds }: BenchOptions): Promi
       if (known.length === 0) await postgres.create(database);
       const databaseUrl = postgres.url(database);
       return startServer({ children, folder, database, databaseUrl, ...(config === undefined ? {} : { config }) });
-    },
-    atEnd: (act) => void last.push(act),
-    async end() {
-      await Promise.allSettled([children.endAll(), ...last.map((act) => act())]);
-      await postgres.stop();
-      await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
 }
