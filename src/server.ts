@@ -21,6 +21,7 @@ import type { Deps } from './usecases/deps.ts';
 import { createDequeues } from './usecases/dequeue.ts';
 import { createEventFeed } from './usecases/event-feed.ts';
 import { createFollowers } from './usecases/followers.ts';
+import { keepAgeing } from './usecases/keep-ageing.ts';
 import { type Installation, prepareInstallation } from './usecases/prepare-installation.ts';
 import { createSignIn } from './usecases/sign-in.ts';
 import { syncHosts } from './usecases/sync-hosts.ts';
@@ -122,7 +123,7 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
   const { signal } = stopping;
   const { address, ended } = await startDatabase(config, log, signal, parts);
   const deps = await openStore(config, address, log, parts);
-  const installation = await prepare(config, deps, log);
+  const installation = await prepare(config, deps, log, signal);
   await syncHosts(deps, config.hosts);
   signal.throwIfAborted();
   const { listening, publicUrl } = await startHttp(config, deps, installation, log, signal);
@@ -203,12 +204,15 @@ async function openStore(
   };
 }
 
-async function prepare(config: Config, deps: Deps, log: Log): Promise<Installation> {
+async function prepare(config: Config, deps: Deps, log: Log, signal: AbortSignal): Promise<Installation> {
   const path = join(config.dataDir, 'admin-token');
   const keep = config.adminToken === null ? (token: string) => keepSecret(path, token) : null;
   const { installation, adminToken } = await prepareInstallation(deps, keep);
   if (adminToken !== null)
     log.warn({ path }, `made the first admin token, shown only here and kept in a file: ${adminToken}`);
+  const ageing = await keepAgeing(deps, signal);
+  if (ageing !== null && ageing.before !== null)
+    log.warn(ageing, 'the ageing of waiting tasks changed, for all replicas');
   return installation;
 }
 

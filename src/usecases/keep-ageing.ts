@@ -8,10 +8,13 @@ export type AgeingChange = { before: number | null; after: number; reranked: num
 
 /**
  * Makes the configured ageing the one of the database, for all replicas: the one that starts last decides. If it is
- * another one, the ranks of all pending tasks are computed anew in steps; a start after a crash goes on where that
- * ended. Answers null if there was nothing to do.
+ * another one, the ranks of all pending tasks are computed anew in steps; a start after a crash, or after a stop by
+ * the signal, goes on where that ended. Answers null if there was nothing to do.
  */
-export async function keepAgeing(deps: Pick<Deps, 'db' | 'settings'>): Promise<AgeingChange | null> {
+export async function keepAgeing(
+  deps: Pick<Deps, 'db' | 'settings'>,
+  signal: AbortSignal,
+): Promise<AgeingChange | null> {
   const after = deps.settings.dispatch.ageingSecondsPerLevel;
   const before = await deps.db.transaction().execute(async (trx) => {
     const { secondsPerLevel } = await lockAgeing(trx);
@@ -20,6 +23,7 @@ export async function keepAgeing(deps: Pick<Deps, 'db' | 'settings'>): Promise<A
   });
   let reranked = 0;
   for (;;) {
+    signal.throwIfAborted();
     const looked = await rerankStep(deps);
     if (looked === null) return before === after && reranked === 0 ? null : { before, after, reranked };
     reranked += looked;

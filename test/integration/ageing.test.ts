@@ -6,7 +6,7 @@ import { cancelTask } from '../../src/usecases/cancel-task.ts';
 import { createTask, createTasks } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { insertNewTasks, microsOf, plan } from '../../src/usecases/insert-tasks.ts';
-import { keepAgeing } from '../../src/usecases/keep-ageing.ts';
+import { keepAgeing as keep } from '../../src/usecases/keep-ageing.ts';
 import { patchTask } from '../../src/usecases/patch-task.ts';
 import { prepareInstallation } from '../../src/usecases/prepare-installation.ts';
 import { expectConsistent } from '../support/consistency.ts';
@@ -32,6 +32,7 @@ const replica = (ageingSecondsPerLevel: number): Deps => ({
   settings: { ...testSettings, dispatch: { ...testSettings.dispatch, ageingSecondsPerLevel } },
 });
 const day = 86_400;
+const keepAgeing = (one: Deps) => keep(one, new AbortController().signal);
 
 /** Every pending task has the rank that it would have if it were made with this ageing. */
 async function expectRanks(ageing: number): Promise<void> {
@@ -78,6 +79,7 @@ it('a start goes on where one that died ended', async () => {
   const middle = tasks.map(({ id }) => id).toSorted()[999] ?? '';
   await sql`update tasks set rank = rank + 1 where id > ${middle}`.execute(deps.db);
   await sql`update installation set reranked_up_to = ${middle}`.execute(deps.db);
+  await expect(keep(replica(60), AbortSignal.abort())).rejects.toThrow('aborted');
   expect(await keepAgeing(replica(60))).toEqual({ before: 60, after: 60, reranked: 1_100 });
   await expectRanks(60);
   expect(await keepAgeing(replica(60))).toBeNull();
