@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { linearPattern } from '../domain/linear-pattern.ts';
 import { AGENT_MODES } from '../domain/task.ts';
 import { id, json, labels, listOf, text } from './common.ts';
 
@@ -31,12 +32,28 @@ export const agent = z
 export type Agent = z.infer<typeof agent>;
 export const agentList = listOf(agent);
 
+const ability = text().min(1).max(100);
+const pattern = text()
+  .min(1)
+  .max(1000)
+  .refine((said) => linearPattern(said) !== null, 'is no expression that can be matched in linear time');
+
 export const register = z.strictObject({
   name: agentName,
   labels: labels.optional(),
   capacity: capacity.optional(),
   version: text().max(100).optional(),
+  limits: z.array(ability).max(32).optional().meta({ description: 'Names of the limits that its machine can keep' }),
+  sandboxes: z.array(ability).max(8).optional().meta({ description: 'The sandboxes that its machine has' }),
+  policy: z
+    .strictObject({
+      allowed_commands: z.array(text().min(1).max(4096)).max(1000).default([]),
+      denied_patterns: z.array(pattern).max(100).default([]),
+    })
+    .optional()
+    .meta({ description: 'What it refuses to run, so that it is not given it' }),
 });
+export type Register = z.infer<typeof register>;
 export const registered = z.object({ agent_id: z.string(), token: z.string(), heartbeat_seconds: z.number() });
 export type Registered = z.infer<typeof registered>;
 

@@ -1,57 +1,107 @@
-import { hasLabels } from './match.ts';
-import type { ExecutionMode, Status } from './task.ts';
+import { nearestFirst, reasonAt, type Verdict, verdicts } from './explain/agents.ts';
+import {
+  type GateFacts,
+  KEPT_FROM_NOBODY,
+  type KeptFrom,
+  type Reason,
+  type Taker,
+  type Waiting,
+} from './explain/facts.ts';
+import { LASTING, nobodyReason, whyNobody } from './explain/nobody.ts';
+import { changeOf, type NotPending, notPendingReasons } from './explain/not-pending.ts';
+import { changeAt, joined, newcomer } from './explain/smallest-change.ts';
+import { closedGates, type GateReason, gateReasons } from './explain/task-gates.ts';
+import type { AgentMode, Status } from './task.ts';
 
-/** What must be known of a waiting task to say why it waits. */
-export type Waiting = {
-  status: Status;
-  executionMode: ExecutionMode;
-  requires: readonly string[];
-  namedAgentId: string | null;
-  ready: boolean;
+export type { GateFacts, KeptFrom, Reason, Taker, Waiting } from './explain/facts.ts';
+
+/*
+ * Why a task isn't taken. The rule that holds it to the truth: an agent is listed as takeable exactly if its next
+ * dequeue, or for a host the next pass of dispatch, would take the task if it were first in order. One thing alone
+ * stands outside: `offline` of an agent that pulls ends by its asking, so such an agent is not takeable now, and takes
+ * the task all the same if nothing but that keeps it.
+ */
+
+export type AgentExplanation = {
+  agentId: string;
+  name: string;
+  executionMode: AgentMode;
+  takeable: boolean;
+  reasons: Reason[];
+  smallestChange: string | null;
 };
 
-export type Taker = {
-  id: string;
-  executionMode: ExecutionMode;
-  labels: readonly string[];
-  capacity: number;
-  running: number;
-  online: boolean;
-  cordoned: boolean;
-  draining: boolean;
+export type Explanation = {
+  takeable: boolean;
+  reasons: Reason[];
+  /** Nearest to takeable first. */
+  agents: AgentExplanation[];
+  agentsTotal: number;
+  smallestChange: string | null;
 };
 
-export type WaitingReason =
-  | 'run_after'
-  | 'no_agents'
-  | 'agent_removed'
-  | 'labels_nobody_has'
-  | 'offline'
-  | 'cordoned'
-  | 'draining'
-  | 'all_busy';
+/** More agents than this aren't listed. */
+export const MOST_LISTED = 1_000;
 
-/** The first reason why a pending task isn't taken at once; null when the next look would take it. */
-export function waitingReason(task: Waiting, takers: readonly Taker[]): WaitingReason | null {
-  if (task.status !== 'pending') return null;
-  if (!task.ready) return 'run_after';
-  if (task.namedAgentId !== null) return reasonOfNamed(takers.find((taker) => taker.id === task.namedAgentId));
-  const ofMode = takers.filter(
-    (taker) => task.executionMode === 'undecided' || taker.executionMode === task.executionMode,
-  );
-  if (ofMode.length === 0) return 'no_agents';
-  const matching = ofMode.filter((taker) => hasLabels(taker.labels, task.requires));
-  if (matching.length === 0) return 'labels_nobody_has';
-  const reasons = matching.map(reasonOf);
-  return reasons.includes(null) ? null : (reasons.find((reason) => reason === 'all_busy') ?? reasons[0] ?? null);
+export type Surroundings = { takers: readonly Taker[]; kept: KeptFrom; gates: GateFacts };
+
+/** `reader`: an agent that asks, which is told of no other; null for whoever may see all. */
+export function explainPending(
+  task: Waiting,
+  { takers, kept, gates }: Surroundings,
+  reader: string | null,
+): Explanation {
+  const closed = gateReasons(task, gates);
+  const all = nearestFirst(verdicts(task, takers, kept));
+  const shown = reader === null ? all : all.filter(({ taker }) => taker.id === reader);
+  const agents = shown.slice(0, MOST_LISTED).map((verdict) => explainAgent(task, verdict, closed, kept));
+  const nobody = whyNobody(task, all);
+  const told = nobody !== null && (closed.length === 0 || LASTING.includes(nobody));
+  return {
+    takeable: closed.length === 0 && all.some(({ obstacles }) => obstacles.length === 0),
+    reasons: [...closed.map(({ reason }) => reason), ...(told ? [nobodyReason(nobody, task, all)] : [])],
+    agents,
+    agentsTotal: shown.length,
+    smallestChange:
+      agents[0] !== undefined || reader !== null
+        ? (agents[0]?.smallestChange ?? null)
+        : joined([...closed.map(({ change }) => change), newcomer(task.executionMode, task.requires)]),
+  };
 }
 
-const reasonOfNamed = (taker: Taker | undefined): WaitingReason | null =>
-  taker === undefined ? 'agent_removed' : reasonOf(taker);
+function explainAgent(
+  task: Waiting,
+  verdict: Verdict,
+  closed: readonly GateReason[],
+  kept: KeptFrom,
+): AgentExplanation {
+  const { taker, obstacles } = verdict;
+  const change = changeAt(task, verdict, kept);
+  return {
+    agentId: taker.id,
+    name: taker.name,
+    executionMode: taker.executionMode,
+    takeable: closed.length === 0 && obstacles.length === 0,
+    reasons: obstacles.map((code) => reasonAt(code, task, taker, kept)),
+    smallestChange: joined([...closed.map((gate) => gate.change), ...(change === null ? [] : [change])]),
+  };
+}
 
-function reasonOf(taker: Taker): WaitingReason | null {
-  if (taker.cordoned) return 'cordoned';
-  if (taker.draining) return 'draining';
-  if (!taker.online) return 'offline';
-  return taker.running >= taker.capacity ? 'all_busy' : null;
+/** Of a task that somebody works on or that has ended: nobody can take it, whoever they are. */
+export const explainNotPending = (task: NotPending, deadBy: string | null, agentName: string | null): Explanation => ({
+  takeable: false,
+  reasons: notPendingReasons(task, deadBy, agentName),
+  agents: [],
+  agentsTotal: 0,
+  smallestChange: changeOf(task),
+});
+
+/** Code of the first reason that the explanation of a task would name; null for one that is taken at the next look. */
+export function waitingReason(
+  task: Waiting & { status: Status },
+  takers: readonly Taker[],
+  kept: KeptFrom = KEPT_FROM_NOBODY,
+): Reason['code'] | null {
+  if (task.status !== 'pending') return null;
+  return closedGates(task, false)[0] ?? whyNobody(task, verdicts(task, takers, kept));
 }

@@ -1,7 +1,15 @@
 import { z } from 'zod';
-import { agent, agentList, patchAgent as patchBody, register as registerBody, registered } from '../contract/agent.ts';
+import {
+  agent,
+  agentList,
+  patchAgent as patchBody,
+  type Register,
+  register as registerBody,
+  registered,
+} from '../contract/agent.ts';
 import { agentId } from '../contract/common.ts';
 import { notFound } from '../domain/errors.ts';
+import type { Abilities } from '../domain/may-run.ts';
 import { deleteAgent } from '../usecases/delete-agent.ts';
 import { patchAgent } from '../usecases/patch-agent.ts';
 import { getAgent, listAgents } from '../usecases/read-agents.ts';
@@ -23,13 +31,19 @@ const register = endpoint(
   }),
   async (c) => {
     const { deps } = c.get('http');
-    const { name, labels, capacity, version } = c.req.valid('json');
+    const { name, labels, capacity, version, ...said } = c.req.valid('json');
     const asked = { name, labels: labels ?? [], capacity: capacity ?? null, version: version ?? null };
-    const made = await registerAgent(deps, asked);
+    const made = await registerAgent(deps, { ...asked, ...abilitiesOf(said) });
     const heartbeatSeconds = deps.settings.leases.renewSeconds;
     return c.json({ agent_id: made.agentId, token: made.token, heartbeat_seconds: heartbeatSeconds }, 201);
   },
 );
+
+const abilitiesOf = ({ limits, sandboxes, policy }: Pick<Register, 'limits' | 'sandboxes' | 'policy'>): Abilities => ({
+  limits: limits ?? null,
+  sandboxes: sandboxes ?? null,
+  policy: policy ? { allowedCommands: policy.allowed_commands, deniedPatterns: policy.denied_patterns } : null,
+});
 
 const list = endpoint(
   apiRoute('viewer', [], {

@@ -1,5 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Agent, HostDefinition } from '../domain/agent.ts';
+import type { Abilities } from '../domain/may-run.ts';
 import type { AgentMode } from '../domain/task.ts';
 import type { AgentRow, Database } from './schema.ts';
 
@@ -46,7 +47,7 @@ export async function hasAttempted(db: Db, agentId: string, taskId: string): Pro
   return row !== undefined;
 }
 
-export type NewPullAgent = Pick<Agent, 'id' | 'name' | 'labels' | 'capacity' | 'version' | 'online'>;
+export type NewPullAgent = Pick<Agent, 'id' | 'name' | 'labels' | 'capacity' | 'version' | 'online'> & Abilities;
 
 /** Adds a pull agent; answers false if the name is taken, by a host too. One that is online was seen now. */
 export async function insertPullAgent(trx: Trx, agent: NewPullAgent): Promise<boolean> {
@@ -54,6 +55,9 @@ export async function insertPullAgent(trx: Trx, agent: NewPullAgent): Promise<bo
     .insertInto('agents')
     .values({
       ...agent,
+      limits: agent.limits && [...agent.limits],
+      sandboxes: agent.sandboxes && [...agent.sandboxes],
+      policy: agent.policy && JSON.stringify(agent.policy),
       execution_mode: 'http_pull',
       last_seen_at: agent.online ? sql<string>`clock_timestamp()` : null,
     })
@@ -113,7 +117,9 @@ export async function isStillThere(trx: Trx, id: string): Promise<boolean> {
   return row !== undefined;
 }
 
-export type AgentPatch = Partial<Pick<AgentRow, 'labels' | 'capacity' | 'cordoned' | 'cordon_reason' | 'draining'>>;
+export type AgentPatch = Partial<
+  Pick<AgentRow, 'labels' | 'capacity' | 'cordoned' | 'cordon_reason' | 'draining' | 'own_failures' | 'isolated_at'>
+> & { state_reason?: null };
 
 export async function changeAgent(trx: Trx, id: string, patch: AgentPatch): Promise<void> {
   await trx.updateTable('agents').set(patch).where('id', '=', id).execute();

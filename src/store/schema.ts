@@ -4,6 +4,7 @@ import type { Json } from '../domain/canonical-json.ts';
 import type { Decision, RuleVerdict } from '../domain/delivery.ts';
 import type { EventType } from '../domain/event.ts';
 import type { ProcessIdentity, Stream } from '../domain/machine.ts';
+import type { AgentPolicy } from '../domain/may-run.ts';
 import type {
   AgentMode,
   Contact,
@@ -29,8 +30,6 @@ type JsonOrNull<T> = JSONColumnType<(T & object) | null, string | null, string |
 type Time = string;
 
 export type HostStore = { storeId: string; bootId: string };
-/** What a pull agent said that it refuses. */
-export type AgentPolicy = { allowed_commands: string[]; denied_patterns: string[] };
 export type LeftProcess = { pid: number; command: string };
 
 type InstallationTable = {

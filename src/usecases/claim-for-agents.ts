@@ -2,6 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import type { LeasedAttempt } from '../domain/attempt.ts';
 import { hasLabels } from '../domain/match.ts';
+import { mayRun } from '../domain/may-run.ts';
 import type { Task } from '../domain/task.ts';
 import { newToken, tokenHash } from '../domain/token.ts';
 import { openAttemptsOfRequests, setAttemptToken } from '../store/attempts.ts';
@@ -166,9 +167,10 @@ function match(candidates: readonly Candidate[], seats: readonly Seat[], free: M
 
 /** Judged on the locked row: since the look at its lane the task may have been assigned to somebody else. */
 const isFor = (candidate: Candidate, agent: AgentRow): boolean =>
-  candidate.named_agent_id === null
+  mayRun(candidate, agent) &&
+  (candidate.named_agent_id === null
     ? hasLabels(agent.labels, candidate.requires) && !candidate.avoided.includes(agent.id)
-    : candidate.named_agent_id === agent.id;
+    : candidate.named_agent_id === agent.id);
 
 /**
  * What an earlier request under the same id took, if its answer was lost: fresh leases, new tokens. Looked for each

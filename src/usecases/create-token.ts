@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
+import { SAYS_NOTHING } from '../domain/may-run.ts';
 import { newToken, type Scope, type Token, tokenHash } from '../domain/token.ts';
 import { insertPullAgent } from '../store/agents.ts';
 import type { Database } from '../store/schema.ts';
@@ -31,7 +32,8 @@ export async function createToken(deps: Deps, request: TokenRequest): Promise<{ 
 async function addAgent(trx: Transaction<Database>, deps: Deps, name: string): Promise<string> {
   const id = randomUUIDv7();
   const { capacity } = deps.settings.execution;
-  const added = await insertPullAgent(trx, { id, name, labels: [], capacity, version: null, online: false });
+  const agent = { id, name, labels: [], capacity, version: null, online: false, ...SAYS_NOTHING };
+  const added = await insertPullAgent(trx, agent);
   if (!added) throw nameTaken(name);
   return id;
 }

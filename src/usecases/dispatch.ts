@@ -1,6 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import { chooseHost, hasLabels, type Place } from '../domain/match.ts';
+import { mayRun } from '../domain/may-run.ts';
 import { tokenHash } from '../domain/token.ts';
 import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../store/claims.ts';
 import type { AgentRow, Database } from '../store/schema.ts';
@@ -116,9 +117,11 @@ function placeAll(
 /** A name stands in place of the labels; where the task failed a moment ago it isn't sent, unless it is named there. */
 const placesFor = (candidate: Candidate, places: readonly Counted[]): Place[] =>
   places
-    .filter(({ host }) =>
-      candidate.named_agent_id === null
-        ? hasLabels(host.labels, candidate.requires) && !candidate.avoided.includes(host.id)
-        : candidate.named_agent_id === host.id,
+    .filter(
+      ({ host }) =>
+        mayRun(candidate, host) &&
+        (candidate.named_agent_id === null
+          ? hasLabels(host.labels, candidate.requires) && !candidate.avoided.includes(host.id)
+          : candidate.named_agent_id === host.id),
     )
     .map(({ host, taken }) => ({ agentId: host.id, capacity: host.capacity, taken }));

@@ -1,6 +1,7 @@
 import type { Agent } from '../domain/agent.ts';
 import { AppError, notFound } from '../domain/errors.ts';
 import { type AgentPatch, changeAgent, findAgent, lockAgent } from '../store/agents.ts';
+import { LET_BACK } from '../store/isolation.ts';
 import type { AgentRow } from '../store/schema.ts';
 import type { Deps } from './deps.ts';
 
@@ -14,7 +15,7 @@ export type AgentChange = {
 
 /**
  * Changes what was given. Throws `not_found`, and `configured_in_file` for the labels or capacity of a host. An
- * agent that is let back has no reason any more.
+ * agent that is let back has no reason any more; one that was isolated is, if cordoned again, so by a person.
  */
 export async function patchAgent(deps: Deps, id: string, change: AgentChange): Promise<Agent> {
   const agent = await deps.db.transaction().execute(async (trx) => {
@@ -35,6 +36,7 @@ function patchOf(row: AgentRow, { labels, capacity, cordoned, cordonReason, drai
   }
   const reason = (cordoned ?? row.cordoned) ? cordonReason : null;
   return {
+    ...(cordoned === undefined || row.isolated_at === null ? {} : LET_BACK),
     ...(labels === undefined ? {} : { labels: [...labels] }),
     ...(capacity === undefined ? {} : { capacity }),
     ...(cordoned === undefined ? {} : { cordoned }),

@@ -1,11 +1,11 @@
 import type { Kysely } from 'kysely';
 import type { Attempt } from '../domain/attempt.ts';
 import { invalidField } from '../domain/errors.ts';
-import { type Taker, waitingReason } from '../domain/explain.ts';
+import { waitingReason } from '../domain/explain.ts';
 import type { Task, TaskFilter, TaskSort } from '../domain/task.ts';
-import { listAgents } from '../store/agents.ts';
 import * as attempts from '../store/attempts.ts';
 import * as events from '../store/events.ts';
+import { avoidances, takers } from '../store/explain.ts';
 import type { Database } from '../store/schema.ts';
 import * as tasks from '../store/tasks.ts';
 
@@ -13,9 +13,6 @@ type Reading = { db: Kysely<Database> };
 export type Page = { limit: number; cursor: string | null };
 export type PageOf<T> = { items: T[]; nextCursor: string | null };
 export type { StoredEvent } from '../store/events.ts';
-
-/** More agents than this aren't looked at to say why a task waits. */
-const MAX_TAKERS = 1_000;
 
 export async function getTask(deps: Reading, id: string): Promise<Task | null> {
   const task = await tasks.findTask(deps.db, id);
@@ -58,9 +55,16 @@ export const countTasks = (deps: Reading): Promise<Map<string, number>> => tasks
 
 /** Tasks that were just written, with what pending ones wait for. */
 export async function withWaitingReasons(deps: Reading, found: readonly Task[]): Promise<Task[]> {
-  if (!found.some((task) => task.status === 'pending')) return [...found];
-  const takers: Taker[] = await listAgents(deps.db, MAX_TAKERS, null);
-  return found.map((task) => ({ ...task, waitingReason: waitingReason(task, takers) }));
+  const pending = found.filter((task) => task.status === 'pending');
+  if (pending.length === 0) return [...found];
+  const all = await takers(deps.db);
+  // Only where a task was tried once can it be kept from.
+  const tried = pending.filter((task) => task.attempt !== null && task.namedAgentId === null);
+  const kept = await avoidances(
+    deps.db,
+    tried.map(({ id }) => id),
+  );
+  return found.map((task) => ({ ...task, waitingReason: waitingReason(task, all, kept.get(task.id)) }));
 }
 
 const encode = (position: unknown): string => Buffer.from(JSON.stringify(position)).toString('base64url');

@@ -1,11 +1,12 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { AppError } from '../domain/errors.ts';
+import type { Abilities } from '../domain/may-run.ts';
 import { newToken, tokenHash } from '../domain/token.ts';
 import { insertPullAgent } from '../store/agents.ts';
 import { insertToken } from '../store/tokens.ts';
 import type { Deps } from './deps.ts';
 
-export type Registration = {
+export type Registration = Abilities & {
   name: string;
   labels: readonly string[];
   /** Null: as many as the settings say. */
@@ -20,7 +21,7 @@ export type Registered = { agentId: string; token: string };
  */
 export async function registerAgent(
   deps: Deps,
-  { name, labels, capacity, version }: Registration,
+  { name, labels, capacity, version, limits, sandboxes, policy }: Registration,
 ): Promise<Registered> {
   const agentId = randomUUIDv7();
   const token = newToken('agent');
@@ -31,6 +32,9 @@ export async function registerAgent(
       labels: [...labels],
       capacity: capacity ?? deps.settings.execution.capacity,
       version,
+      limits,
+      sandboxes,
+      policy,
       online: true,
     });
     if (!added) throw nameTaken(name);

@@ -5,6 +5,7 @@ import { lapsedPullAttempts, markSilentAgents, overdueTasks, refreshPullLeases, 
 import { changeTask, lockTask, lockTaskOfAttempt } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { endHeld, lostResult } from './end-attempt.ts';
+import { endIsolation } from './judge-agent.ts';
 import { SERVER } from './server-actor.ts';
 
 /** So many beats may be missed before nobody can be blamed for not having renewed. */
@@ -36,6 +37,7 @@ export async function sweep(deps: Deps): Promise<Swept> {
   for (const attemptId of lapsed) if (await loseLapsed(deps, attemptId, lapsedBy)) lost++;
   const ready = await readyDueTasks(deps);
   for (const taskId of await overdueTasks(deps.db, OVERDUE_SECONDS, BATCH)) await askTimeout(deps, taskId);
+  await endIsolation(deps);
   const silent = await markSilentAgents(deps.db, SILENT_BEATS * leases.renewSeconds);
   if (lost + ready > 0) deps.wakeups.emit({ kind: 'ready' });
   if (lost > 0) deps.wakeups.emit({ kind: 'ended' });

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type Taker, type Waiting, waitingReason } from '../../../src/domain/explain.ts';
 import { chooseHost, hasLabels, normalizeLabels } from '../../../src/domain/match.ts';
 import { allowedChanges, isMove, MOVES } from '../../../src/domain/moves.ts';
 import { rankOf } from '../../../src/domain/rank.ts';
@@ -83,41 +82,4 @@ it('no move leads out of a final status', () => {
   expect(allowedChanges().filter(({ from }) => isFinal(from))).toEqual([]);
   expect(isMove('take', 'pending', 'running')).toBe(false);
   expect(MOVES.flatMap(({ who }) => who).length).toBeGreaterThan(MOVES.length);
-});
-
-const taker = (changes: Partial<Taker> = {}): Taker => ({
-  id: 'a1',
-  executionMode: 'http_pull',
-  labels: ['x'],
-  capacity: 1,
-  running: 0,
-  online: true,
-  cordoned: false,
-  draining: false,
-  ...changes,
-});
-const waiting = (changes: Partial<Waiting> = {}): Waiting => ({
-  status: 'pending',
-  executionMode: 'undecided',
-  requires: ['x'],
-  namedAgentId: null,
-  ready: true,
-  ...changes,
-});
-
-it.each([
-  ['it is not due', waiting({ ready: false }), [taker()], 'run_after'],
-  ['there is nobody', waiting(), [], 'no_agents'],
-  ['there is nobody of its mode', waiting({ executionMode: 'ssh_cli' }), [taker()], 'no_agents'],
-  ['nobody has its labels', waiting({ requires: ['y'] }), [taker()], 'labels_nobody_has'],
-  ['all places are taken', waiting(), [taker({ running: 1 }), taker({ online: false })], 'all_busy'],
-  ['who could is offline', waiting(), [taker({ online: false })], 'offline'],
-  ['who could is cordoned', waiting(), [taker({ cordoned: true })], 'cordoned'],
-  ['who could is draining', waiting(), [taker({ draining: true })], 'draining'],
-  ['its agent is gone', waiting({ namedAgentId: 'gone' }), [taker()], 'agent_removed'],
-  ['its agent is busy', waiting({ namedAgentId: 'a1', requires: ['y'] }), [taker({ running: 1 })], 'all_busy'],
-  ['nothing keeps it', waiting(), [taker()], null],
-  ['it is not pending', waiting({ status: 'running' }), [], null],
-])('a task says why it waits: %s', (_, task, takers, reason) => {
-  expect(waitingReason(task, takers)).toBe(reason);
 });

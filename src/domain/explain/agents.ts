@@ -1,0 +1,132 @@
+import { hasLabels } from '../match.ts';
+import { missingAbilities, refusingRule } from '../may-run.ts';
+import { type AgentReason, KEPT_FROM_NOBODY, type KeptFrom, type Reason, type Taker, type Waiting } from './facts.ts';
+
+/** An agent, and what keeps the task from it: nothing if the task itself is ready and the agent would take it. */
+export type Verdict = { taker: Taker; obstacles: readonly AgentReason[] };
+
+/** The same for each agent in turn; policies that several agents share are looked at once. */
+export function verdicts(task: Waiting, takers: readonly Taker[], kept: KeptFrom = KEPT_FROM_NOBODY): Verdict[] {
+  const allowed = new Map<Taker['policy'], boolean>();
+  const isAllowed = ({ policy }: Taker): boolean => {
+    const known = policy === null || allowed.get(policy);
+    if (known !== undefined) return known;
+    const answer = refusingRule(task.command, policy) === null;
+    allowed.set(policy, answer);
+    return answer;
+  };
+  return takers.map((taker) => ({ taker, obstacles: obstaclesAt(task, taker, kept, isAllowed(taker)) }));
+}
+
+function obstaclesAt(task: Waiting, taker: Taker, kept: KeptFrom, isAllowed: boolean): AgentReason[] {
+  const found: AgentReason[] = [];
+  // A name stands in place of the labels, and of where it failed.
+  const isNamed = task.namedAgentId === taker.id;
+  if (task.namedAgentId !== null && !isNamed) found.push('other_agent_named');
+  if (task.executionMode !== 'undecided' && task.executionMode !== taker.executionMode) found.push('mode');
+  if (task.namedAgentId === null && !hasLabels(taker.labels, task.requires)) found.push('labels_missing');
+  if (taker.cordoned) found.push('cordoned');
+  if (taker.draining) found.push('draining');
+  if (!taker.online) found.push('offline');
+  if (!isAllowed) found.push('policy');
+  if (taker.limits !== null || taker.sandboxes !== null) {
+    if (missingAbilities(task, taker).length > 0) found.push('limits_unavailable');
+  }
+  if (task.namedAgentId === null && kept.has(taker.id)) found.push('recently_failed_here');
+  if (taker.running >= taker.capacity) found.push('no_capacity');
+  return found;
+}
+
+/** How far each thing is from letting the task run: what passes by itself, what somebody does, what needs another. */
+const DISTANCES: Record<AgentReason, number> = {
+  no_capacity: 1,
+  preemption_limit: 0,
+  recently_failed_here: 2,
+  offline: 4,
+  draining: 4,
+  cordoned: 4,
+  labels_missing: 16,
+  limits_unavailable: 32,
+  policy: 32,
+  other_agent_named: 64,
+  mode: 128,
+};
+
+export const distanceOf = ({ obstacles }: Pick<Verdict, 'obstacles'>): number =>
+  obstacles.reduce((sum, code) => sum + DISTANCES[code], 0);
+
+type Measured = { verdict: Verdict; distance: number };
+const measured = (verdict: Verdict): Measured => ({ verdict, distance: distanceOf(verdict) });
+const byDistance = (a: Measured, b: Measured): number =>
+  a.distance - b.distance || (a.verdict.taker.name < b.verdict.taker.name ? -1 : 1);
+
+/** Nearest to takeable first; of the same distance by name. */
+export const nearestFirst = (all: readonly Verdict[]): Verdict[] =>
+  all
+    .map(measured)
+    .sort(byDistance)
+    .map(({ verdict }) => verdict);
+
+export function nearestOf(all: readonly Verdict[]): Verdict | null {
+  let nearest: Measured | null = null;
+  for (const verdict of all) {
+    const one = measured(verdict);
+    if (nearest === null || byDistance(one, nearest) < 0) nearest = one;
+  }
+  return nearest?.verdict ?? null;
+}
+
+export const missingLabels = (task: Waiting, { labels }: Taker): string[] =>
+  task.requires.filter((label) => !labels.includes(label));
+
+/** The same in words. */
+export const reasonAt = (code: AgentReason, task: Waiting, taker: Taker, kept: KeptFrom): Reason => ({
+  code,
+  ...WORDS[code](task, taker, kept),
+});
+
+type Words = (task: Waiting, taker: Taker, kept: KeptFrom) => Omit<Reason, 'code'>;
+const REACHED = { ssh_cli: 'is a host', http_pull: 'is an agent that pulls' };
+
+const WORDS: Record<AgentReason, Words> = {
+  other_agent_named: () => ({ message: 'The task is assigned to another agent.' }),
+  mode: (task, taker) => ({
+    message: isLeftToAgents(task)
+      ? `${taker.name} is a host; the task was left to agents that pull, and comes back when a host can serve it.`
+      : `${taker.name} ${REACHED[taker.executionMode]}, and the mode of the task is ${task.executionMode}.`,
+  }),
+  labels_missing: (task, taker) => {
+    const missing = missingLabels(task, taker);
+    return { message: `${taker.name} lacks the labels ${missing.join(', ')}.`, missing };
+  },
+  cordoned: (_, { name, cordonReason }) => ({
+    message: cordonReason === null ? `${name} is cordoned.` : `${name} is cordoned: ${cordonReason}.`,
+  }),
+  draining: (_, { name }) => ({ message: `${name} takes nothing new.` }),
+  offline: (_, { name, executionMode, stateReason, lastSeenAt }) => ({
+    message:
+      executionMode === 'ssh_cli'
+        ? `${name} cannot be reached${stateReason === null ? '' : `: ${stateReason.message}`}.`
+        : `${name} ${lastSeenAt === null ? 'has never called' : `was last heard of at ${lastSeenAt}`}; it is online as soon as it asks.`,
+  }),
+  policy: ({ command }, { name, policy }) => ({
+    message: `${name} refuses the command (policy: ${refusingRule(command, policy) ?? 'none'}).`,
+  }),
+  limits_unavailable: (task, taker) => {
+    const missing = missingAbilities(task, taker);
+    return { message: `The machine of ${taker.name} has no ${missing.join(', ')}.`, missing };
+  },
+  recently_failed_here: (_, { id, name }, kept) => {
+    const until = kept.get(id);
+    const message = `An attempt failed on ${name} a moment ago; others are asked first.`;
+    return until === undefined ? { message } : { message, until };
+  },
+  no_capacity: (_, { name, capacity }) => ({ message: `All places of ${name} are taken (${capacity}).` }),
+  preemption_limit: (_, { name }) => ({
+    message: `What runs on ${name} has made room as often as it must.`,
+  }),
+};
+
+/** Left to agents by phase 2, not by anybody's wish. */
+export const isLeftToAgents = (task: Waiting): boolean =>
+  task.executionMode === 'http_pull' && task.requestedMode === 'undecided' && task.namedAgentId === null;

@@ -1,0 +1,66 @@
+import { nearestOf, type Verdict } from './agents.ts';
+import type { Reason, TaskReason, Waiting } from './facts.ts';
+
+type Named = Extract<TaskReason, 'agent_removed' | 'no_agents' | 'labels_nobody_has' | 'all_busy'>;
+/** Where no word for everybody fits, what keeps the task from the agent that is nearest. */
+type Code = Named | Verdict['obstacles'][number];
+
+/** Why nobody takes a task whose gates are open; null when somebody would at once. */
+export function whyNobody(task: Waiting, all: readonly Verdict[]): Code | null {
+  if (task.namedAgentId !== null) {
+    const named = all.find(({ taker }) => taker.id === task.namedAgentId);
+    return named === undefined ? 'agent_removed' : ofNearest([named]);
+  }
+  const ofMode = all.filter(({ obstacles }) => !obstacles.includes('mode'));
+  if (ofMode.length === 0) return 'no_agents';
+  const matching = ofMode.filter(({ obstacles }) => !obstacles.includes('labels_missing'));
+  return matching.length === 0 ? 'labels_nobody_has' : ofNearest(matching);
+}
+
+function ofNearest(matching: readonly Verdict[]): Code | null {
+  const code = nearestOf(matching)?.obstacles[0] ?? null;
+  return code === 'no_capacity' ? 'all_busy' : code;
+}
+
+/** What time alone won't change, so that it is worth saying while a gate is closed. */
+export const LASTING: readonly Code[] = ['agent_removed', 'no_agents', 'labels_nobody_has'];
+
+const KINDS = { undecided: 'host or agent', ssh_cli: 'host', http_pull: 'agent that pulls' };
+
+/** The same in words. They name no agent but the one that the task names itself: not everybody may know the others. */
+export function nobodyReason(code: Code, task: Waiting, all: readonly Verdict[]): Reason {
+  const kind = KINDS[task.executionMode];
+  const named = all.find(({ taker }) => taker.id === task.namedAgentId)?.taker.name;
+  const who = named ?? 'Whoever could take it';
+  switch (code) {
+    case 'agent_removed':
+      return { code, message: 'The agent that it was assigned to was removed.' };
+    case 'no_agents':
+      return { code, message: `There is no ${kind}.` };
+    case 'labels_nobody_has': {
+      const has = new Set(all.filter(ofItsMode).flatMap(({ taker }) => taker.labels));
+      const missing = task.requires.filter((label) => !has.has(label));
+      const message =
+        missing.length === 0 ? `No ${kind} has all its labels together.` : `No ${kind} has ${missing.join(', ')}.`;
+      return { code, message, missing };
+    }
+    case 'all_busy':
+      return {
+        code,
+        message: named === undefined ? 'All places that could take it are taken.' : `All places of ${named} are taken.`,
+      };
+    default:
+      return { code, message: `${who} ${NEAREST[code] ?? 'cannot take it now'}.` };
+  }
+}
+
+const ofItsMode = ({ obstacles }: Verdict): boolean => !obstacles.includes('mode');
+
+const NEAREST: Partial<Record<Code, string>> = {
+  cordoned: 'is cordoned',
+  draining: 'takes nothing new',
+  offline: 'is offline',
+  policy: 'refuses the command',
+  limits_unavailable: 'has not the limits or the sandbox that it asks for',
+  recently_failed_here: 'is given a moment, since it failed there',
+};

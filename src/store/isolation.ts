@@ -1,0 +1,52 @@
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { AgentPatch } from './agents.ts';
+import type { Database } from './schema.ts';
+
+type Db = Kysely<Database>;
+
+/** What an isolated agent is once it is let back. */
+export const LET_BACK: AgentPatch = {
+  cordoned: false,
+  cordon_reason: null,
+  state_reason: null,
+  own_failures: [],
+  isolated_at: null,
+};
+
+/** Of a locked agent: the tasks that failed there in a row. */
+export async function setOwnFailures(
+  trx: Transaction<Database>,
+  agentId: string,
+  tasks: readonly string[],
+): Promise<void> {
+  await sql`update agents set own_failures = ${tasks}::uuid[] where id = ${agentId}`.execute(trx);
+}
+
+/** Cordons a locked agent and says why. */
+export async function isolate(trx: Transaction<Database>, agentId: string, message: string): Promise<void> {
+  await sql`
+    update agents set cordoned = true, cordon_reason = 'isolated', isolated_at = clock_timestamp(),
+      state_reason = jsonb_build_object('code', 'isolated', 'message', ${message}::text,
+        'since', to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    where id = ${agentId}`.execute(trx);
+}
+
+const backIn = sql`cordoned = false, cordon_reason = null, own_failures = '{}', isolated_at = null,
+  state_reason = case when state_reason ->> 'code' = 'isolated' then null else state_reason end`;
+
+/** Lets back one that is isolated; answers whether it was. What a person cordoned stays so. */
+export async function letBack(db: Db, agentId: string): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    update agents set ${backIn} where id = ${agentId} and isolated_at is not null`.execute(db);
+  return numAffectedRows === 1n;
+}
+
+/** Lets back the agents that pull and were isolated for so long; answers how many. */
+export async function letBackPullAgents(db: Db, seconds: number): Promise<number> {
+  const { numAffectedRows } = await sql`
+    update agents set ${backIn}
+    where execution_mode = 'http_pull' and isolated_at < clock_timestamp() - make_interval(secs => ${seconds})`.execute(
+    db,
+  );
+  return Number(numAffectedRows ?? 0n);
+}
