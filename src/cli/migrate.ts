@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import type { DatabaseAddress } from '../store/address.ts';
 import type { Context } from './connect.ts';
-import { CliError, EXIT } from './errors.ts';
+import { openAddress, unreachable } from './database.ts';
 
 type Options = { config?: string; dataDir?: string };
 
@@ -26,25 +25,4 @@ async function runMigrations({ config: file, dataDir }: Options, { env, terminal
   } finally {
     await database.close();
   }
-}
-
-/** What a database that isn't there says; its own words where it has any. */
-function unreachable(error: unknown): never {
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
-  if (code === null) throw error;
-  throw new CliError(`the database cannot be reached: ${(error as Error).message || code}`, EXIT.failed, {
-    cause: error,
-  });
-}
-
-async function openAddress(config: {
-  databaseUrl: string | null;
-  dataDir: string;
-}): Promise<{ address: DatabaseAddress; close: () => Promise<void> }> {
-  if (config.databaseUrl !== null) {
-    return { address: { connectionString: config.databaseUrl }, close: async () => {} };
-  }
-  const { startEmbedded } = await import('../store/embedded/start-embedded.ts');
-  const embedded = await startEmbedded({ dataDir: config.dataDir });
-  return { address: embedded, close: embedded.stop };
 }

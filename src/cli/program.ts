@@ -4,6 +4,7 @@ import { addAgent } from './agent.ts';
 import { addConfig } from './config-check.ts';
 import type { Context } from './connect.ts';
 import { addDemo } from './demo.ts';
+import { addDoctor } from './doctor.ts';
 import { addMigrate } from './migrate.ts';
 import { addServe } from './serve.ts';
 import { addTaskAssign } from './task-assign.ts';
@@ -41,6 +42,7 @@ export function createProgram(context: Context): Command {
   addDemo(program);
   addConfig(program, context);
   addMigrate(program, context);
+  addDoctor(program, context);
   addTasks(program, context);
   addTokens(program, context);
   return program;

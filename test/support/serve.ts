@@ -10,6 +10,7 @@ import { cloneDatabase } from './test-server.ts';
 export type ServerProcess = {
   url: string;
   adminToken: string;
+  databaseUrl: string;
   /** A JSON request with the admin token, unless another is given; throws for any answer but 2xx. */
   api<T>(method: string, path: string, body?: unknown, token?: string): Promise<T>;
   /** Kills it, and starts it again where it was. */
@@ -22,8 +23,11 @@ export async function startServerProcess(
   env: Record<string, string> = {},
   { embedded = false } = {},
 ): Promise<ServerProcess> {
-  const database = embedded ? {} : { DATABASE_URL: await cloneDatabase(inject('testServer'), false) };
   const folder = await mkdtemp(join(tmpdir(), 'taskejo-serve-'));
+  const databaseUrl = embedded
+    ? `postgresql://taskejo@/taskejo?host=${encodeURIComponent(join(folder, 'data', 'socket'))}`
+    : await cloneDatabase(inject('testServer'), false);
+  const database = embedded ? {} : { DATABASE_URL: databaseUrl };
   const adminToken = 'an-admin-token-of-thirty-two-characters';
   const start = (listen: string): ChildProcess =>
     spawn(process.execPath, [taskejoFile, 'serve', '--listen', listen, '--data-dir', join(folder, 'data')], {
@@ -36,6 +40,7 @@ export async function startServerProcess(
   return {
     url,
     adminToken,
+    databaseUrl,
     async api<T>(method: string, path: string, body?: unknown, token = adminToken): Promise<T> {
       const isBytes = body instanceof Uint8Array;
       const headers = {
