@@ -10,6 +10,8 @@ import { dequeueApi } from './dequeue.ts';
 import { docsPage } from './docs-page.ts';
 import type { HttpDeps, HttpEnv } from './env.ts';
 import { answerError } from './errors.ts';
+import { eventsApi } from './events.ts';
+import { explainApi } from './explain.ts';
 import { healthApi } from './health.ts';
 import { logsApi } from './logs.ts';
 import { type OpenApiDocument, openApiDocument } from './openapi.ts';
@@ -52,6 +54,8 @@ function mountApi(app: OpenAPIHono<HttpEnv>): OpenAPIHono<HttpEnv> {
     tasksApi(),
     taskSteeringApi(),
     taskHistoryApi(),
+    explainApi(),
+    eventsApi(),
     attemptsApi(),
     logsApi(),
     agentSelfApi(),

@@ -1,6 +1,9 @@
 import type { HttpContext } from './env.ts';
 
-export type ServerEvent = { event: string; data: unknown; id?: string | undefined };
+export type ServerEvent = { event: string; data: unknown; id?: string | undefined; text?: string };
+
+/** An event that goes to many readers, written once for all of them. */
+export const sameForAll = (event: ServerEvent): ServerEvent => ({ ...event, text: written(event) });
 
 /** A line that keeps proxies from thinking that nobody is there any more. */
 const COMMENT_EVERY_MS = 15_000;
@@ -77,7 +80,7 @@ async function* encoded(events: AsyncIterable<ServerEvent | null>): AsyncGenerat
   const encoder = new TextEncoder();
   let lastSentMs = performance.now();
   for await (const event of events) {
-    const text = event === null ? ':\n\n' : written(event);
+    const text = event === null ? ':\n\n' : (event.text ?? written(event));
     if (event === null && performance.now() - lastSentMs < COMMENT_EVERY_MS) continue;
     lastSentMs = performance.now();
     yield encoder.encode(text);

@@ -5,7 +5,7 @@ import type { Database } from './schema.ts';
 /** An event with its place in the whole history and its links in the chain of its task. */
 export type StoredEvent = TaskEvent & { sequence: number; previousHash: string | null; hash: string };
 
-type Row = { sequence: number; n: number; text: string; hash: string; previous_hash: string | null };
+export type EventInTable = { sequence: number; n: number; text: string; hash: string; previous_hash: string | null };
 /** What the stored text holds: see `eventText`. */
 type Told = {
   task_id: string;
@@ -26,7 +26,7 @@ export async function listEvents(
   limit: number,
   after: number,
 ): Promise<StoredEvent[]> {
-  const { rows } = await sql<Row>`
+  const { rows } = await sql<EventInTable>`
     select e.sequence, e.n, e.text, e.hash, p.hash as previous_hash
     from events e left join events p on p.task_id = e.task_id and p.n = e.n - 1
     where e.task_id = ${taskId} and e.n > ${after}
@@ -34,7 +34,7 @@ export async function listEvents(
   return rows.map(toEvent);
 }
 
-function toEvent(row: Row): StoredEvent {
+export function toEvent(row: EventInTable): StoredEvent {
   const told = JSON.parse(row.text) as Told;
   return {
     sequence: row.sequence,

@@ -9,7 +9,7 @@ import { listen } from '../../src/http/listen.ts';
 import { createToken } from '../../src/usecases/create-token.ts';
 import type { Deps, Settings } from '../../src/usecases/deps.ts';
 import { createDequeues } from '../../src/usecases/dequeue.ts';
-import { createEventFeed } from '../../src/usecases/event-feed.ts';
+import { createEventFeed, type EventFeed } from '../../src/usecases/event-feed.ts';
 import { prepareInstallation } from '../../src/usecases/prepare-installation.ts';
 import { createSignIn } from '../../src/usecases/sign-in.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
@@ -43,6 +43,7 @@ export type Answer = { status: number; headers: Headers; text: string; json: any
 export type TestApp = {
   url: string;
   deps: Deps;
+  feed: EventFeed;
   database: TestDatabase;
   logged: { level: string; fields: Record<string, unknown>; message: string }[];
   /** A request with the admin's token, unless another or none is said. */
@@ -66,6 +67,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const { installation } = await prepareInstallation(deps, null);
   const dequeues = createDequeues(deps);
   stopping.signal.addEventListener('abort', dequeues.stop, { once: true });
+  const feed = createEventFeed(deps);
   const common = {
     deps,
     dequeues,
@@ -74,7 +76,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       badTokensPerMinute: options.badTokensPerMinute ?? 600,
       nowMs: () => performance.now(),
     }),
-    feed: createEventFeed(deps),
+    feed,
     log: recordingLog(logged),
     version: '0.0.0',
     clientAddress: createClientAddress(options.trustedProxies ?? []),
@@ -101,6 +103,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     ...client,
     url: listening.url,
     deps,
+    feed,
     database,
     logged,
     async token(scope, agentName = 'an-agent') {

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { pageQuery } from '../contract/common.ts';
+import { eventList } from '../contract/task.ts';
+import { invalidField } from '../domain/errors.ts';
+import type { Following } from '../usecases/event-feed.ts';
+import { listFeed } from '../usecases/list-feed.ts';
+import type { StoredEvent } from '../usecases/read-tasks.ts';
+import { isStillAdmitted } from './auth.ts';
+import type { HttpContext } from './env.ts';
+import { eventStream, lastEventId, type ServerEvent, sameForAll, whileAllowed } from './event-stream.ts';
+import { presentEvent, presentPage } from './present.ts';
+import { answers, api, apiRoute, endpoint, pageAsked } from './route.ts';
+
+const sequence = z
+  .string()
+  .regex(/^\d{1,15}$/, 'must be the number of an event, or 0')
+  .transform(Number)
+  .meta({ type: 'integer', minimum: 0 });
+
+const query = z.strictObject({
+  ...pageQuery,
+  after: sequence.optional().meta({ description: 'Events that come after the one of this number' }),
+  follow: z.enum(['0', '1']).optional().meta({ description: '1: as server-sent events, as they come' }),
+});
+
+const ok = answers(eventList, 'A page of events, or the stream of them');
+const streamed = { 'text/event-stream': { schema: { type: 'string' } } } as const;
+
+const list = endpoint(
+  apiRoute('viewer', [], {
+    method: 'get',
+    path: '/api/v1/events',
+    tags: ['tasks'],
+    summary: 'What happens to all tasks',
+    description:
+      'In the order of `sequence`. With `follow=1` server-sent events: `id` is the sequence, `event` the type, `data` ' +
+      'the event. They begin now, or after `Last-Event-ID` or `after`, 0 being before the first; none is left out. ' +
+      'Who reads too slowly is dropped and may come back where it was.',
+    request: { query },
+    responses: { 200: { ...ok, content: { ...ok.content, ...streamed } } },
+  }),
+  async (c) => {
+    const { after, follow: asked, ...page } = c.req.valid('query');
+    if (asked === '1') return follow(c, lastSequence(c) ?? after ?? null);
+    return c.json(presentPage(await listFeed(c.get('http').deps, after ?? 0, pageAsked(page)), presentEvent), 200);
+  },
+);
+
+function lastSequence(c: HttpContext): number | undefined {
+  const given = lastEventId(c);
+  if (given === undefined) return undefined;
+  const parsed = sequence.safeParse(given);
+  if (!parsed.success) throw invalidField('Last-Event-ID', 'is not the id of an event of this stream');
+  return parsed.data;
+}
+
+async function follow(c: HttpContext, after: number | null): Promise<Response> {
+  const { feed, stopping } = c.get('http');
+  const signal = AbortSignal.any([c.req.raw.signal, stopping]);
+  const following = await feed.follow(after, signal);
+  return eventStream(
+    c,
+    whileAllowed(told(following), () => isStillAdmitted(c)),
+  );
+}
+
+/** Many follow the same events, so each is written as text once. */
+const written = new WeakMap<StoredEvent, ServerEvent>();
+
+async function* told(following: Following): AsyncGenerator<ServerEvent | null> {
+  for await (const events of following) {
+    for (const event of events) {
+      const known = written.get(event) ?? sameForAll(asServerEvent(event));
+      written.set(event, known);
+      yield known;
+    }
+    if (events.length === 0) yield null;
+  }
+}
+
+const asServerEvent = (event: StoredEvent): ServerEvent => ({
+  event: event.type,
+  data: presentEvent(event),
+  id: String(event.sequence),
+});
+
+export const eventsApi = () => api(list);

@@ -1,0 +1,40 @@
+import { type Kysely, sql } from 'kysely';
+import { type EventInTable, type StoredEvent, toEvent } from './events.ts';
+import type { Database } from './schema.ts';
+
+/** `oldest`: the oldest transaction that was open when the events were read. */
+export type FeedPart = { events: StoredEvent[]; oldest: bigint };
+
+type Row = { [K in keyof EventInTable]: EventInTable[K] | null } & { oldest: string };
+
+/**
+ * Events of all tasks after a number, but for those whose transaction isn't older than every open one. Two that are
+ * written at the same time commit in any order, so this alone doesn't yet make a list without holes: `settle` does.
+ */
+export async function readFeed(db: Kysely<Database>, after: number, limit: number): Promise<FeedPart> {
+  const { rows } = await sql<Row>`
+    select s.oldest, e.sequence, e.n, e.text, e.hash, p.hash as previous_hash
+    from (select pg_snapshot_xmin(pg_current_snapshot()) as oldest) s
+    left join lateral (
+      select sequence, task_id, n, text, hash from events
+      where sequence > ${after} and xact < s.oldest
+      order by sequence limit ${limit}) e on true
+    left join lateral (
+      select hash from events where task_id = e.task_id and n = e.n - 1) p on true
+    order by e.sequence`.execute(db);
+  const events = rows.flatMap((row) => (row.sequence === null ? [] : [toEvent(row as EventInTable)]));
+  return { events, oldest: BigInt(rows[0]?.oldest ?? 0) };
+}
+
+/** The number of a new transaction: all that write already are older. A snapshot doesn't tell, so one is made. */
+export async function youngestTransaction(db: Kysely<Database>): Promise<bigint> {
+  const { rows } = await sql<{ id: string }>`select pg_current_xact_id() as id`.execute(db);
+  return BigInt(rows[0]?.id ?? 0);
+}
+
+/** The numbers of the last few events as they stand now, the newest first. */
+export async function lastSequences(db: Kysely<Database>, few: number): Promise<number[]> {
+  const { rows } = await sql<{ sequence: number }>`
+    select sequence from events order by sequence desc limit ${few}`.execute(db);
+  return rows.map((row) => row.sequence);
+}
