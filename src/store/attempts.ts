@@ -11,6 +11,20 @@ export async function findAttemptRow(db: Db, id: string): Promise<AttemptRow | n
   return (await db.selectFrom('attempts').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
 }
 
+/** Whose an attempt is; never changes. */
+export type AttemptOwner = Pick<AttemptRow, 'id' | 'task_id' | 'agent_id' | 'execution_mode'>;
+
+export async function ownersOfAttempts(db: Db, ids: readonly string[]): Promise<Map<string, AttemptOwner>> {
+  const { rows } = await sql<AttemptOwner>`
+    select id, task_id, agent_id, execution_mode from attempts where id = any(${ids}::uuid[])`.execute(db);
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+export async function findAttemptRows(db: Db, ids: readonly string[]): Promise<Map<string, AttemptRow>> {
+  const { rows } = await sql<AttemptRow>`select * from attempts where id = any(${ids}::uuid[])`.execute(db);
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
 type StreamRow = { total_bytes: number; left_out_bytes: number; stored_bytes: number | null; sha256: string | null };
 type Row = AttemptRow & { stdout: StreamRow | null; stderr: StreamRow | null };
 

@@ -147,26 +147,25 @@ export async function logArrivals(db: Db, attemptId: string): Promise<LogArrival
     .execute();
 }
 
-/** Writes down, at the end of an attempt, how much is stored of its streams and the hash of that. */
-export async function sealLogs(trx: Trx, attemptId: string): Promise<void> {
-  const written = await trx
-    .selectFrom('attempt_streams')
-    .select('stream')
+/** Writes down, at the end of attempts, how much is stored of their streams and the hash of that. */
+export async function sealLogs(trx: Trx, attemptIds: readonly string[]): Promise<void> {
+  const { rows } = await sql<{ attempt_id: string; stream: Stream }>`
+    select attempt_id, stream from attempt_streams
+    where attempt_id = any(${attemptIds}::uuid[]) and total_bytes > 0`.execute(trx);
+  for (const { attempt_id, stream } of rows) await sealStream(trx, attempt_id, stream);
+}
+
+async function sealStream(trx: Trx, attemptId: string, stream: Stream): Promise<void> {
+  const { parts } = await keptLog(trx, attemptId, stream);
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part.bytes);
+  const storedBytes = parts.reduce((sum, part) => sum + part.bytes.length, 0);
+  await trx
+    .updateTable('attempt_streams')
+    .set({ stored_bytes: storedBytes, sha256: hash.digest('hex') })
     .where('attempt_id', '=', attemptId)
-    .where('total_bytes', '>', 0)
+    .where('stream', '=', stream)
     .execute();
-  for (const { stream } of written) {
-    const { parts } = await keptLog(trx, attemptId, stream);
-    const hash = createHash('sha256');
-    for (const part of parts) hash.update(part.bytes);
-    const storedBytes = parts.reduce((sum, part) => sum + part.bytes.length, 0);
-    await trx
-      .updateTable('attempt_streams')
-      .set({ stored_bytes: storedBytes, sha256: hash.digest('hex') })
-      .where('attempt_id', '=', attemptId)
-      .where('stream', '=', stream)
-      .execute();
-  }
 }
 
 export type SealedStream = { totalBytes: number; sha256: string | null };

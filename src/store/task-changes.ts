@@ -11,12 +11,88 @@ export async function databaseTime(db: Kysely<Database>): Promise<string> {
   return rows[0]?.at ?? '';
 }
 
+/** Texts that may be large, and that no change of a task asks for. */
+type Heavy = 'body' | 'input' | 'input_bytes';
 /** The row as it stands, locked until the transaction ends; `at` is read after the lock was had. */
-export type LockedTask = TaskRow & { at: string };
+export type LockedTask = Omit<TaskRow, Heavy> & { at: string };
+
+const LIGHT = [
+  'id',
+  'title',
+  'created_by',
+  'template',
+  'command',
+  'environment',
+  'requires',
+  'repository',
+  'source',
+  'delivery_id',
+  'timeout_seconds',
+  'priority',
+  'rank',
+  'lane',
+  'requested_mode',
+  'execution_mode',
+  'status',
+  'ready',
+  'ready_at',
+  'due_at',
+  'run_after',
+  'named_agent_id',
+  'assigned_agent_id',
+  'assigned_at',
+  'attempt_id',
+  'attempts',
+  'lease_expires_at',
+  'holder',
+  'progress',
+  'stop_reason',
+  'stop_detail',
+  'stop_asked_at',
+  'repeatable',
+  'preemptible',
+  'max_retries',
+  'retries',
+  'max_infra_retries',
+  'infra_retries',
+  'retry_delay_seconds',
+  'version',
+  'event_n',
+  'event_hash',
+  'created_at',
+  'updated_at',
+  'finished_at',
+  'limits',
+  'sandbox',
+  'output_schema',
+  'created_hash',
+  'depends_on',
+  'unmet_dependencies',
+  'on_dependency_failure',
+  'has_dependants',
+  'requires_approval',
+  'approved_at',
+  'concurrency_key',
+  'preemptions',
+  'stop_for',
+  'named_at',
+] as const satisfies readonly (keyof Omit<TaskRow, Heavy>)[];
+/** The compiler sees that none is missing. */
+const COMPLETE: Exclude<keyof Omit<TaskRow, Heavy>, (typeof LIGHT)[number]> extends never ? typeof LIGHT : never =
+  LIGHT;
+const LIGHT_COLUMNS = sql.join(COMPLETE.map((name) => sql.ref(name)));
 
 export async function lockTask(trx: Trx, id: string): Promise<LockedTask | null> {
-  const locked = await trx.selectFrom('tasks').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
-  return locked === undefined ? null : { ...locked, at: await databaseTime(trx) };
+  const [locked] = await lockTasks(trx, [id]);
+  return locked ?? null;
+}
+
+/** The same for several, locked in the order of their ids, as by everybody who locks many. */
+export async function lockTasks(trx: Trx, ids: readonly string[]): Promise<LockedTask[]> {
+  const { rows } = await sql<Omit<LockedTask, 'at'>>`
+    select ${LIGHT_COLUMNS} from tasks where id = any(${ids}::uuid[]) order by id for update`.execute(trx);
+  const at = rows.length === 0 ? '' : await databaseTime(trx);
+  return rows.map((row) => ({ ...row, at }));
 }
 
 /** Locks the task of an attempt. The attempt need not be the current one: the caller compares. */

@@ -7,11 +7,15 @@ import { keepLateResult } from '../store/late-results.ts';
 import type { Database } from '../store/schema.ts';
 import { changeTask } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
-import { endHeld } from './end-attempt.ts';
-import { fenced, type Held, isHeld, lockOwn } from './holding.ts';
+import { type End, type EndOptions, endAll } from './end-attempt.ts';
+import { fenced, type Held, isHeld, lockAllOwn } from './holding.ts';
 import { storableResult } from './storable-result.ts';
 
+type Trx = Transaction<Database>;
+
 export type Completed = { taskId: string; taskStatus: Status };
+/** One attempt that is said to have ended; `hash` is of the body that says it. */
+export type Completion = { holder: Holder; attemptId: string; result: Result; hash: string };
 
 /**
  * The holder says how its attempt ended. Saying the same again is answered the same. A result that comes when the
@@ -21,58 +25,103 @@ export async function completeAttempt(
   deps: Deps,
   holder: Holder,
   attemptId: string,
-  given: Result,
+  result: Result,
   said: { hash: string },
 ): Promise<Completed> {
-  const answer = await deps.db.transaction().execute(async (trx): Promise<Completed | AppError> => {
-    const held = await lockOwn(trx, holder, attemptId);
-    if (held === null) return new AppError('lease_lost', 'This database does not know the attempt.');
-    const result = storableResult(deps, held.task, given);
-    if (!isHeld(held, holder)) return afterTheEnd(trx, held, holder, result, said.hash);
-    checkSayable(held, result);
-    const status = await endHeld(trx, deps, held, result, {
-      actor: actorOf(holder),
-      saidHash: said.hash,
-      settled: true,
-    });
-    return { taskId: held.task.id, taskStatus: status };
-  });
-  if (answer instanceof AppError) throw answer;
-  deps.wakeups.emit({ kind: 'ready' }, { kind: 'task', taskId: answer.taskId }, { kind: 'log', attemptId });
-  if (isFinal(answer.taskStatus)) deps.wakeups.emit({ kind: 'ended' });
+  const [answer] = await completeAttempts(deps, [{ holder, attemptId, result, hash: said.hash }]);
+  if (answer === undefined || answer instanceof AppError) throw answer;
   return answer;
+}
+
+/** The same for several attempts in one transaction; an error stands in the place of one that is refused. */
+export async function completeAttempts(
+  deps: Deps,
+  completions: readonly Completion[],
+): Promise<(Completed | AppError)[]> {
+  const twice = completions.findIndex((one, index) =>
+    completions.slice(0, index).some(({ attemptId }) => attemptId === one.attemptId),
+  );
+  if (twice > 0) {
+    // What is said later of the same attempt is judged by what was said before.
+    const first = await completeAttempts(deps, completions.slice(0, twice));
+    return [...first, ...(await completeAttempts(deps, completions.slice(twice)))];
+  }
+  const { answers, passedOn } = await deps.db.transaction().execute((trx) => completeAll(trx, deps, completions));
+  if (passedOn) deps.wakeups.emit({ kind: 'ready' });
+  answers.forEach((answer, index) => {
+    if (!(answer instanceof AppError)) wakeAfter(deps, answer, completions[index] as Completion);
+  });
+  return answers;
+}
+
+async function completeAll(
+  trx: Trx,
+  deps: Deps,
+  completions: readonly Completion[],
+): Promise<{ answers: (Completed | AppError)[]; passedOn: boolean }> {
+  const all = await lockAllOwn(trx, completions);
+  const ends: (End & { index: number })[] = [];
+  const answers: (Completed | AppError)[] = [];
+  for (const [index, completion] of completions.entries()) {
+    const judged = judge(deps, all[index] ?? null, completion);
+    if (judged instanceof AppError) answers[index] = judged;
+    else if (judged.late) answers[index] = await afterTheEnd(trx, judged.held, completion, judged.result);
+    else ends.push({ ...judged, options: optionsOf(completion), index });
+  }
+  const statuses = await endAll(trx, deps, ends);
+  for (const [at, { index, held }] of ends.entries()) {
+    answers[index] = { taskId: held.task.id, taskStatus: statuses[at] as Status };
+  }
+  // Whoever waited for the key of one of them may be ready now.
+  return { answers, passedOn: ends.some(({ held }) => held.task.concurrency_key !== null) };
+}
+
+/** Whether an attempt may be ended like this by this holder, and as what it is to be stored. */
+function judge(
+  deps: Deps,
+  held: Held | AppError | null,
+  { holder, result: given }: Completion,
+): { held: Held; result: Result; late: boolean } | AppError {
+  if (held === null) return new AppError('lease_lost', 'This database does not know the attempt.');
+  if (held instanceof AppError) return held;
+  const result = storableResult(deps, held.task, given);
+  if (!isHeld(held, holder)) return { held, result, late: true };
+  return refusalOf(held, result) ?? { held, result, late: false };
+}
+
+const optionsOf = ({ holder, hash }: Completion): EndOptions => ({
+  actor: actorOf(holder),
+  saidHash: hash,
+  settled: true,
+});
+
+function wakeAfter({ wakeups }: Deps, { taskId, taskStatus }: Completed, { holder, attemptId }: Completion): void {
+  wakeups.emit({ kind: 'task', taskId }, { kind: 'log', attemptId });
+  // A host has a place more, or the task itself waits again.
+  if (holder.kind === 'replica' || !isFinal(taskStatus)) wakeups.emit({ kind: 'ready' });
+  if (holder.kind === 'agent') wakeups.emit({ kind: 'place', agentId: holder.agentId });
+  if (isFinal(taskStatus)) wakeups.emit({ kind: 'ended' });
 }
 
 export const actorOf = (holder: Holder): Actor =>
   holder.kind === 'agent' ? { kind: 'agent', id: holder.agentId } : { kind: 'server', id: holder.replicaId };
 
 /** Handing back means that nothing was started; once a process was reported that can't be said any more. */
-function checkSayable({ attempt }: Held, result: Result): void {
-  if (result.outcome !== 'released' || attempt.process === null) return;
-  throw new AppError('status_not_allowed', 'A process was reported for this attempt, so it cannot be handed back.');
+function refusalOf({ attempt }: Held, result: Result): AppError | null {
+  if (result.outcome !== 'released' || attempt.process === null) return null;
+  return new AppError('status_not_allowed', 'A process was reported for this attempt, so it cannot be handed back.');
 }
 
 async function afterTheEnd(
-  trx: Transaction<Database>,
-  held: Held,
-  holder: Holder,
+  trx: Trx,
+  { task, attempt }: Held,
+  { holder, hash }: Completion,
   result: Result,
-  hash: string,
 ): Promise<Completed | AppError> {
-  const { task, attempt } = held;
   if (attempt.said_hash === hash) return { taskId: task.id, taskStatus: task.status };
   if (attempt.said_hash === null && (await keepLateResult(trx, attempt.id, result, hash))) {
-    await changeTask(
-      trx,
-      task,
-      {},
-      {
-        type: 'late_result',
-        actor: actorOf(holder),
-        attemptId: attempt.id,
-        data: { outcome: result.outcome, exit_code: result.exitCode },
-      },
-    );
+    const data = { outcome: result.outcome, exit_code: result.exitCode };
+    await changeTask(trx, task, {}, { type: 'late_result', actor: actorOf(holder), attemptId: attempt.id, data });
   }
   return fenced(attempt);
 }

@@ -4,10 +4,10 @@ import { type Ending, endAttempt, type Standing } from '../domain/endings.ts';
 import type { EventType } from '../domain/event.ts';
 import { retryDelaySeconds } from '../domain/retry.ts';
 import type { Actor, Status } from '../domain/task.ts';
-import { avoidAgent, changeOpenAttempt, openAttemptsOfAgent } from '../store/attempts.ts';
+import { avoidAgent, openAttemptsOfAgent } from '../store/attempts.ts';
+import { type EndedAttempt, type EndedTask, type WrittenEnding, writeEndings } from '../store/endings.ts';
 import { sealLogs } from '../store/logs.ts';
 import type { Database } from '../store/schema.ts';
-import { changeTask, type TaskPatch } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { type Held, isHeld, lockOwn } from './holding.ts';
 import { releaseWaiters } from './release-waiters.ts';
@@ -23,54 +23,83 @@ export type EndOptions = {
   settled: boolean;
 };
 
+export type End = { held: Held; result: Result; options: EndOptions };
+
 /**
  * Ends a held attempt and decides what its task becomes. The row's lock, the fence and the attempt's open row make
  * sure that of all who want to end it one does; the answer is the task's status after that.
  */
-export async function endHeld(
-  trx: Trx,
-  deps: Deps,
-  { task, attempt }: Held,
-  result: Result,
-  options: EndOptions,
-): Promise<Status> {
-  const standing: Standing = {
-    stopReason: task.stop_reason,
-    repeatable: task.repeatable,
-    retries: task.retries,
-    maxRetries: task.max_retries,
-    infraRetries: task.infra_retries,
-    maxInfraRetries: task.max_infra_retries,
-    processReported: attempt.process !== null,
-    provenUnstarted: isUnstarted({ task, attempt }),
-  };
-  const ending = endAttempt(result, standing);
-  await sealLogs(trx, attempt.id);
-  await changeOpenAttempt(trx, attempt.id, { finished_at: task.at, ...endedAs(ending, result, options) });
-  if (isAgentsFault(ending)) {
-    await avoidAgent(trx, task.id, attempt.agent_id, deps.settings.dispatch.avoidSeconds);
-  }
-  await changeTask(trx, task, ending.status === 'pending' ? again(deps, task, ending) : final(task, ending), {
-    type: eventType(ending),
-    actor: options.actor,
-    attemptId: attempt.id,
-    data: { ...eventData(ending, result), ...(ending.outcome === 'preempted' ? lossOf({ task, attempt }) : {}) },
-  });
-  if (ending.status === 'pending') await unnameIfDeleted(trx, task);
-  else await releaseWaiters(trx, [task]);
-  return ending.status;
+export async function endHeld(trx: Trx, deps: Deps, held: Held, result: Result, options: EndOptions): Promise<Status> {
+  const [status] = await endAll(trx, deps, [{ held, result, options }]);
+  return status as Status;
 }
 
-const endedAs = (ending: Ending, result: Result, { settled, saidHash }: EndOptions) => ({
+/** The same for several attempts of different tasks, whose rows are locked; the answers are in the order given. */
+export async function endAll(trx: Trx, deps: Deps, ends: readonly End[]): Promise<Status[]> {
+  await sealLogs(
+    trx,
+    ends.map(({ held }) => held.attempt.id),
+  );
+  const endings = ends.map(({ held, result }) => endAttempt(result, standingOf(held)));
+  await writeEndings(
+    trx,
+    ends.map((end, index) => written(deps, end, endings[index] as Ending)),
+  );
+  for (const [index, { held }] of ends.entries()) await afterwards(trx, deps, held, endings[index] as Ending);
+  const final = ends.filter((_, index) => endings[index]?.status !== 'pending');
+  await releaseWaiters(
+    trx,
+    final.map(({ held }) => held.task),
+  );
+  return endings.map(({ status }) => status);
+}
+
+async function afterwards(trx: Trx, deps: Deps, { task, attempt }: Held, ending: Ending): Promise<void> {
+  if (isAgentsFault(ending)) await avoidAgent(trx, task.id, attempt.agent_id, deps.settings.dispatch.avoidSeconds);
+  if (ending.status === 'pending') await unnameIfDeleted(trx, task);
+}
+
+const standingOf = ({ task, attempt }: Held): Standing => ({
+  stopReason: task.stop_reason,
+  repeatable: task.repeatable,
+  retries: task.retries,
+  maxRetries: task.max_retries,
+  infraRetries: task.infra_retries,
+  maxInfraRetries: task.max_infra_retries,
+  processReported: attempt.process !== null,
+  provenUnstarted: isUnstarted({ task, attempt }),
+});
+
+const written = (deps: Deps, { held, result, options }: End, ending: Ending): WrittenEnding => ({
+  task: held.task,
+  attemptId: held.attempt.id,
+  endedTask: ending.status === 'pending' ? again(deps, held.task, ending) : final(held.task, ending),
+  endedAttempt: endedAs(held, ending, result, options),
+  happening: {
+    type: eventType(ending),
+    actor: options.actor,
+    attemptId: held.attempt.id,
+    data: { ...eventData(ending, result), ...(ending.outcome === 'preempted' ? lossOf(held) : {}) },
+  },
+});
+
+const endedAs = (
+  { task, attempt }: Held,
+  ending: Ending,
+  result: Result,
+  { settled, saidHash }: EndOptions,
+): EndedAttempt => ({
+  finished_at: task.at,
   settled,
+  proof: attempt.proof,
   outcome: ending.outcome,
   failure_class: ending.failureClass,
   exit_code: ending.outcome === 'lost' ? null : result.exitCode,
   signal: ending.outcome === 'lost' ? null : result.signal,
   error: ending.outcome === 'completed' ? null : result.error || sentence(ending, result),
   summary: result.summary,
-  output: result.output === null ? null : JSON.stringify(result.output),
-  usage: result.usage && JSON.stringify(result.usage),
+  output: result.output as EndedAttempt['output'],
+  usage: result.usage,
   said_hash: saidHash,
 });
 
@@ -82,15 +111,15 @@ const isUnstarted = ({ task, attempt }: Held): boolean =>
 const isAgentsFault = ({ outcome, failureClass }: Ending): boolean =>
   outcome === 'lost' || failureClass === 'setup' || failureClass === 'infrastructure';
 
-const final = (task: Held['task'], ending: Ending): TaskPatch => ({
+/** Only what the row tells of waiting and of being held changes. */
+const final = (task: Held['task'], ending: Ending): EndedTask => ({
+  ...task,
   status: ending.status,
   finished_at: task.at,
-  lease_expires_at: null,
-  holder: null,
 });
 
 /** Pending again: as it was asked for at its creation, unless it names an agent. */
-function again(deps: Deps, task: Held['task'], ending: Ending): TaskPatch {
+function again(deps: Deps, task: Held['task'], ending: Ending): EndedTask {
   const delaySeconds =
     ending.spends === 'retries'
       ? retryDelaySeconds(
@@ -106,8 +135,7 @@ function again(deps: Deps, task: Held['task'], ending: Ending): TaskPatch {
     execution_mode: task.named_agent_id === null ? task.requested_mode : task.execution_mode,
     assigned_agent_id: task.named_agent_id,
     assigned_at: task.named_at,
-    lease_expires_at: null,
-    holder: null,
+    finished_at: null,
     progress: null,
     stop_reason: null,
     stop_detail: null,
