@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { randomUUIDv7 } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { MachineReport, StartSpec } from '../../src/domain/machine.ts';
@@ -123,6 +124,35 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
         expect(result?.error).toContain('no-such-program');
       });
 
+      test('as failed in setup, never run without what was asked to bound it', async () => {
+        const bounds = [
+          { limits: { ...NO_LIMITS, memoryBytes: 1, processes: 2 }, says: 'memory_bytes, processes' },
+          { sandbox: 'bubblewrap' as const, says: 'sandbox bubblewrap' },
+        ];
+        for (const { says, ...bound } of bounds) {
+          const one = trial('echo ran', bound);
+          const result = { outcome: 'failed', failureClass: 'setup', error: expect.stringContaining(says) };
+          expect(await resultOf(one)).toMatchObject(result);
+          expect((await report(one)).state).toBe('none');
+        }
+      });
+
+      test('as failed in setup, never run without a secret that the server has no value of', async () => {
+        const one = trial('echo ran');
+        one.control.kept.environment = { KEY: { secret: 'GONE' } };
+        expect(await resultOf(one)).toMatchObject({ failureClass: 'setup', error: expect.stringContaining('GONE') });
+        expect((await report(one)).state).toBe('none');
+      });
+
+      test('having found what the task gives it, bytes as they are', async () => {
+        const input = Buffer.from(Array.from({ length: 1024 * 1024 }, (_, at) => (at * 7 + (at >> 8)) % 256));
+        const one = trial('cksum; printf "%s" "$KEY"', { input });
+        one.control.kept.environment = { KEY: 'öpen "$sesame"' };
+        expect(await resultOf(one)).toMatchObject({ outcome: 'completed' });
+        const sum = execFileSync('cksum', { input, encoding: 'utf8' });
+        expect(one.control.text('stdout')).toBe(`${sum}öpen "$sesame"`);
+      });
+
       test('as failed by its timeout, whatever its code', async () => {
         const one = trial('trap "exit 0" TERM; while :; do sleep 0.1; done', { timeoutSeconds: 1 });
         expect(await resultOf(one)).toMatchObject({ outcome: 'failed', failureClass: 'timeout', exitCode: null });
@@ -180,6 +210,19 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
         await waitFor(() => one.control.kept.streams.stdout.next === 800_000);
         one.control.askStop('cancel');
         await run;
+      });
+
+      test('no secret, wherever its bytes are parted, and what only looked like one', async () => {
+        const secret = 'open-sesame';
+        const half = Buffer.alloc(HEAD - 6, 'x').toString();
+        const one = trial('cat; printf "%s" "$KEY"; printf open-; sleep 0.3; printf "sesame open-ses"', {
+          input: Buffer.from(half),
+        });
+        one.control.kept.environment = { KEY: secret };
+        one.control.kept.secret = secret;
+        expect(await resultOf(one)).toMatchObject({ outcome: 'completed' });
+        expect(one.control.text('stdout').slice(half.length)).toBe(`${'*'.repeat(22)} open-ses`);
+        expect(one.control.kept.streams.stdout.gaps).toEqual([]);
       });
 
       test('what is printed, as it is printed', async () => {
