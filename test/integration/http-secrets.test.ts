@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Secret } from '../../src/domain/secrets.ts';
 import { ADMIN_TOKEN, startTestApp, type TestApp } from '../support/app.ts';
@@ -92,6 +93,39 @@ describe('a secret of the configuration', () => {
       API_KEY: { secret: 'KEY' },
       A: { secret: 'OURS' },
     });
+  });
+
+  it('is hidden in what its command prints, though it comes in two pieces', async () => {
+    const { task, start, agent } = await taken('printer', {});
+    await start();
+    const { id } = task.attempt;
+    const write = async (query: string, text: string) => {
+      const path = `/api/v1/attempts/${id}/log/stdout?${query}`;
+      const headers = { 'Content-Type': 'application/octet-stream' };
+      const answer = await app.call('PUT', path, { token: agent.token, body: text, headers });
+      return answer.json.next_offset;
+    };
+    expect(await write('offset=0', 'the key is open-ses')).toBe(11);
+    expect(await write('offset=11', 'open-sesame-4711 and open')).toBe(32);
+    expect(await write('offset=32', 'open')).toBe(32);
+    expect(await write('offset=32&end=1', 'open')).toBe(36);
+    const stderr = `/api/v1/attempts/${id}/log/stderr`;
+    const body = {
+      outcome: 'completed',
+      stderr: { text: `no ${VALUE} open` },
+      summary: `made with ${VALUE}`,
+      output: { [VALUE]: [VALUE] },
+    };
+    expect((await app.call('POST', `/api/v1/attempts/${id}/complete`, { token: agent.token, body })).status).toBe(200);
+
+    const stars = '*'.repeat(VALUE.length);
+    const stdout = await app.call('GET', `/api/v1/attempts/${id}/log/stdout`);
+    expect(stdout.text).toBe(`the key is ${stars} and open`);
+    expect((await app.call('GET', stderr)).text).toBe(`no ${stars} open`);
+    const { json } = await app.call('GET', `/api/v1/attempts/${id}`);
+    expect(json).toMatchObject({ summary: `made with ${stars}`, output: { [stars]: [stars] } });
+    expect(json.stdout.sha256).toBe(createHash('sha256').update(stdout.text).digest('hex'));
+    expect(await everythingStored()).not.toContain(VALUE);
   });
 
   it('that has gone from the configuration ends the attempt before it starts, and says so', async () => {
