@@ -77,56 +77,38 @@ export async function deadBy(db: Db, attemptId: string): Promise<string | null> 
   return row?.dead_by ?? null;
 }
 
+/** The highest number of a lane. */
+export async function newestLane(db: Db): Promise<number> {
+  const { rows } = await sql<{ newest: number | null }>`select max(id) as newest from lanes`.execute(db);
+  return rows[0]?.newest ?? 0;
+}
+
 /** More than this aren't counted. */
 export const MOST_AHEAD = 10_000;
 
-/** Of the agents that could take a task: whose lanes to look at. */
-type Servers = { agentIds: readonly string[]; labelSets: readonly (readonly string[])[] };
-
 /**
- * How many tasks come before this one: ready, of a better rank, and such that one of these agents could take them too, by
- * mode, labels or name. One index entry is read for each, at most MOST_AHEAD of them.
+ * How many ready tasks of a better rank than this one stand in lanes that agents which pull serve, or hosts, and are of
+ * a mode that they take. An index entry is read for each, of at most MOST_AHEAD.
  */
 export async function countAhead(
   db: Db,
   taskId: string,
-  agents: readonly Pick<Taker, 'id' | 'executionMode' | 'labels'>[],
+  lanes: { pull: readonly number[]; hosts: readonly number[] },
 ): Promise<number> {
-  const servers = (mode: Taker['executionMode']) => serversOf(agents.filter((one) => one.executionMode === mode));
-  const [pull, hosts] = [servers('http_pull'), servers('ssh_cli')];
-  if (pull.agentIds.length + hosts.agentIds.length === 0) return 0;
+  if (lanes.pull.length + lanes.hosts.length === 0) return 0;
   const before = sql`status = 'pending' and ready and (rank, id) < (me.rank, me.id)`;
+  // What only hosts take comes last: should there be too many others in its index, they have filled the count.
   const { rows } = await sql<{ ahead: number }>`
-    with me as materialized (select rank, id from tasks where id = ${taskId}),
-    served as materialized (
-      select id, ${serves(pull)} as by_pull, ${serves(hosts)} as by_host from lanes)
+    with me as materialized (select rank, id from tasks where id = ${taskId})
     select count(*)::int as ahead from (
-      select from served l cross join me cross join lateral (
+      select from me, unnest(${lanes.pull}::int[]) l(id) cross join lateral (
         select from tasks where lane = l.id and ${before} and execution_mode <> 'ssh_cli'
-          and (l.by_pull or execution_mode = 'undecided')
         order by rank, id limit ${MOST_AHEAD}) t
-      where l.by_pull or l.by_host
       union all
-      select from served l cross join me cross join lateral (
-        select from tasks where lane = l.id and ${before} and execution_mode <> 'http_pull' and execution_mode = 'ssh_cli'
+      select from me, unnest(${lanes.hosts}::int[]) l(id) cross join lateral (
+        select from tasks where lane = l.id and ${before} and execution_mode <> 'http_pull'
+          and (execution_mode = 'ssh_cli' or l.id <> all(${lanes.pull}::int[]))
         order by rank, id limit ${MOST_AHEAD}) t
-      where l.by_host
       limit ${MOST_AHEAD}) ahead`.execute(db);
   return rows[0]?.ahead ?? 0;
-}
-
-function serversOf(agents: readonly Pick<Taker, 'id' | 'labels'>[]): Servers {
-  const sets = new Map(agents.map(({ labels }) => [JSON.stringify(labels.toSorted()), labels]));
-  return { agentIds: agents.map(({ id }) => id), labelSets: [...sets.values()] };
-}
-
-/** Whether one of them serves the lane at hand; most lanes that none does need a label that none has. */
-function serves({ agentIds, labelSets }: Servers) {
-  if (agentIds.length === 0) return sql`false`;
-  const any = [...new Set(labelSets.flat())];
-  const sets = labelSets.map((labels) => JSON.stringify(labels));
-  return sql`case when agent_id is not null then agent_id = any(${agentIds}::text[])
-    else requires <@ ${any}::text[] and exists (
-      select from unnest(${sets}::jsonb[]) s(labels)
-      where s.labels @> to_jsonb(lanes.requires)) end`;
 }

@@ -2,13 +2,14 @@ import type { Kysely } from 'kysely';
 import { type GateFacts, KEPT_FROM_NOBODY, type Taker } from '../domain/explain/facts.ts';
 import { type Explanation, explainNotPending, explainPending } from '../domain/explain.ts';
 import { hasLabels } from '../domain/match.ts';
-import type { Status, Task } from '../domain/task.ts';
+import type { AgentMode, Status, Task } from '../domain/task.ts';
 import { agentNames } from '../store/agents.ts';
-import { avoidances, countAhead, deadBy, gateFacts, takers } from '../store/explain.ts';
+import { avoidances, countAhead, deadBy, gateFacts, newestLane, takers } from '../store/explain.ts';
 import type { Database } from '../store/schema.ts';
 import { findTask } from '../store/tasks.ts';
+import type { Deps } from './deps.ts';
 
-type Reading = { db: Kysely<Database> };
+type Reading = Pick<Deps, 'db' | 'lanes'>;
 
 /** `ahead`: how many tasks come before it, as far as they are counted. */
 export type Explained = Explanation & { taskId: string; status: Status; ahead: number };
@@ -26,13 +27,15 @@ export async function explainTask(deps: Reading, id: string, reader: string | nu
     .execute(async (trx) => {
       const task = await findTask(trx, id);
       if (task === null) return null;
-      const explained = task.status === 'pending' ? await pending(trx, task, reader) : await notPending(trx, task);
+      const explained =
+        task.status === 'pending' ? await pending(trx, deps.lanes, task, reader) : await notPending(trx, task);
       return { taskId: task.id, status: task.status, ...explained };
     });
 }
 
 async function pending(
   db: Kysely<Database>,
+  lanes: Deps['lanes'],
   task: Task,
   reader: string | null,
 ): Promise<Explanation & { ahead: number }> {
@@ -40,8 +43,11 @@ async function pending(
   const kept = (await avoidances(db, [task.id])).get(task.id) ?? KEPT_FROM_NOBODY;
   const gates = await gateFacts(db, task);
   const surroundings = { takers: all, kept, gates: reader === null ? gates : withoutNames(gates) };
+  await lanes.upTo(db, await newestLane(db));
   const matching = all.filter((taker) => couldEver(task, taker));
-  return { ...explainPending(task, surroundings, reader), ahead: await countAhead(db, task.id, matching) };
+  const served = (mode: AgentMode) => lanes.servedBy(matching.filter(({ executionMode }) => executionMode === mode));
+  const ahead = await countAhead(db, task.id, { pull: served('http_pull'), hosts: served('ssh_cli') });
+  return { ...explainPending(task, surroundings, reader), ahead };
 }
 
 const withoutNames = ({ keyHolder }: GateFacts): GateFacts => ({ unmet: [], keyHolder: keyHolder && { id: null } });
