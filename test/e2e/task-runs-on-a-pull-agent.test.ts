@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAgentProcess } from '../support/agent-process.ts';
 import { run, taskejo } from '../support/command-line.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { listProcesses } from '../support/proc.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
 import { createTaskClient, type TaskClient } from '../support/task-client.ts';
@@ -26,7 +27,10 @@ beforeAll(async () => {
   registrationToken = (await server.api<{ token: string }>('POST', '/api/v1/tokens', token)).token;
   await server.api('POST', '/api/v1/agents/register', { name: 'taken' }, registrationToken);
 });
-afterAll(() => server?.stop());
+afterAll(async () => {
+  await expectHealthy(server);
+  await server?.stop();
+});
 
 describe('a task on a pull agent', () => {
   test('runs with its input and environment, and its log, process, progress and result come back', async () => {

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startAgentProcess } from '../support/agent-process.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { listProcesses } from '../support/proc.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
 import { createTaskClient, type TaskClient } from '../support/task-client.ts';
@@ -17,6 +18,7 @@ describe('an agent killed in the middle of an attempt and started again', () => 
     server = await startServerProcess({ TASKEJO_LEASES__SECONDS: '30', TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
     tasks = createTaskClient(server);
   });
+  afterEach(() => expectHealthy(server));
   afterAll(() => server?.stop());
 
   test('goes on with the same attempt at the byte, and there is one result', async () => {
@@ -77,6 +79,7 @@ describe('an agent killed for good', () => {
     });
     tasks = createTaskClient(server);
   });
+  afterEach(() => expectHealthy(server));
   afterAll(() => server?.stop());
 
   test('gives its task back, another agent does it, and the first changes nothing when it comes back', async () => {

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startAgentProcess } from '../support/agent-process.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { listProcesses } from '../support/proc.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
 import { createTaskClient, type TaskClient } from '../support/task-client.ts';
@@ -16,6 +17,7 @@ describe('a server killed under its agents', () => {
     server = await startServerProcess({ TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
     tasks = createTaskClient(server);
   });
+  afterEach(() => expectHealthy(server));
   afterAll(() => server?.stop());
 
   const begin = async (agentId: string) => {

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startAgentProcess } from '../support/agent-process.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
 import { createTaskClient, type TaskClient } from '../support/task-client.ts';
 
@@ -11,6 +12,7 @@ beforeAll(async () => {
   server = await startServerProcess();
   tasks = createTaskClient(server);
 });
+afterEach(() => expectHealthy(server));
 afterAll(() => server?.stop());
 
 /** Passes requests on to the server; of those that `loses` names the first answer with a body never arrives. */

@@ -4,10 +4,11 @@ import type { NewTask } from '../../src/domain/task.ts';
 import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dequeue } from '../support/dequeue.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { dequeue } from '../support/dequeue.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { addAgent, alice, failed, newTask } from '../support/tasks.ts';
 
 let deps: Deps & { stop(): Promise<void> };
@@ -19,6 +20,7 @@ beforeEach(async () => {
   deps = await createTestDeps(await createTestDatabase({ max: 20 }));
 });
 afterEach(async () => {
+  await expectHealthy(deps.db);
   await deps.stop();
   await deps.db.destroy();
 });

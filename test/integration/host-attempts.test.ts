@@ -14,6 +14,7 @@ import { sweep } from '../../src/usecases/sweep.ts';
 import { syncHosts } from '../../src/usecases/sync-hosts.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { addAgent, alice, newTask } from '../support/tasks.ts';
 
 let deps: Deps & { stop(): Promise<void> };
@@ -27,6 +28,7 @@ beforeEach(async () => {
   await addAgent(deps.db, 'h1', { mode: 'ssh_cli' });
 });
 afterEach(async () => {
+  await expectHealthy(deps.db);
   await deps.stop();
   await deps.db.destroy();
 });

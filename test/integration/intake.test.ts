@@ -8,6 +8,7 @@ import type { Deps } from '../../src/usecases/deps.ts';
 import { getTask, listEvents, listTasks } from '../../src/usecases/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { bodyOf, RECORDED_FORGE_URL, type Recording, recorded, recordings, VERSIONS } from '../support/recordings.ts';
 
 let deps: Deps & { stop(): Promise<void> };
@@ -16,6 +17,7 @@ beforeEach(async () => {
   deps = await createTestDeps(await createTestDatabase({ max: 10 }));
 });
 afterEach(async () => {
+  await expectHealthy(deps.db);
   await deps.stop();
   await deps.db.destroy();
 });

@@ -4,7 +4,6 @@ import type { Holder } from '../../src/domain/holder.ts';
 import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dequeue } from '../support/dequeue.ts';
 import { getAttempt, getTask, listEvents } from '../../src/usecases/read-tasks.ts';
 import { renewAttempt } from '../../src/usecases/renew-attempt.ts';
 import { startAttempt } from '../../src/usecases/start-attempt.ts';
@@ -12,6 +11,8 @@ import { sweep } from '../../src/usecases/sweep.ts';
 import { writeLog } from '../../src/usecases/write-log.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { dequeue } from '../support/dequeue.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { addAgent, alice, failed, newTask, succeeded } from '../support/tasks.ts';
 
 let deps: Deps & { stop(): Promise<void> };
@@ -25,6 +26,7 @@ beforeEach(async () => {
   await sweep(deps);
 });
 afterEach(async () => {
+  await expectHealthy(deps.db);
   await deps.stop();
   await deps.db.destroy();
 });

@@ -6,7 +6,6 @@ import { cancelTask } from '../../src/usecases/cancel-task.ts';
 import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dequeue } from '../support/dequeue.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { getAttempt, getTask, listEvents } from '../../src/usecases/read-tasks.ts';
 import { renewAttempt } from '../../src/usecases/renew-attempt.ts';
@@ -14,6 +13,8 @@ import { reportProgress } from '../../src/usecases/report-progress.ts';
 import { startAttempt } from '../../src/usecases/start-attempt.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { dequeue } from '../support/dequeue.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { addAgent, alice, failed, newTask, succeeded } from '../support/tasks.ts';
 
 let deps: Deps & { stop(): Promise<void> };
@@ -24,7 +25,10 @@ const agent = (agentId: string): Holder => ({ kind: 'agent', agentId, attemptId:
 beforeAll(async () => {
   deps = await createTestDeps(await createTestDatabase());
 });
-afterAll(() => deps.stop());
+afterAll(async () => {
+  await expectHealthy(deps.db);
+  await deps.stop();
+});
 
 async function takenBy(agentId: string, labels: string[], changes = {}) {
   await addAgent(deps.db, agentId, { labels });

@@ -3,11 +3,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { assignTask } from '../../src/usecases/assign-task.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dequeue } from '../support/dequeue.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { getTask, listAttempts, listEvents } from '../../src/usecases/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { dequeue } from '../support/dequeue.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { addAgent, alice, newTask } from '../support/tasks.ts';
 
 const ROUNDS = 60;
@@ -23,7 +24,10 @@ beforeAll(async () => {
   await addAgent(deps.db, 'named', { capacity: 1000 });
   await addAgent(deps.db, 'host', { mode: 'ssh_cli', labels: ['x'], capacity: 1000 });
 });
-afterAll(() => deps.stop());
+afterAll(async () => {
+  await expectHealthy(deps.db);
+  await deps.stop();
+});
 
 const dispatch = () =>
   dispatchToHosts(deps, { replicaId: randomUUID(), hostIds: ['host'], lastUsed: null, attemptToken }).then(

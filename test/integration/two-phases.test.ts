@@ -6,11 +6,12 @@ import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import { decideModes } from '../../src/usecases/decide-modes.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dequeue } from '../support/dequeue.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { getTask, listEvents } from '../../src/usecases/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps, testSettings } from '../support/deps.ts';
+import { dequeue } from '../support/dequeue.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { addAgent, alice, failed, newTask } from '../support/tasks.ts';
 
 let deps: Deps & { stop(): Promise<void> };
@@ -22,6 +23,7 @@ beforeEach(async () => {
   deps = await createTestDeps(await createTestDatabase({ max: 4 }));
 });
 afterEach(async () => {
+  await expectHealthy(deps.db);
   await deps.stop();
   await deps.db.destroy();
 });

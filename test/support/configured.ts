@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { expectHealthy } from './examine.ts';
 import { RECORDED_FORGE_URL, RECORDED_SECRET, type Recording } from './recordings.ts';
 import { type ServerProcess, startServerProcess } from './serve.ts';
 import type { Sshd } from './sshd.ts';
@@ -10,7 +11,7 @@ export type Accepted = { delivery_id: string; decision: string; reason: string; 
 
 /**
  * A real server for the recorded forge: one template `build` that requires `labels`, and one host `box` with the label
- * `linux`. Leases are short, so that tests that wait for one don't wait long.
+ * `linux`. Leases are short, so that tests that wait for one don't wait long. Its test ends with a look for breaches.
  */
 export async function startConfiguredServer(
   sshd: Sshd | null,
@@ -40,7 +41,7 @@ export async function startConfiguredServer(
   writeFileSync(file, JSON.stringify(configuration), { mode: 0o600 });
   const server = await startServerProcess({ TASKEJO_CONFIG: file }, how);
   onTestFinished(async () => {
-    await server.stop();
+    await expectHealthy(server).finally(() => server.stop());
     rmSync(folder, { recursive: true, force: true });
   });
   return server;
