@@ -7,7 +7,7 @@ type Log = Record<'info' | 'error', (fields: object, message: string) => void>;
 /** A place that a lost hint told of is looked for after so long; and as often it is seen what has run for long enough. */
 const LOOK_MS = 1_000;
 /** However many tasks come, what runs is looked through no more often than this. */
-const GAP_MS = 200;
+const GAP_MS = 500;
 
 /** Makes room for tasks that are much more urgent than what runs, once they can't have a place otherwise. */
 export function createPreemptLoop(deps: Deps, log: Log): Loop {

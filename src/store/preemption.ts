@@ -1,12 +1,11 @@
 import { type Kysely, sql } from 'kysely';
 import type { ContestedPlace, PreemptionLimits, RunningTask } from '../domain/preempt.ts';
+import type { AgentMode } from '../domain/task.ts';
 import { keptFrom } from './claims.ts';
 import type { Database, TaskRow } from './schema.ts';
 
 type Db = Kysely<Database>;
 
-/** What is looked at of a lane: a task further behind would not get the place that it makes free. */
-const AHEAD = 100;
 const MOST_PLACES = 1_000;
 const MOST_RUNNING = 100;
 
@@ -22,23 +21,25 @@ const mayBeStopped = ({ minRunSeconds, maxPerTask }: PreemptionLimits) => sql`
 const isBeingServed = (id: ReturnType<typeof sql.ref>) => sql<boolean>`exists (
   select from tasks s where s.stop_for = ${id} and s.status in ('assigned', 'running'))`;
 
-/** Ready tasks of a lane that its hosts, or its agents, may take. */
-const nextOfLane = (mode: 'http_pull' | 'ssh_cli') => sql`
+/** The first ready tasks of each lane; one further behind would not get the place that it makes free. */
+const nextOfLanes = (mode: AgentMode, limit: number) => sql`
   select w.lane, w.mode, n.* from (select distinct lane, mode from ways where mode = ${mode}) w cross join lateral (
     select id, rank, priority from tasks
     where lane = w.lane and status = 'pending' and ready
       and ${mode === 'http_pull' ? sql`execution_mode <> 'ssh_cli'` : sql`execution_mode <> 'http_pull'`}
-    order by rank, id limit ${AHEAD}) n`;
+      and not ${isBeingServed(sql.ref('tasks.id'))}
+    order by rank, id limit ${limit}) n`;
 
 /**
  * The best-ranked ready tasks that might have something stopped for them, were every place taken. It goes from what
- * runs to the lanes that could have its place, so that neither tasks without a chance nor their number hide others.
+ * runs to the lanes that could have its place, so that neither tasks without a chance nor their number hide others. The
+ * `offset 0` keeps the planner from guessing how few attempts pass and joining all with all.
  */
 export async function tasksThatMayPreempt(db: Db, limits: PreemptionLimits, limit: number): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     with running as materialized (
       select t.assigned_agent_id as agent_id, t.priority, max(t.rank) as rank
-      from tasks t join attempts a on a.id = t.attempt_id
+      from tasks t join lateral (select * from attempts where id = t.attempt_id offset 0) a on true
       where t.lease_expires_at >= now() and ${mayBeStopped(limits)}
       group by 1, 2),
     places as materialized (
@@ -51,11 +52,10 @@ export async function tasksThatMayPreempt(db: Db, limits: PreemptionLimits, limi
       where l.agent_id is null
       union all
       select l.id, p.mode, p.priority, p.rank from lanes l join places p on p.id = l.agent_id)
-    select distinct n.id, n.rank from (${nextOfLane('http_pull')} union all ${nextOfLane('ssh_cli')}) n
+    select distinct n.id, n.rank from (${nextOfLanes('http_pull', limit)} union all ${nextOfLanes('ssh_cli', limit)}) n
     where exists (
         select from ways w
         where w.lane = n.lane and w.mode = n.mode and w.priority <= n.priority - ${limits.gap}::int and w.rank > n.rank)
-      and not ${isBeingServed(sql.ref('n.id'))}
     order by n.rank, n.id limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
 }

@@ -182,6 +182,13 @@ describe('a ready task that finds every place taken', () => {
   });
 });
 
+it('those that are being served do not hide the ones behind them', async () => {
+  await addAgent(deps.db, 'a', { capacity: 25 });
+  for (let i = 0; i < 25; i++) await runs('a');
+  for (let i = 0; i < 25; i++) await urgent();
+  expect([await preempt(deps), await preempt(deps), await preempt(deps)]).toEqual([20, 5, 0]);
+});
+
 describe('a task that is stopped for another', () => {
   it('is told so by renew and by heartbeat, ends preempted, is ready at once, and the other gets its place', async () => {
     await addAgent(deps.db, 'a', { capacity: 1 });
@@ -307,6 +314,17 @@ describe('on hosts', () => {
     await addAgent(deps.db, 'a', { capacity: 1 });
     const onAgent = await runs('a');
     await urgent();
+    expect(await preempt(deps)).toBe(1);
+    expect(await stopOf(onAgent.id)).toMatchObject({ reason: 'preempted' });
+    expect(await stopOf(onHost.id)).toMatchObject({ reason: null });
+  });
+
+  it('nothing is stopped for a task that only agents may take, and a free place there does not help it', async () => {
+    await addAgent(deps.db, 'a', { capacity: 1 });
+    const onAgent = await runs('a');
+    await addAgent(deps.db, 'h', { mode: 'ssh_cli', capacity: 2 });
+    const onHost = await runsOnHost('h');
+    await urgent({ executionMode: 'http_pull' });
     expect(await preempt(deps)).toBe(1);
     expect(await stopOf(onAgent.id)).toMatchObject({ reason: 'preempted' });
     expect(await stopOf(onHost.id)).toMatchObject({ reason: null });
