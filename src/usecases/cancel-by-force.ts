@@ -1,7 +1,7 @@
 import type { Result } from '../domain/attempt.ts';
 import { AppError, notFound } from '../domain/errors.ts';
 import { type Actor, isTaken, type Task } from '../domain/task.ts';
-import { changeOpenAttempt, findAttemptRow } from '../store/attempts.ts';
+import { findAttemptRow } from '../store/attempts.ts';
 import { lockTask } from '../store/task-changes.ts';
 import { askCancel } from './cancel-task.ts';
 import type { Deps } from './deps.ts';
@@ -25,8 +25,8 @@ export async function cancelByForce(deps: Deps, actor: Actor, taskId: string, re
     if (task === null) throw notFound('task');
     // Where no start was ever sent nothing can run.
     const settled = attempt.dead_by === null;
-    await changeOpenAttempt(trx, attempt.id, { proof: settled ? null : 'unknown' });
-    await endHeld(trx, deps, { task, attempt }, unproven(attempt.agent_id), { actor, saidHash: null, settled });
+    const held = { task, attempt: { ...attempt, proof: settled ? null : ('unknown' as const) } };
+    await endHeld(trx, deps, held, unproven(attempt.agent_id), { actor, saidHash: null, settled });
   });
   deps.wakeups.emit({ kind: 'ready' }, { kind: 'ended' }, { kind: 'task', taskId });
   return findChanged(deps, taskId);
