@@ -2,8 +2,8 @@ import { hasLabels } from '../match.ts';
 import { missingAbilities, refusingRule } from '../may-run.ts';
 import { type AgentReason, KEPT_FROM_NOBODY, type KeptFrom, type Reason, type Taker, type Waiting } from './facts.ts';
 
-/** An agent, and what keeps the task from it: nothing if the task itself is ready and the agent would take it. */
-export type Verdict = { taker: Taker; obstacles: readonly AgentReason[] };
+/** An agent, what keeps the task from it beside the task's own gates, and how far it is from taking it. */
+export type Verdict = { taker: Taker; obstacles: readonly AgentReason[]; distance: number };
 
 /** The same for each agent in turn; policies that several agents share are looked at once. */
 export function verdicts(task: Waiting, takers: readonly Taker[], kept: KeptFrom = KEPT_FROM_NOBODY): Verdict[] {
@@ -15,7 +15,10 @@ export function verdicts(task: Waiting, takers: readonly Taker[], kept: KeptFrom
     allowed.set(policy, answer);
     return answer;
   };
-  return takers.map((taker) => ({ taker, obstacles: obstaclesAt(task, taker, kept, isAllowed(taker)) }));
+  return takers.map((taker) => {
+    const obstacles = obstaclesAt(task, taker, kept, isAllowed(taker));
+    return { taker, obstacles, distance: distanceOf(task, taker, obstacles) };
+  });
 }
 
 function obstaclesAt(task: Waiting, taker: Taker, kept: KeptFrom, isAllowed: boolean): AgentReason[] {
@@ -46,35 +49,25 @@ const DISTANCES: Record<AgentReason, number> = {
   draining: 4,
   cordoned: 4,
   labels_missing: 16,
-  limits_unavailable: 32,
-  policy: 32,
-  other_agent_named: 64,
-  mode: 128,
+  limits_unavailable: 64,
+  policy: 64,
+  other_agent_named: 128,
+  mode: 256,
 };
 
-export const distanceOf = ({ obstacles }: Pick<Verdict, 'obstacles'>): number =>
-  obstacles.reduce((sum, code) => sum + DISTANCES[code], 0);
+function distanceOf(task: Waiting, taker: Taker, obstacles: readonly AgentReason[]): number {
+  const labels = obstacles.includes('labels_missing') ? missingLabels(task, taker).length - 1 : 0;
+  return obstacles.reduce((sum, code) => sum + DISTANCES[code], labels);
+}
 
-type Measured = { verdict: Verdict; distance: number };
-const measured = (verdict: Verdict): Measured => ({ verdict, distance: distanceOf(verdict) });
-const byDistance = (a: Measured, b: Measured): number =>
-  a.distance - b.distance || (a.verdict.taker.name < b.verdict.taker.name ? -1 : 1);
+const byDistance = (a: Verdict, b: Verdict): number =>
+  a.distance - b.distance || (a.taker.name < b.taker.name ? -1 : 1);
 
 /** Nearest to takeable first; of the same distance by name. */
-export const nearestFirst = (all: readonly Verdict[]): Verdict[] =>
-  all
-    .map(measured)
-    .sort(byDistance)
-    .map(({ verdict }) => verdict);
+export const nearestFirst = (all: readonly Verdict[]): Verdict[] => all.toSorted(byDistance);
 
-export function nearestOf(all: readonly Verdict[]): Verdict | null {
-  let nearest: Measured | null = null;
-  for (const verdict of all) {
-    const one = measured(verdict);
-    if (nearest === null || byDistance(one, nearest) < 0) nearest = one;
-  }
-  return nearest?.verdict ?? null;
-}
+export const nearestOf = (all: readonly Verdict[]): Verdict | null =>
+  all.reduce<Verdict | null>((nearest, one) => (nearest && byDistance(nearest, one) <= 0 ? nearest : one), null);
 
 export const missingLabels = (task: Waiting, { labels }: Taker): string[] =>
   task.requires.filter((label) => !labels.includes(label));
