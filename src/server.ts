@@ -17,6 +17,8 @@ import { createLanes } from './store/lane-cache.ts';
 import { MigrationError, migrate } from './store/migrate.ts';
 import { checkDurability, DatabaseUnfitError, openDatabase } from './store/pool.ts';
 import { createWakeups } from './store/wakeups.ts';
+import { createComplete } from './usecases/complete-attempt.ts';
+import { createCreate } from './usecases/create-task.ts';
 import type { Deps } from './usecases/deps.ts';
 import { createDequeues } from './usecases/dequeue.ts';
 import { createEventFeed } from './usecases/event-feed.ts';
@@ -190,8 +192,8 @@ async function openStore(
   await checkDurability(database.db);
   const wakeups = await createWakeups(address, log);
   parts.defer(() => wakeups.stop());
-  const { leases, dispatch, execution, preemption } = config;
-  const settings = { leases, dispatch, execution, preemption };
+  const { leases, dispatch, execution, preemption, retention } = config;
+  const settings = { leases, dispatch, execution, preemption, retention };
   const { secrets } = config;
   return {
     db: database.db,
@@ -248,6 +250,8 @@ async function startHttp(
   const common = {
     deps,
     dequeues,
+    complete: createComplete(deps),
+    create: createCreate(deps),
     signIn: createSignIn(deps, { adminToken, badTokensPerMinute: BAD_TOKENS_PER_MINUTE, nowMs }),
     feed: createEventFeed(deps),
     log,

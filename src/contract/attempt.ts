@@ -93,33 +93,55 @@ const said = z.union([
   }),
 ]);
 
-export const complete = z
-  .strictObject({
-    outcome: z.enum(['completed', 'failed', 'cancelled', 'released', 'lost']),
-    exit_code: z.int().min(0).max(255).nullable().optional(),
-    signal: text().max(20).nullable().optional(),
-    error: text().max(2000).nullable().optional(),
-    failure_class: failureClass.nullable().optional(),
-    summary: text()
-      .refine((value) => Buffer.byteLength(value) <= 64 * 1024, 'must be at most 64 KiB')
-      .nullable()
-      .optional(),
-    output: json()
-      .refine((value) => Buffer.byteLength(JSON.stringify(value) ?? '') <= MiB, 'must be at most 1 MiB')
-      .nullable()
-      .optional(),
-    usage: z.record(z.string(), z.number()).nullable().optional(),
-    stdout: said.optional(),
-    stderr: said.optional(),
-  })
-  .refine((body) => body.outcome !== 'completed' || (body.exit_code ?? 0) === 0, {
-    path: ['exit_code'],
-    message: 'is not zero, so the outcome is not completed',
-  })
-  .refine((body) => body.outcome === 'failed' || (body.failure_class ?? null) === null, {
-    path: ['failure_class'],
-    message: 'belongs to the outcome failed',
-  });
+const result = z.strictObject({
+  outcome: z.enum(['completed', 'failed', 'cancelled', 'released', 'lost']),
+  exit_code: z.int().min(0).max(255).nullable().optional(),
+  signal: text().max(20).nullable().optional(),
+  error: text().max(2000).nullable().optional(),
+  failure_class: failureClass.nullable().optional(),
+  summary: text()
+    .refine((value) => Buffer.byteLength(value) <= 64 * 1024, 'must be at most 64 KiB')
+    .nullable()
+    .optional(),
+  output: json()
+    .refine((value) => Buffer.byteLength(JSON.stringify(value) ?? '') <= MiB, 'must be at most 1 MiB')
+    .nullable()
+    .optional(),
+  usage: z.record(z.string(), z.number()).nullable().optional(),
+  stdout: said.optional(),
+  stderr: said.optional(),
+});
+
+const consistent = <T extends z.ZodType<z.infer<typeof result>>>(body: T) =>
+  body
+    .refine(({ outcome, exit_code }) => outcome !== 'completed' || (exit_code ?? 0) === 0, {
+      path: ['exit_code'],
+      message: 'is not zero, so the outcome is not completed',
+    })
+    .refine(({ outcome, failure_class }) => outcome === 'failed' || (failure_class ?? null) === null, {
+      path: ['failure_class'],
+      message: 'belongs to the outcome failed',
+    });
+
+export const complete = consistent(result);
+export const MAX_COMPLETIONS = 100;
+/** Several attempts at once, each judged alone. */
+export const completeMany = z.strictObject({
+  items: z
+    .array(consistent(result.extend({ attempt_id: id })))
+    .min(1)
+    .max(MAX_COMPLETIONS),
+});
+export const completedMany = z.object({
+  items: z.array(
+    z.object({
+      attempt_id: id,
+      status: z.int().meta({ description: 'As the single call would have answered' }),
+      code: z.string().nullable(),
+      task_status: status.nullable(),
+    }),
+  ),
+});
 export type Complete = z.infer<typeof complete>;
 export const completed = z.object({ attempt_id: id, task_id: id, task_status: status });
 export type Completed = z.infer<typeof completed>;

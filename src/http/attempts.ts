@@ -4,6 +4,8 @@ import {
   type Complete,
   complete as completeBody,
   completed,
+  completedMany,
+  completeMany as completeManyBody,
   type ProgressReport,
   progressReport,
   renew as renewBody,
@@ -14,16 +16,17 @@ import { id } from '../contract/common.ts';
 import { task } from '../contract/task.ts';
 import type { Result } from '../domain/attempt.ts';
 import { canonicalJson } from '../domain/canonical-json.ts';
-import { AppError } from '../domain/errors.ts';
+import { AppError, ERROR_CODES } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import { STREAMS } from '../domain/machine.ts';
-import { completeAttempt } from '../usecases/complete-attempt.ts';
+import type { Completed } from '../usecases/complete-attempt.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { renewAttempt } from '../usecases/renew-attempt.ts';
 import { reportProgress } from '../usecases/report-progress.ts';
 import { startAttempt } from '../usecases/start-attempt.ts';
 import { writeLog } from '../usecases/write-log.ts';
 import { holderOf } from './auth.ts';
+import type { HttpContext } from './env.ts';
 import { presentRenewal } from './present.ts';
 import { presentTask } from './present-task.ts';
 import { answers, api, apiRoute, endpoint, takes } from './route.ts';
@@ -95,16 +98,45 @@ const complete = endpoint(
     responses: { 200: answers(completed, 'What became of the task') },
   }),
   async (c) => {
-    const { deps } = c.get('http');
     const { attempt_id } = c.req.valid('param');
-    const body = c.req.valid('json');
-    const holder = holderOf(c);
-    await writeTexts(deps, holder, attempt_id, body);
-    const said = { hash: createHash('sha256').update(canonicalJson(body)).digest('hex') };
-    const { taskId, taskStatus } = await completeAttempt(deps, holder, attempt_id, resultOf(body), said);
+    const { taskId, taskStatus } = await completeOne(c, attempt_id, c.req.valid('json'));
     return c.json({ attempt_id, task_id: taskId, task_status: taskStatus }, 200);
   },
 );
+
+const completeSeveral = endpoint(
+  apiRoute('agent', [], {
+    method: 'post',
+    path: '/api/v1/attempts/complete',
+    tags,
+    summary: 'Say how several attempts ended',
+    description: 'Each is judged alone; `status` and `code` say what the single call would have answered.',
+    request: { body: takes(completeManyBody) },
+    responses: { 200: answers(completedMany, 'What became of each, in the order given') },
+  }),
+  async (c) => {
+    const { items } = c.req.valid('json');
+    const judged = await Promise.allSettled(items.map(({ attempt_id, ...body }) => completeOne(c, attempt_id, body)));
+    return c.json({ items: items.map(({ attempt_id }, index) => itemOf(attempt_id, judged[index])) }, 200);
+  },
+);
+
+function itemOf(attempt_id: string, judged: PromiseSettledResult<Completed> | undefined) {
+  if (judged?.status === 'fulfilled') {
+    return { attempt_id, status: 200, code: null, task_status: judged.value.taskStatus };
+  }
+  const error: unknown = judged?.reason;
+  if (!(error instanceof AppError)) throw error;
+  return { attempt_id, status: ERROR_CODES[error.code][0], code: error.code, task_status: null };
+}
+
+async function completeOne(c: HttpContext, attemptId: string, body: Complete): Promise<Completed> {
+  const { deps, complete: completeTogether } = c.get('http');
+  const holder = holderOf(c);
+  await writeTexts(deps, holder, attemptId, body);
+  const hash = createHash('sha256').update(canonicalJson(body)).digest('hex');
+  return completeTogether({ holder, attemptId, result: resultOf(body), hash });
+}
 
 const resultOf = (body: Complete): Result => ({
   outcome: body.outcome,
@@ -133,4 +165,4 @@ async function writeTexts(deps: Deps, holder: Holder, attemptId: string, body: C
   }
 }
 
-export const attemptsApi = () => api(start, renew, progress, complete);
+export const attemptsApi = () => api(start, renew, progress, complete, completeSeveral);

@@ -3,6 +3,8 @@ import type { Context } from 'hono';
 import type { Principal } from '../domain/token.ts';
 import type { Log } from '../log.ts';
 import type { IntakeConfig } from '../usecases/accept-delivery.ts';
+import type { Completed, Completion } from '../usecases/complete-attempt.ts';
+import type { Create } from '../usecases/create-task.ts';
 import type { Deps } from '../usecases/deps.ts';
 import type { Dequeues } from '../usecases/dequeue.ts';
 import type { EventFeed } from '../usecases/event-feed.ts';
@@ -14,6 +16,9 @@ import type { createClientAddress } from './addresses.ts';
 export type HttpDeps = {
   deps: Deps;
   dequeues: Dequeues;
+  /** Each makes together what is asked for together. */
+  create: Create;
+  complete: (completion: Completion) => Promise<Completed>;
   signIn: SignIn;
   /** All that happens, for those who follow it. */
   feed: EventFeed;

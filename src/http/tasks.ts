@@ -4,7 +4,7 @@ import { type CreateTask, createTasks as createBody, task, taskList, tasksQuery 
 import { canonicalJson, type Json } from '../domain/canonical-json.ts';
 import { notFound } from '../domain/errors.ts';
 import { createTasks } from '../usecases/create-task.ts';
-import { getTask, listTasks, withWaitingReasons } from '../usecases/read-tasks.ts';
+import { getTask, listTasks } from '../usecases/read-tasks.ts';
 import { taskOf } from '../usecases/task-request.ts';
 import { actorOf, creatorOf, requireReadable } from './auth.ts';
 import { presentPage } from './present.ts';
@@ -44,7 +44,7 @@ const create = endpoint(
     },
   }),
   async (c) => {
-    const { deps, templates } = c.get('http');
+    const { deps, create: createOne, templates } = c.get('http');
     const body = c.req.valid('json');
     const bodies = Array.isArray(body) ? body : [body];
     const defaults = { settings: deps.settings, secrets: deps.secrets, templates };
@@ -54,8 +54,13 @@ const create = endpoint(
     }));
     const key = c.req.valid('header')['idempotency-key'];
     const request = key === undefined ? null : { principal: actorOf(c).id, key, bodyHash: bodyHash(body) };
-    const { tasks, replayed } = await createTasks(deps, actorOf(c), wanted, request);
-    const shown = (await withWaitingReasons(deps, tasks)).map(presentTask);
+    const [only] = wanted;
+    const making =
+      wanted.length === 1 && only
+        ? createOne(actorOf(c), only, request)
+        : createTasks(deps, actorOf(c), wanted, request);
+    const { tasks, replayed } = await making;
+    const shown = tasks.map(presentTask);
     const [first] = shown;
     if (replayed) c.header('Idempotency-Replayed', 'true');
     if (!Array.isArray(body) && first) c.header('Location', `/api/v1/tasks/${first.id}`);

@@ -77,18 +77,18 @@ export type TokenUse = Pick<TokenRow, 'id' | 'name' | 'scope' | 'agent_id' | 'ha
   unseen: boolean;
 };
 
-/** The token of this hash, unless it is revoked or expired, or its agent deleted. */
-export async function findValidToken(db: Db, hash: Buffer): Promise<TokenUse | null> {
+/** The tokens of these hashes but those that are revoked or expired, or whose agent is deleted. */
+export async function findValidTokens(db: Db, hashes: readonly Buffer[]): Promise<TokenUse[]> {
   const { rows } = await sql<TokenUse>`
     select t.id, t.name, t.scope, t.agent_id, t.hash,
       coalesce(t.last_used_at < now() - interval '1 minute', true) as unnoted,
       a.id is not null and not a.online as offline,
       a.id is not null and coalesce(not a.online or a.last_seen_at < now() - interval '1 second', true) as unseen
     from tokens t left join agents a on a.id = t.agent_id
-    where t.hash = ${hash} and t.revoked_at is null
+    where t.hash = any(${hashes}::bytea[]) and t.revoked_at is null
       and (t.expires_at is null or t.expires_at > now())
       and a.deleted_at is null`.execute(db);
-  return rows[0] ?? null;
+  return rows;
 }
 
 /** A token that isn't revoked or expired, by its id: for who showed its text before. Null for one of an agent. */
@@ -109,8 +109,10 @@ export async function tokenNames(db: Db, ids: readonly string[]): Promise<{ id: 
   return ids.length === 0 ? [] : db.selectFrom('tokens').select(['id', 'name']).where('id', 'in', ids).execute();
 }
 
-export async function noteTokenUse(db: Db, id: string): Promise<void> {
-  await db.updateTable('tokens').set({ last_used_at: sql<string>`now()` }).where('id', '=', id).execute();
+export async function noteTokenUses(db: Db, ids: readonly string[]): Promise<void> {
+  await sql`
+    update tokens set last_used_at = now()
+    where id in (select id from tokens where id = any(${ids}::uuid[]) order by id for no key update)`.execute(db);
 }
 
 export type AttemptTokenUse = {
@@ -122,13 +124,14 @@ export type AttemptTokenUse = {
   token_hash: Buffer;
 };
 
-/** The attempt of this token's hash, while it is open and for ten minutes after its end. */
-export async function findAttemptOfToken(db: Db, hash: Buffer): Promise<AttemptTokenUse | null> {
+/** The attempts of the tokens of these hashes, each while it is open and for ten minutes after its end. */
+export async function findAttemptsOfTokens(db: Db, hashes: readonly Buffer[]): Promise<AttemptTokenUse[]> {
   const { rows } = await sql<AttemptTokenUse>`
     select id, task_id, agent_id, execution_mode, finished_at is null as open, token_hash
     from attempts
-    where token_hash = ${hash} and (finished_at is null or finished_at > now() - interval '10 minutes')`.execute(db);
-  return rows[0] ?? null;
+    where token_hash = any(${hashes}::bytea[])
+      and (finished_at is null or finished_at > now() - interval '10 minutes')`.execute(db);
+  return rows;
 }
 
 const toToken = (row: TokenRow): Token => ({

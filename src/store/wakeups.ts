@@ -9,6 +9,8 @@ export type Hint =
   /** An agent has a place more. */
   | { kind: 'place'; agentId: string }
   | { kind: 'agents' }
+  /** A token was revoked. */
+  | { kind: 'tokens' }
   /** Hints may have been lost: the connection was away. */
   | { kind: 'missed' }
   /** A task is final that others depend on. */

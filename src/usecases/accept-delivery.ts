@@ -1,7 +1,7 @@
 import { createHash, randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import type { Decision } from '../domain/delivery.ts';
-import { DEFAULT_PRIORITY, type NewTask, PLAIN } from '../domain/task.ts';
+import type { NewTask } from '../domain/task.ts';
 import type { Forge, Rule } from '../forgejo/config-schema.ts';
 import { type Candidate, decide, type Verdict } from '../forgejo/decide.ts';
 import { type ParsedDelivery, parseDelivery } from '../forgejo/events.ts';
@@ -24,6 +24,8 @@ import type { Database } from '../store/schema.ts';
 import { laneKeyOf } from './create-task.ts';
 import type { Deps, Settings } from './deps.ts';
 import { insertNewTasks, plan } from './insert-tasks.ts';
+import { taskFrom } from './task-request.ts';
+import { whyUnmakeable } from './why-unmakeable.ts';
 
 type Trx = Transaction<Database>;
 
@@ -105,11 +107,18 @@ async function carryOut(
 ): Promise<Accepted> {
   const made: string[] = [];
   const found: string[] = [];
+  const failed: string[] = [];
   for (const candidate of verdict.candidates) {
+    const why = await whyUnmakeable(trx, candidate.task);
+    if (why !== null) {
+      failed.push(why);
+      continue;
+    }
     const taskId = await makeTask(trx, deps, forge, delivery, candidate);
     (taskId.fresh ? made : found).push(taskId.id);
   }
-  const outcome = outcomeOf(verdict, made, found);
+  const [reason = verdict.reason] = failed;
+  const outcome = outcomeOf({ ...verdict, reason: made.length > 0 ? verdict.reason : reason }, made, found);
   const facts = { newly_present: observation?.newlyPresent ?? [], stale: observation?.stale ?? false };
   await writeDecision(trx, delivery.id, { ...outcome, rules: verdict.rules, facts });
   return { deliveryId: delivery.id, ...outcome };
@@ -139,32 +148,13 @@ async function makeTask(
   if (owner !== id) return { id: owner, fresh: false };
   const task = fromDraft(deps.settings, forge, delivery, draft);
   const lane = await laneOf(trx, laneKeyOf(task));
-  await insertNewTasks(trx, deps, { kind: 'forge', id: forge.name }, [plan({ ...task, id }, lane)]);
+  await insertNewTasks(trx, deps, [plan({ ...task, id }, { kind: 'forge', id: forge.name }, lane)]);
   return { id, fresh: true };
 }
 
 /** A draft with the server's defaults where its template leaves a setting open. */
-const fromDraft = (settings: Settings, forge: Forge, delivery: NewDelivery, draft: Candidate['task']): NewTask => ({
-  ...PLAIN,
-  title: draft.title,
-  body: draft.body,
-  template: draft.template,
-  command: draft.command,
-  input: draft.input,
-  environment: draft.environment,
-  requires: draft.requires,
-  priority: draft.priority ?? DEFAULT_PRIORITY,
-  executionMode: draft.executionMode ?? 'undecided',
-  namedAgentId: null,
-  timeoutSeconds: draft.timeoutSeconds ?? settings.execution.timeoutSeconds,
-  runAfter: null,
-  maxRetries: draft.maxRetries ?? 0,
-  maxInfraRetries: draft.maxInfraRetries ?? 3,
-  retryDelaySeconds: draft.retryDelaySeconds ?? 60,
-  preemptible: draft.preemptible ?? true,
-  repeatable: draft.repeatable ?? true,
-  repository: draft.repository,
-  source: draft.source,
-  deliveryId: delivery.id,
-  createdBy: { kind: 'forge', id: forge.name, name: delivery.sender ?? forge.name },
-});
+const fromDraft = (settings: Settings, forge: Forge, delivery: NewDelivery, draft: Candidate['task']): NewTask => {
+  const { title, body, repository, source } = draft;
+  const creator = { kind: 'forge', id: forge.name, name: delivery.sender ?? forge.name } as const;
+  return { ...taskFrom(settings, draft, { title, body, repository }, creator), source, deliveryId: delivery.id };
+};

@@ -3,11 +3,14 @@ import { isDatabaseAway, isFromServer } from '../store/database-errors.ts';
 /** What became of one item: its answer, or the error that only it gets. */
 export type Settled<O> = { value: O } | { error: unknown };
 
-export type CoalesceOptions = {
+export type CoalesceOptions<I> = {
   /** Items answered together at most. */
   most: number;
   /** Batches under way at a time. */
   atOnce: number;
+  /** Where items may be large: no batch but one of a single item weighs more than `heaviest`. */
+  weigh?: (item: I) => number;
+  heaviest?: number;
 };
 
 /**
@@ -17,7 +20,7 @@ export type CoalesceOptions = {
  */
 export function coalesce<I, O>(
   run: (items: readonly I[]) => Promise<readonly Settled<O>[]>,
-  { most, atOnce }: CoalesceOptions,
+  { most, atOnce, weigh = () => 0, heaviest = 0 }: CoalesceOptions<I>,
 ): (item: I) => Promise<O> {
   type Entry = { item: I; resolve: (value: O) => void; reject: (error: unknown) => void };
   const queue: Entry[] = [];
@@ -38,11 +41,20 @@ export function coalesce<I, O>(
     }
   };
 
+  const takeBatch = (): Entry[] => {
+    let weight = 0;
+    const end = queue.findIndex(({ item }, index) => {
+      weight += weigh(item);
+      return index >= most || (index > 0 && weight > heaviest);
+    });
+    return queue.splice(0, end < 0 ? queue.length : end);
+  };
+
   const flush = () => {
     scheduled = false;
     while (queue.length > 0 && underWay < atOnce) {
       underWay += 1;
-      void answer(queue.splice(0, most)).finally(() => {
+      void answer(takeBatch()).finally(() => {
         underWay -= 1;
         schedule();
       });

@@ -6,6 +6,7 @@ import { type Actor, isFinal, type Status } from '../domain/task.ts';
 import { keepLateResult } from '../store/late-results.ts';
 import type { Database } from '../store/schema.ts';
 import { changeTask } from '../store/task-changes.ts';
+import { coalesce } from './coalesce.ts';
 import type { Deps } from './deps.ts';
 import { type End, type EndOptions, endAll } from './end-attempt.ts';
 import { fenced, type Held, isHeld, lockAllOwn } from './holding.ts';
@@ -53,6 +54,25 @@ export async function completeAttempts(
   });
   return answers;
 }
+
+/** So many are ended by one transaction at most. */
+const MOST = 100;
+const AT_ONCE = 2;
+
+/** Completes what comes together in one transaction; whoever is refused alone is answered alone. */
+export const createComplete = (deps: Deps): ((completion: Completion) => Promise<Completed>) =>
+  coalesce(
+    async (completions: readonly Completion[]) =>
+      (await completeAttempts(deps, completions)).map((answer) =>
+        answer instanceof AppError ? { error: answer } : { value: answer },
+      ),
+    { most: MOST, atOnce: AT_ONCE, weigh: ({ result }) => weightOf(result), heaviest: HEAVIEST_BYTES },
+  );
+
+/** Of the outputs and summaries of one batch together. */
+const HEAVIEST_BYTES = 4 * 1024 * 1024;
+const weightOf = ({ output, summary }: Result): number =>
+  (output === null ? 0 : JSON.stringify(output).length) + (summary?.length ?? 0);
 
 async function completeAll(
   trx: Trx,

@@ -7,8 +7,10 @@ import { createdHashes, findKey, type KeyUse, useKey } from '../store/idempotenc
 import type { LaneKey } from '../store/lanes.ts';
 import type { TaskRow } from '../store/schema.ts';
 import { findTasks, newTaskOf } from '../store/tasks.ts';
+import { coalesce } from './coalesce.ts';
 import type { Deps } from './deps.ts';
-import { insertNewTasks, type Planned, plan } from './insert-tasks.ts';
+import { insertNewTasks, insertPlainTasks, isPlain, type Planned, plan } from './insert-tasks.ts';
+import { withWaitingReasons } from './read-tasks.ts';
 
 /** A task to be made, with the hash of the body that asks for it. */
 export type Wanted = { task: NewTask; bodyHash: string };
@@ -34,42 +36,70 @@ export async function createTasks(
   wanted: readonly Wanted[],
   request: RequestKey | null,
 ): Promise<Created> {
-  const planned = await planAll(deps, wanted);
+  const planned = await planAll(
+    deps,
+    wanted.map((one) => ({ ...one, actor })),
+  );
   const cycle = findCycle(planned.map(({ task }) => task));
   if (cycle !== null) throw new AppError('dependency_cycle', `Task ${cycle} would wait for itself.`);
   try {
-    return await createOnce(deps, actor, planned, request);
+    return await createOnce(deps, planned, request);
   } catch (error) {
     // Another request made one of these ids meanwhile: this time it is found.
     if (!violates(error, 'tasks_pkey')) throw error;
-    return createOnce(deps, actor, planned, request);
+    return createOnce(deps, planned, request);
   }
 }
 
-async function planAll(deps: Deps, wanted: readonly Wanted[]): Promise<Planned[]> {
+/** So many are written by one statement at most, and so large texts together. */
+const MOST = 100;
+const HEAVIEST = 4 * 1024 * 1024;
+
+type WantedBy = Wanted & { actor: Actor };
+export type Create = (actor: Actor, wanted: Wanted, request: RequestKey | null) => Promise<Created>;
+
+/** Creates one task at a time for its caller; plain ones that are asked for together are written together. */
+export function createCreate(deps: Deps): Create {
+  const together = coalesce(
+    async (wanted: readonly WantedBy[]) => {
+      const rows = await insertPlainTasks(deps, await planAll(deps, wanted));
+      for (const row of rows) wakeForNew(deps, row);
+      const tasks = await withWaitingReasons(deps, rows.map(newTaskOf));
+      return tasks.map((task) => ({ value: task }));
+    },
+    { most: MOST, atOnce: 2, weigh: ({ task }) => weightOf(task), heaviest: HEAVIEST },
+  );
+  return async (actor, wanted, request) => {
+    if (request !== null || !isPlain(wanted.task)) return createTasks(deps, actor, [wanted], request);
+    return { tasks: [await together({ ...wanted, actor })], replayed: false };
+  };
+}
+
+const weightOf = ({ body, input, inputBytes, environment }: NewTask): number =>
+  (body?.length ?? 0) + (input?.length ?? 0) + (inputBytes?.length ?? 0) + JSON.stringify(environment).length;
+
+async function planAll(deps: Deps, wanted: readonly WantedBy[]): Promise<Planned[]> {
   const planned: Planned[] = [];
-  for (const { task, bodyHash } of wanted) {
-    planned.push(plan(task, await deps.lanes.idOf(laneKeyOf(task)), task.id === null ? null : bodyHash));
+  for (const { task, actor, bodyHash } of wanted) {
+    planned.push(plan(task, actor, await deps.lanes.idOf(laneKeyOf(task)), task.id === null ? null : bodyHash));
   }
   return planned;
 }
 
-async function createOnce(
-  deps: Deps,
-  actor: Actor,
-  planned: readonly Planned[],
-  request: RequestKey | null,
-): Promise<Created> {
+async function createOnce(deps: Deps, planned: readonly Planned[], request: RequestKey | null): Promise<Created> {
   const ids = planned.map(({ task }) => task.id);
   const made = await deps.db.transaction().execute(async (trx) => {
     const use: KeyUse | null = request && { ...request, taskIds: ids };
     if (use !== null && !(await useKey(trx, use))) return { again: await idsOfKey({ db: trx }, use) };
     if (await madeBefore({ db: trx }, planned)) return { again: ids };
-    return { rows: await insertNewTasks(trx, deps, actor, planned) };
+    return { rows: await insertNewTasks(trx, deps, planned) };
   });
-  if ('again' in made) return { tasks: await findTasks(deps.db, made.again ?? []), replayed: true };
+  if ('again' in made) {
+    const again = await findTasks(deps.db, made.again ?? []);
+    return { tasks: await withWaitingReasons(deps, again), replayed: true };
+  }
   for (const row of made.rows) wakeForNew(deps, row);
-  return { tasks: made.rows.map(newTaskOf), replayed: false };
+  return { tasks: await withWaitingReasons(deps, made.rows.map(newTaskOf)), replayed: false };
 }
 
 async function idsOfKey({ db }: Pick<Deps, 'db'>, use: KeyUse): Promise<string[]> {

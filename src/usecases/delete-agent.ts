@@ -19,7 +19,7 @@ export async function deleteAgent(deps: Deps, id: string): Promise<void> {
     }
     await retire(trx, row);
   });
-  deps.wakeups.emit({ kind: 'agents' }, { kind: 'ready' });
+  deps.wakeups.emit({ kind: 'tokens' }, { kind: 'agents' }, { kind: 'ready' });
 }
 
 /** For an agent whose row is locked: a claim that waits for the row finds it deleted and takes nothing. */

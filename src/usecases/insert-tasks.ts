@@ -17,10 +17,11 @@ import type { Deps } from './deps.ts';
 type Trx = Transaction<Database>;
 
 /** A new task with what was found out for it: its id, its lane, and the hash of the body if the caller chose the id. */
-export type Planned = { task: NewTask & { id: string }; lane: number; createdHash: string | null };
+export type Planned = { task: NewTask & { id: string }; actor: Actor; lane: number; createdHash: string | null };
 
-export const plan = (task: NewTask, lane: number, createdHash: string | null = null): Planned => ({
+export const plan = (task: NewTask, actor: Actor, lane: number, createdHash: string | null = null): Planned => ({
   task: { ...task, id: task.id ?? randomUUIDv7() },
+  actor,
   lane,
   createdHash,
 });
@@ -32,7 +33,6 @@ export const plan = (task: NewTask, lane: number, createdHash: string | null = n
 export async function insertNewTasks(
   trx: Trx,
   deps: Pick<Deps, 'settings'>,
-  actor: Actor,
   planned: readonly Planned[],
 ): Promise<TaskRow[]> {
   const modes = await namedModes(trx, planned);
@@ -47,13 +47,29 @@ export async function insertNewTasks(
     trx,
     rows.map((row, index) => ({
       row: waiting.has(row.id) ? { ...row, ready: false, ready_at: null } : row,
-      actor,
-      data: createdData((planned[index] as Planned).task),
+      ...madeBy(planned[index] as Planned),
     })),
   );
   await insertDependencies(trx, dependencies.rows);
   await announceFinished(trx, dependencies.failed);
   return written;
+}
+
+/** Waits for nothing and for nobody, so that nothing needs to be locked to write it. */
+export const isPlain = (task: NewTask): boolean =>
+  task.id === null && task.namedAgentId === null && task.dependsOn.length === 0 && task.concurrencyKey === null;
+
+/** Writes plain tasks in one statement. */
+export async function insertPlainTasks(
+  deps: Pick<Deps, 'db' | 'settings'>,
+  planned: readonly Planned[],
+): Promise<TaskRow[]> {
+  const at = await databaseTime(deps.db);
+  const rows = planned.map((one) => ({
+    row: newRow(one, { at, mode: null, unmet: 0 }, deps.settings),
+    ...madeBy(one),
+  }));
+  return insertTasks(deps.db, rows);
 }
 
 /** The mode that follows from each agent named; the agents' rows are held, so that they can't be deleted meanwhile. */
@@ -115,6 +131,8 @@ async function withoutKey(trx: Trx, rows: readonly TaskRow[]): Promise<Set<strin
   );
   return new Set(keyed.filter((row) => !holding.has(row.id)).map((row) => row.id));
 }
+
+const madeBy = ({ task, actor }: Planned) => ({ actor, data: createdData(task) });
 
 const createdData = (task: NewTask) => ({
   title: task.title,

@@ -12,6 +12,7 @@ export async function leave(deps: Deps, agentId: string): Promise<void> {
     const row = await lockAgentToDelete(trx, agentId);
     if (row !== null) await retire(trx, row);
   });
+  deps.wakeups.emit({ kind: 'tokens' });
   await loseAttempts(deps, agentId);
   deps.wakeups.emit({ kind: 'agents' });
 }

@@ -5,4 +5,5 @@ import type { Deps } from './deps.ts';
 /** From now on the token is refused. Throws `not_found` if there is none, or it was revoked before. */
 export async function revokeToken(deps: Deps, id: string): Promise<void> {
   if (!(await revokeRow(deps.db, id))) throw notFound('token');
+  deps.wakeups.emit({ kind: 'tokens' });
 }

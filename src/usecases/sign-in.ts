@@ -1,6 +1,6 @@
 import { AppError } from '../domain/errors.ts';
 import type { Principal } from '../domain/token.ts';
-import { authenticate } from './authenticate.ts';
+import { createAuthenticate } from './authenticate.ts';
 import type { Deps } from './deps.ts';
 
 export type SignIn = {
@@ -17,6 +17,7 @@ export type SignInOptions = { adminToken: string | null; badTokensPerMinute: num
 /** Counts only what fails, by address and minute: a good token is never limited by the bad ones beside it. */
 export function createSignIn(deps: Pick<Deps, 'db' | 'wakeups'>, options: SignInOptions): SignIn {
   const { adminToken, badTokensPerMinute, nowMs } = options;
+  const authenticate = createAuthenticate(deps, adminToken);
   let windowEndsMs = 0;
   let failures = new Map<string, number>();
 
@@ -33,7 +34,7 @@ export function createSignIn(deps: Pick<Deps, 'db' | 'wakeups'>, options: SignIn
 
   return {
     async principalOf(credential, address) {
-      const principal = await authenticate(deps, adminToken, credential);
+      const principal = await authenticate(credential);
       if (principal !== null) return principal;
       if (countFailure(address) <= badTokensPerMinute) {
         throw new AppError('unauthenticated', 'The token is not known here, has expired or was revoked.');

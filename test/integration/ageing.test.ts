@@ -89,7 +89,7 @@ it('no task escapes that is written while the ageing changes', async () => {
   await keepAgeing(replica(day));
   const lane = await laneOf(deps.db, { requires: [], repository: null, agentId: null });
   const writing = await deps.db.startTransaction().execute();
-  await insertNewTasks(writing, deps, alice, [plan(newTask({ priority: 9 }), lane)]);
+  await insertNewTasks(writing, deps, [plan(newTask({ priority: 9 }), alice, lane)]);
   const changing = keepAgeing(replica(60));
   await waitFor(() => somebodyWaits(deps.db));
   const behind = createTask(replica(day), alice, newTask({ priority: 7 }));

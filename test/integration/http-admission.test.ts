@@ -26,6 +26,7 @@ const ROUTES: [method: string, path: string, admitted: Role[]][] = [
   ['POST', '/api/v1/attempts/{attempt_id}/renew', ['agent', 'attempt']],
   ['POST', '/api/v1/attempts/{attempt_id}/progress', ['agent', 'attempt']],
   ['POST', '/api/v1/attempts/{attempt_id}/complete', ['agent', 'attempt']],
+  ['POST', '/api/v1/attempts/complete', ['agent']],
   ['PUT', '/api/v1/attempts/{attempt_id}/log/{stream}', ['agent', 'attempt']],
   ['GET', '/api/v1/attempts/{attempt_id}/log/{stream}', READ_OWN],
   ['POST', '/api/v1/agents/register', ['admin', 'coordinator', 'register']],

@@ -6,6 +6,8 @@ import { compileSettings } from '../../src/forgejo/configuration.ts';
 import { createClientAddress } from '../../src/http/addresses.ts';
 import { createApp } from '../../src/http/app.ts';
 import { listen } from '../../src/http/listen.ts';
+import { createComplete } from '../../src/usecases/complete-attempt.ts';
+import { createCreate } from '../../src/usecases/create-task.ts';
 import { createToken } from '../../src/usecases/create-token.ts';
 import type { Deps, Settings } from '../../src/usecases/deps.ts';
 import { createDequeues } from '../../src/usecases/dequeue.ts';
@@ -71,6 +73,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const common = {
     deps,
     dequeues,
+    complete: createComplete(deps),
+    create: createCreate(deps),
     signIn: createSignIn(deps, {
       adminToken: ADMIN_TOKEN,
       badTokensPerMinute: options.badTokensPerMinute ?? 600,
