@@ -87,6 +87,7 @@ describe('a ready task that finds every place taken', () => {
   it.each<[string, Partial<NewTask>]>([
     ['priority is not higher by the gap', { priority: 6 }],
     ['time has not come', { priority: 10, runAfter: '2999-01-01T00:00:00Z' }],
+    ['approval is missing', { priority: 10, requiresApproval: true }],
     ['labels nobody has', { priority: 10, requires: ['gpu'] }],
     ['mode is another', { priority: 10, executionMode: 'ssh_cli' }],
   ])('has nothing stopped when its %s', async (_, changes) => {
