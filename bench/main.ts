@@ -1,4 +1,4 @@
-/** `npm run bench -- [--quick] [--rounds N] [--cores 0,1] [--name NAME] [FIGURE…]`: see README.md beside this file. */
+/** Measures Taskejo beside others and prints what came out: see README.md beside this file. */
 import { parseArgs } from 'node:util';
 import { FIGURES } from './figures.ts';
 import { type Bench, createBench } from './support/bench.ts';
@@ -17,6 +17,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string' },
     cores: { type: 'string', default: '0,1' },
     name: { type: 'string' },
+    'server-flag': { type: 'string', multiple: true, default: [] },
   },
 });
 
@@ -66,7 +67,7 @@ for (const fault of ['uncaughtException', 'unhandledRejection'] as const) {
 
 const { quick, cores } = values;
 const rounds = values.rounds === undefined ? null : Number(values.rounds);
-const bench = await createBench({ quick, cores, rounds }, parts);
+const bench = await createBench({ quick, cores, rounds, nodeFlags: values['server-flag'] }, parts);
 const results: (FigureResult & { failed: boolean })[] = [];
 try {
   const chosen = FIGURES.filter(({ name }) => positionals.length === 0 || positionals.includes(name));

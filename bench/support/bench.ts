@@ -12,7 +12,7 @@ import { type Server, startServer } from './server.ts';
 import { type Sizes, sizesOf } from './sizes.ts';
 import { startWorker, type Worker } from './worker.ts';
 
-export type BenchOptions = { quick: boolean; cores: string; rounds: number | null };
+export type BenchOptions = { quick: boolean; cores: string; rounds: number | null; nodeFlags: readonly string[] };
 /** What a figure has to work with. */
 export type Bench = {
   folder: string;
@@ -42,7 +42,10 @@ function makeFolder(warn: (text: string) => void): string {
 }
 
 /** Starts PostgreSQL, the load generator and the peers. What it makes is undone by `parts`, also in the middle. */
-export async function createBench({ quick, cores, rounds }: BenchOptions, parts: AsyncDisposableStack): Promise<Bench> {
+export async function createBench(
+  { quick, cores, rounds, nodeFlags }: BenchOptions,
+  parts: AsyncDisposableStack,
+): Promise<Bench> {
   const say = (text: string) => console.error(text);
   const warn = (text: string) => say(`WARNING: ${text}`);
   const peersMissing = installPeers(say);
@@ -69,7 +72,14 @@ export async function createBench({ quick, cores, rounds }: BenchOptions, parts:
       const known = await postgres.query('postgres', 'select from pg_database where datname = $1', [database]);
       if (known.length === 0) await postgres.create(database);
       const databaseUrl = postgres.url(database);
-      return startServer({ children, folder, database, databaseUrl, ...(config === undefined ? {} : { config }) });
+      return startServer({
+        children,
+        folder,
+        database,
+        databaseUrl,
+        nodeFlags,
+        ...(config === undefined ? {} : { config }),
+      });
     },
   };
 }

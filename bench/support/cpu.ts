@@ -2,13 +2,17 @@ import { readFileSync } from 'node:fs';
 
 const TICKS_PER_SECOND = 100; // what Linux counts in on every machine that we know
 
-/** Seconds of a processor that a process has had, its own and the kernel's for it. Null where /proc isn't. */
-export function cpuSeconds(pid: number): number | null {
+/**
+ * Seconds of a processor that a process has had, its own and the kernel's for it, with those of its ended children if
+ * asked. Null where /proc isn't.
+ */
+export function cpuSeconds(pid: number, { withEnded = false } = {}): number | null {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /, '')
       .split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+    const ticks = fields.slice(11, withEnded ? 15 : 13).reduce((sum, field) => sum + Number(field), 0);
+    return ticks / TICKS_PER_SECOND;
   } catch {
     return null;
   }

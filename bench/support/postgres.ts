@@ -25,6 +25,7 @@ const SETTINGS = {
 };
 
 export type Postgres = {
+  pid: number;
   version: string;
   /** The folder of its socket, for programs that take it as their host. */
   socket: string;
@@ -67,13 +68,14 @@ export async function startPostgres(folder: string, pinning: readonly string[]):
     const rows = await at
       .query<{ v: string }>('postgres', "select current_setting('server_version') as v")
       .catch(() => []);
-    if (rows[0] !== undefined) return { ...at, version: rows[0].v, pgbench, stop: () => server.stop(5_000) };
+    if (rows[0] !== undefined)
+      return { ...at, pid: server.pid, version: rows[0].v, pgbench, stop: () => server.stop(5_000) };
     if (!server.isRunning()) throw new Error(`PostgreSQL doesn't start: ${await server.lastWords()}`);
     await delay(50);
   }
 }
 
-function describe(socket: string): Omit<Postgres, 'version' | 'pgbench' | 'stop'> {
+function describe(socket: string): Omit<Postgres, 'pid' | 'version' | 'pgbench' | 'stop'> {
   const url = (database: string) => `postgresql://${USER}@/${database}?host=${encodeURIComponent(socket)}`;
   const query: Postgres['query'] = async (database, text, values) => {
     const client = new pg.Client({ connectionString: url(database) });

@@ -20,7 +20,12 @@ export function writeResults(name: string, facts: RunFacts, figures: readonly Fi
     machine,
     figures: figures.map((figure) => ({ ...figure, rows: figure.rows.map(told) })),
   };
-  writeFileSync(file, `${JSON.stringify(found, null, 2)}\n`);
+  // The rounds on one line each, as the formatter has them.
+  const text = JSON.stringify(found, null, 2).replace(
+    /\[\s+([^[\]{}"]*?)\s+\]/g,
+    (_, values: string) => `[${values.replace(/\s+/g, ' ')}]`,
+  );
+  writeFileSync(file, `${text}\n`);
   return file;
 }
 

@@ -14,19 +14,28 @@ export type ServerOptions = {
   database: string;
   databaseUrl: string;
   config?: string;
+  /** For the Node that runs it: `--cpu-prof` for example. */
+  nodeFlags: readonly string[];
 };
 
 const ADMIN_TOKEN = 'benchmark-admin-token-0123456789abcdef';
 const PROGRAM = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url));
 
 /** The real program in a process of its own, as an operator starts it. */
-export async function startServer({ children, folder, database, databaseUrl, config }: ServerOptions): Promise<Server> {
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { children, folder, database, databaseUrl, config, nodeFlags } = options;
   const logFile = join(folder, `${database}.log`);
   const log = openSync(logFile, 'a');
   const args = ['serve', '--listen', '127.0.0.1:0', '--data-dir', join(folder, `${database}-data`)];
   const child = children.start(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', PROGRAM, ...args, ...(config === undefined ? [] : ['--config', config])],
+    [
+      ...nodeFlags,
+      '--disable-warning=ExperimentalWarning',
+      PROGRAM,
+      ...args,
+      ...(config === undefined ? [] : ['--config', config]),
+    ],
     {
       cwd: folder,
       // With a channel to us it ends when we do, however we do.
