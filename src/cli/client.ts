@@ -2,16 +2,18 @@ import { z } from 'zod';
 import { visible } from '../domain/visible.ts';
 import { CliError, EXIT } from './errors.ts';
 
+type Headers = Readonly<Record<string, string>>;
 export type Query = Readonly<Record<string, string | number | undefined>>;
 
 /** The server's API. Every call throws a {@link CliError} that says in one sentence what went wrong. */
 export type Client = {
   /** Answers are checked against the contract and handed on whole, with what a newer server adds. */
   get<T>(path: string, schema: z.ZodType<T>, query?: Query): Promise<T>;
-  post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T>;
+  post<T>(path: string, body: unknown, schema: z.ZodType<T>, headers?: Headers): Promise<T>;
+  patch<T>(path: string, body: unknown, schema: z.ZodType<T>, headers?: Headers): Promise<T>;
   remove(path: string): Promise<void>;
   /** An answer that is read piece by piece. */
-  open(path: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Response>;
+  open(path: string, headers: Headers, signal?: AbortSignal): Promise<Response>;
 };
 
 /** Nothing answered, or somebody said to come back later: asking again may help. */
@@ -33,12 +35,17 @@ export function createClient({ url, token }: { url: string; token: string }): Cl
     return response;
   };
   const soon = () => AbortSignal.timeout(ANSWER_WITHIN_MS);
-  const json = { 'content-type': 'application/json' };
+  const send = (method: string, path: string, body: unknown, headers: Headers): Promise<Response> =>
+    request(method, path, {
+      signal: soon(),
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    });
   return {
     get: async (path, schema, query = {}) =>
       read(url, await request('GET', path + queryText(query), { signal: soon() }), schema),
-    post: async (path, body, schema) =>
-      read(url, await request('POST', path, { signal: soon(), headers: json, body: JSON.stringify(body) }), schema),
+    post: async (path, body, schema, headers = {}) => read(url, await send('POST', path, body, headers), schema),
+    patch: async (path, body, schema, headers = {}) => read(url, await send('PATCH', path, body, headers), schema),
     remove: async (path) => {
       const response = await request('DELETE', path, { signal: soon() });
       await response.body?.cancel();

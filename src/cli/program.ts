@@ -7,12 +7,17 @@ import { addDemo } from './demo.ts';
 import { addDoctor } from './doctor.ts';
 import { addMigrate } from './migrate.ts';
 import { addServe } from './serve.ts';
+import { addTaskApprove } from './task-approve.ts';
 import { addTaskAssign } from './task-assign.ts';
 import { addTaskCancel } from './task-cancel.ts';
 import { addTaskCreate } from './task-create.ts';
 import { addTaskList } from './task-list.ts';
 import { addTaskLog } from './task-log.ts';
+import { addTaskPatch } from './task-patch.ts';
+import { addTaskRetry } from './task-retry.ts';
 import { addTaskShow } from './task-show.ts';
+import { addTaskUnassign } from './task-unassign.ts';
+import { addTaskWait } from './task-wait.ts';
 import { addTokens } from './tokens.ts';
 
 const EXAMPLES = `
@@ -48,11 +53,23 @@ export function createProgram(context: Context): Command {
   return program;
 }
 
+const TASK_COMMANDS = [
+  addTaskList,
+  addTaskShow,
+  addTaskLog,
+  addTaskCreate,
+  addTaskPatch,
+  addTaskAssign,
+  addTaskUnassign,
+  addTaskApprove,
+  addTaskCancel,
+  addTaskRetry,
+  addTaskWait,
+];
+
 function addTasks(program: Command, context: Context): void {
   const task = program.command('task').description('create, watch and steer tasks');
-  for (const add of [addTaskList, addTaskShow, addTaskLog, addTaskCreate, addTaskAssign, addTaskCancel]) {
-    add(task, context);
-  }
+  for (const add of TASK_COMMANDS) add(task, context);
 }
 
 function version(): string {

@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { Task } from '../contract/task.ts';
+import { visible } from '../domain/visible.ts';
+import { CliError, EXIT } from './errors.ts';
 import type { Terminal } from './terminal.ts';
 
 type Style = Parameters<Terminal['style']>[0];
@@ -29,3 +31,13 @@ export const modeOption = (description: string): Option =>
 
 export const taskCommand = (parent: Command, name: string, description: string): Command =>
   parent.command(name).description(description).argument('<id>', 'id of the task');
+
+/** Throws for a task that ended otherwise, and says how. */
+export function checkCompleted(ended: Task): void {
+  if (ended.status === 'completed') return;
+  const error = ended.result?.error;
+  throw new CliError(visible(`the task is ${standing(ended)}${error == null ? '' : `: ${error}`}`), EXIT.notCompleted);
+}
+
+/** Refuses what is asked, unless the task is still as it was read. */
+export const versionHeader = (version: number): Record<string, string> => ({ 'if-match': `"${version}"` });
