@@ -162,18 +162,24 @@ async function keepHistory(db: Kysely<unknown>): Promise<void> {
     create function prune_tasks(ids uuid[]) returns integer language plpgsql security definer
     set search_path from current as $$
     declare
+      locked uuid[];
       pruned uuid[];
     begin
-      select coalesce(array_agg(id), '{}') into pruned from (
+      select coalesce(array_agg(id), '{}') into locked from (
         select id from tasks
         where id = any(ids) and status in ('completed', 'failed', 'cancelled')
-          and not exists (select from attempts a where a.task_id = tasks.id and not a.settled)
-          and not exists (select from finished_dependencies f where f.task_id = tasks.id)
-          and not exists (select from task_dependencies d where d.depends_on = tasks.id and not d.met)
         order by id for update skip locked) t;
+      -- Whoever begins to depend on a task shares its lock, so this is read after it was had.
+      select coalesce(array_agg(finished.id), '{}') into pruned from unnest(locked) as finished(id)
+        where not exists (select from attempts a where a.task_id = finished.id and not a.settled)
+          and not exists (select from finished_dependencies f where f.task_id = finished.id)
+          and not exists (select from task_dependencies d where d.depends_on = finished.id and not d.met);
       perform set_config('taskejo.pruning', 'on', true);
+      -- An id that its caller chose may have been used again since.
       insert into pruned_tasks (task_id, events, last_hash)
-        select id, event_n, event_hash from tasks where id = any(pruned);
+        select id, event_n, event_hash from tasks where id = any(pruned)
+        on conflict (task_id) do update
+          set events = excluded.events, last_hash = excluded.last_hash, pruned_at = excluded.pruned_at;
       delete from attempt_logs where attempt_id in (select id from attempts where task_id = any(pruned));
       delete from attempt_streams where attempt_id in (select id from attempts where task_id = any(pruned));
       delete from attempts where task_id = any(pruned);

@@ -52,6 +52,7 @@ export type Config = {
   leases: { seconds: number; renewSeconds: number; sweepSeconds: number };
   execution: { timeoutSeconds: number; killGraceSeconds: number; capacity: number; retryDelayMaxSeconds: number };
   preemption: PreemptionLimits;
+  retention: { tasksDays: number; logsDays: number; deliveriesDays: number; idempotencyHours: number };
   ssh: { probeSeconds: number };
   pages: { openOnLoopback: boolean };
   hosts: readonly HostSettings[];
@@ -141,7 +142,7 @@ const hostsOf = ({ hosts, execution, ssh }: ConfigFile): HostSettings[] =>
     lostAfterSeconds: host.lost_after_seconds ?? ssh.lost_after_seconds,
   }));
 
-const limitsOf = ({ database, dispatch, leases, execution, preemption }: ConfigFile) => ({
+const limitsOf = ({ database, dispatch, leases, execution, preemption, retention }: ConfigFile) => ({
   database: {
     pool: database.pool,
     statementTimeoutSeconds: database.statement_timeout_seconds,
@@ -165,5 +166,11 @@ const limitsOf = ({ database, dispatch, leases, execution, preemption }: ConfigF
     gap: preemption.gap,
     minRunSeconds: preemption.min_run_seconds,
     maxPerTask: preemption.max_per_task,
+  },
+  retention: {
+    tasksDays: retention.tasks_days,
+    logsDays: retention.logs_days,
+    deliveriesDays: retention.deliveries_days,
+    idempotencyHours: retention.idempotency_hours,
   },
 });

@@ -81,6 +81,15 @@ const preemption = z.strictObject({
     .describe('How often one task is stopped for others at most; 0: none is'),
 });
 
+const days = (least = 0) => z.number().min(least).max(36_500);
+const retention = z.strictObject({
+  tasks_days: days().default(90).describe('A task that has ended, with its history, attempts and logs'),
+  logs_days: days().default(30).describe('What an attempt that has ended printed; its sizes and hashes stay'),
+  deliveries_days: days().default(30).describe('What a forge sent; that an event has one task holds for good'),
+  idempotency_hours: z.number().min(0).max(876_000).default(24).describe('An `Idempotency-Key`'),
+  audit_days: days(1).default(365).describe('Acts without a task'),
+});
+
 const ssh = z.strictObject({
   probe_seconds: seconds(MOMENT).default(10).describe('How often each host is asked whether it is there'),
   lost_after_seconds: seconds()
@@ -122,6 +131,7 @@ export const configSchema = z.strictObject({
   leases: leases.prefault({}),
   execution: execution.prefault({}),
   preemption: preemption.prefault({}),
+  retention: retention.prefault({}),
   ssh: ssh.prefault({}),
   pages: pages.prefault({}),
   hosts: z.array(hostSchema).default([]),

@@ -8,6 +8,7 @@ import { createDispatchLoop } from './dispatch.ts';
 import { createDriver } from './drive-attempts.ts';
 import { createHosts, type Host } from './hosts.ts';
 import { createPreemptLoop } from './preempt.ts';
+import { createPruneLoop } from './prune.ts';
 import { isGone, ownProcess } from './replica-process.ts';
 import { createSweepLoop } from './sweep.ts';
 
@@ -30,6 +31,7 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
   await registerReplica(deps, replica);
   const sweeping = createSweepLoop(deps, log);
   const preempting = createPreemptLoop(deps, log);
+  const pruning = createPruneLoop(deps, log);
   const telling = createDependantsLoop(deps, log);
   const hosts = createHosts({ ...options, onChange: () => dispatching.nudge() });
   const driver = createDriver({ ...options, replicaId: replica.id, hosts });
@@ -45,7 +47,7 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
   });
   return {
     async stop() {
-      await Promise.all([dispatching.stop(), sweeping.stop(), preempting.stop(), telling.stop()]);
+      await Promise.all([dispatching.stop(), sweeping.stop(), preempting.stop(), telling.stop(), pruning.stop()]);
       await driver.stop();
       try {
         await giveBackLeases(deps, replica.id);

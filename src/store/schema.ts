@@ -212,6 +212,7 @@ type AttemptStreamsTable = {
   left_out_bytes: Generated<number>;
   stored_bytes: number | null;
   sha256: string | null;
+  log_pruned: Generated<boolean>;
 };
 
 type AttemptLogsTable = {

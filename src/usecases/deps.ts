@@ -24,7 +24,11 @@ export type Settings = {
     retryDelayMaxSeconds: number;
   };
   preemption: PreemptionLimits;
+  retention: Retention;
 };
+
+/** For how long what is over is kept. */
+export type Retention = { tasksDays: number; logsDays: number; deliveriesDays: number; idempotencyHours: number };
 
 /** What every use case is given: the database, the way to wake who waits for a change, settings and randomness. */
 export type Deps = {

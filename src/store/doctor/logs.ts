@@ -29,7 +29,7 @@ export async function logsOf(trx: Trx, taskIds: readonly string[]): Promise<Log[
               from attempt_logs g where g.attempt_id = s.attempt_id and g.stream = s.stream) m) p
           group by p.run) r), '[]') as runs
     from attempts a join attempt_streams s on s.attempt_id = a.id
-    where a.task_id = any(${taskIds}::uuid[])
+    where a.task_id = any(${taskIds}::uuid[]) and not s.log_pruned
     order by a.task_id, s.attempt_id, s.stream`.execute(trx);
   return rows;
 }
