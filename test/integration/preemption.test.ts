@@ -1,28 +1,18 @@
-import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NewTask } from '../../src/domain/task.ts';
-import { cancelTask } from '../../src/usecases/cancel-task.ts';
 import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
-import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
-import { heartbeat } from '../../src/usecases/heartbeat.ts';
 import { recordContact } from '../../src/usecases/host-attempts.ts';
 import { preempt } from '../../src/usecases/preempt.ts';
-import { prepareInstallation } from '../../src/usecases/prepare-installation.ts';
-import { getTask, listEvents } from '../../src/usecases/read-tasks.ts';
-import { renewAttempt } from '../../src/usecases/renew-attempt.ts';
-import { startAttempt } from '../../src/usecases/start-attempt.ts';
+import { getTask } from '../../src/usecases/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
-import { dequeue } from '../support/dequeue.ts';
-import { addAgent, alice, failed, newTask, succeeded } from '../support/tasks.ts';
+import { driver, runningTasks } from '../support/running-tasks.ts';
+import { addAgent, succeeded } from '../support/tasks.ts';
 
 let deps: Deps & { stop(): Promise<void> };
-const never = new AbortController().signal;
-const replicaId = randomUUID();
-const now = { maxTasks: 1, waitSeconds: 0, requestId: null };
+const { create, pull, dispatch, urgent, runs, runsOnHost, stopOf } = runningTasks(() => deps);
 const stopped = {
   ...succeeded,
   outcome: 'cancelled',
@@ -37,40 +27,6 @@ afterEach(async () => {
   await deps.stop();
   await deps.db.destroy();
 });
-
-const create = (changes: Partial<NewTask> = {}) => createTask(deps, alice, newTask(changes));
-const urgent = (changes: Partial<NewTask> = {}) => create({ title: 'urgent', priority: 8, ...changes });
-const pull = async (agentId: string) => (await dequeue(deps, agentId, now, never))[0];
-const dispatch = (...hostIds: string[]) =>
-  dispatchToHosts(deps, { replicaId, hostIds, lastUsed: null, attemptToken: (id) => `token of ${id}` });
-/** Lets a running attempt have run for longer. */
-const age = (attemptId: string, seconds = 100) =>
-  sql`update attempts set started_at = started_at - make_interval(secs => ${seconds}) where id = ${attemptId}`.execute(
-    deps.db,
-  );
-const holderOf = (agentId: string) => ({ kind: 'agent', agentId, attemptId: null }) as const;
-const driver = { kind: 'replica', replicaId } as const;
-
-/** A task that an agent pulled and has been running for a while. */
-async function runs(agentId: string, changes: Partial<NewTask> = {}, seconds = 100) {
-  const { id } = await create(changes);
-  const attemptId = (await pull(agentId))?.attempt.id ?? '';
-  await startAttempt(deps, holderOf(agentId), attemptId, null);
-  await age(attemptId, seconds);
-  return { id, attemptId };
-}
-async function runsOnHost(hostId: string, changes: Partial<NewTask> = {}) {
-  const { id } = await create(changes);
-  const attemptId = (await dispatch(hostId)).dispatched[0]?.attemptId ?? '';
-  await startAttempt(deps, driver, attemptId, null);
-  await age(attemptId);
-  return { id, attemptId };
-}
-const stopOf = async (id: string) => {
-  const row = await deps.db.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
-  return { reason: row.stop_reason, for: row.stop_for, preemptions: row.preemptions };
-};
-const story = async (id: string) => (await listEvents(deps, id, { limit: 50, cursor: null })).items;
 
 describe('a ready task that finds every place taken', () => {
   it('has the worst-ranked task asked to stop whose priority is lower by the gap', async () => {
@@ -190,113 +146,6 @@ it('those that are being served do not hide the ones behind them', async () => {
   expect([await preempt(deps), await preempt(deps), await preempt(deps)]).toEqual([20, 5, 0]);
 });
 
-describe('a task that is stopped for another', () => {
-  it('is told so by renew and by heartbeat, ends preempted, is ready at once, and the other gets its place', async () => {
-    await addAgent(deps.db, 'a', { capacity: 1 });
-    const victim = await runs('a', { maxRetries: 0 });
-    const { id } = await urgent();
-    await preempt(deps);
-    await prepareInstallation(deps, null);
-    expect(await renewAttempt(deps, holderOf('a'), victim.attemptId, null)).toMatchObject({ stopReason: 'preempted' });
-    const beat = await heartbeat(deps, 'a', { attemptIds: [victim.attemptId], draining: null, metrics: null });
-    expect(beat.cancel).toEqual([{ attemptId: victim.attemptId, reason: 'preempted' }]);
-    await completeAttempt(deps, holderOf('a'), victim.attemptId, stopped, { hash: 'h' });
-    expect(await getTask(deps, victim.id)).toMatchObject({
-      status: 'pending',
-      executionMode: 'undecided',
-      ready: true,
-      retries: 0,
-      infraRetries: 0,
-      stopReason: null,
-      assignedAgentId: null,
-    });
-    expect(await stopOf(victim.id)).toEqual({ reason: null, for: null, preemptions: 1 });
-    expect((await pull('a'))?.task.id).toBe(id);
-    expect(await pull('a')).toBeUndefined();
-    await preempt(deps);
-    expect((await getTask(deps, id))?.stopReason).toBeNull();
-  });
-
-  it('and the other tell in their histories by whom, for whom, and how many seconds were lost', async () => {
-    await addAgent(deps.db, 'a', { capacity: 1 });
-    const victim = await runs('a');
-    const { id } = await urgent();
-    await preempt(deps);
-    await completeAttempt(deps, holderOf('a'), victim.attemptId, stopped, { hash: 'h' });
-    const [asked, ended] = (await story(victim.id)).slice(-2);
-    expect(asked).toMatchObject({
-      type: 'cancel_requested',
-      actor: { kind: 'server' },
-      attemptId: victim.attemptId,
-      data: { reason: 'preempted', for_task_id: id, for_priority: 8, priority: 3 },
-    });
-    expect(ended).toMatchObject({ type: 'preempted', fromStatus: 'running', toStatus: 'pending' });
-    expect(ended?.data).toMatchObject({
-      for_task_id: id,
-      seconds_lost: expect.toSatisfy((s: number) => s >= 100 && s < 160),
-    });
-    expect((await story(id)).at(-1)).toMatchObject({
-      type: 'changed',
-      actor: { kind: 'server' },
-      toStatus: null,
-      data: { preempts_task_id: victim.id, agent_id: 'a', seconds_lost: expect.toSatisfy((s: number) => s >= 100) },
-    });
-  });
-
-  it('is left alone after the second time', async () => {
-    await addAgent(deps.db, 'a', { capacity: 1 });
-    const { id } = await create({ title: 'often stopped' });
-    for (const time of [1, 2, 3]) {
-      const attemptId = (await pull('a'))?.attempt.id ?? '';
-      await startAttempt(deps, holderOf('a'), attemptId, null);
-      await age(attemptId);
-      const other = await urgent();
-      expect(await preempt(deps)).toBe(time < 3 ? 1 : 0);
-      if (time === 3) break;
-      await completeAttempt(deps, holderOf('a'), attemptId, stopped, { hash: 'h' });
-      const taken = await pull('a');
-      expect(taken?.task.id).toBe(other.id);
-      await completeAttempt(deps, holderOf('a'), taken?.attempt.id ?? '', succeeded, { hash: 'h' });
-    }
-    expect(await stopOf(id)).toMatchObject({ reason: null, preemptions: 2 });
-  });
-
-  it('is completed when it says so all the same, and nothing is counted', async () => {
-    await addAgent(deps.db, 'a', { capacity: 1 });
-    const victim = await runs('a');
-    await urgent();
-    await preempt(deps);
-    await completeAttempt(deps, holderOf('a'), victim.attemptId, succeeded, { hash: 'h' });
-    expect(await getTask(deps, victim.id)).toMatchObject({ status: 'completed' });
-    expect(await stopOf(victim.id)).toMatchObject({ preemptions: 0 });
-  });
-
-  it('is cancelled when somebody cancels it before it has ended', async () => {
-    await addAgent(deps.db, 'a', { capacity: 1 });
-    const victim = await runs('a');
-    await urgent();
-    await preempt(deps);
-    await cancelTask(deps, alice, victim.id, null);
-    await completeAttempt(deps, holderOf('a'), victim.attemptId, failed('signal'), { hash: 'h' });
-    expect(await getTask(deps, victim.id)).toMatchObject({ status: 'cancelled' });
-  });
-
-  it.each<[string, (id: string) => Promise<unknown>]>([
-    ['cancelled', (id) => cancelTask(deps, alice, id, null)],
-    ['taken elsewhere', () => addAgent(deps.db, 'b').then(() => pull('b'))],
-  ])('stays asked to stop when the other is %s meanwhile', async (_, change) => {
-    await addAgent(deps.db, 'a', { capacity: 1 });
-    const victim = await runs('a');
-    const { id } = await urgent();
-    await preempt(deps);
-    await change(id);
-    expect(await getTask(deps, id)).not.toMatchObject({ status: 'pending' });
-    expect(await stopOf(victim.id)).toMatchObject({ reason: 'preempted' });
-    await completeAttempt(deps, holderOf('a'), victim.attemptId, stopped, { hash: 'h' });
-    expect(await getTask(deps, victim.id)).toMatchObject({ status: 'pending', ready: true });
-  });
-});
-
 describe('on hosts', () => {
   it('a task that the server drives is stopped, and the next pass gives its place to the other', async () => {
     await addAgent(deps.db, 'h', { mode: 'ssh_cli', capacity: 1 });
@@ -332,7 +181,7 @@ describe('on hosts', () => {
   });
 
   it.each<[string, (attemptId: string) => Promise<unknown>]>([
-    ['does not answer about it', (attemptId) => recordContact(deps, replicaId, attemptId, 'unreachable')],
+    ['does not answer about it', (attemptId) => recordContact(deps, driver.replicaId, attemptId, 'unreachable')],
     [
       'let its lease lapse',
       () =>
