@@ -13,6 +13,14 @@ export const LET_BACK: AgentPatch = {
   isolated_at: null,
 };
 
+/** Which of these agents have failed lately for causes of their own. */
+export async function agentsWithFailures(db: Db, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const { rows } = await sql<{ id: string }>`
+    select id from agents where id = any(${ids}::text[]) and own_failures <> '{}'`.execute(db);
+  return rows.map(({ id }) => id);
+}
+
 /** Of a locked agent: the tasks that failed there in a row. */
 export async function setOwnFailures(
   trx: Transaction<Database>,

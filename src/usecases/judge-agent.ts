@@ -1,34 +1,46 @@
 import type { Transaction } from 'kysely';
-import { type EndingThere, ISOLATING_FAILURES, isolates, judge, ownFailures } from '../domain/isolation.ts';
+import {
+  type EndingThere,
+  ISOLATING_FAILURES,
+  isolates,
+  type Judgement,
+  judge,
+  ownFailures,
+} from '../domain/isolation.ts';
 import { lockAgents } from '../store/claims.ts';
-import { isolate, letBack, letBackPullAgents, setOwnFailures } from '../store/isolation.ts';
+import { agentsWithFailures, isolate, letBack, letBackPullAgents, setOwnFailures } from '../store/isolation.ts';
 import type { AgentRow, Database } from '../store/schema.ts';
 import type { Deps } from './deps.ts';
 
 /** How an attempt ended that has just been ended. */
 export type EndedAttempt = EndingThere & { agentId: string };
 
-/** Whether an ending can change what is thought of its agent, given whether tasks had failed there before. */
-export const isWorthJudging = (ended: Omit<EndingThere, 'taskId'>, failedBefore: boolean): boolean => {
-  const judgement = judge(ended);
-  return judgement === 'own_fault' || (judgement === 'works' && failedBefore);
-};
-
 /**
  * Isolates agents on which tasks fail one after the other for causes of the agents' own. Called after the transaction
  * that ended the attempts: agents are locked before tasks, so it can't be done there. Should we die in between, an ending
- * isn't counted, and the next ones decide. Endings are in the order in which they happened.
+ * isn't counted, and the next ones decide. Endings are in the order in which they happened; where all is well, this is
+ * one look at the agents' rows.
  */
 export async function judgeAgents(deps: Deps, ended: readonly EndedAttempt[]): Promise<void> {
+  const doubted = await doubtedAgents(deps, ended);
+  if (doubted.size === 0) return;
   const byAgent = Map.groupBy(ended, ({ agentId }) => agentId);
-  if (byAgent.size === 0) return;
   const isolated = await deps.db.transaction().execute(async (trx) => {
-    const agents = await lockAgents(trx, [...byAgent.keys()]);
     let count = 0;
-    for (const agent of agents) if (await judgeOne(trx, agent, byAgent.get(agent.id) ?? [])) count++;
+    for (const agent of await lockAgents(trx, [...doubted])) {
+      if (await judgeOne(trx, agent, byAgent.get(agent.id) ?? [])) count++;
+    }
     return count;
   });
   if (isolated > 0) deps.wakeups.emit({ kind: 'agents' });
+}
+
+/** Those on which something failed now for a cause of their own, and those that work now, and on which it had before. */
+async function doubtedAgents(deps: Deps, ended: readonly EndedAttempt[]): Promise<Set<string>> {
+  const agentsOf = (judgement: Judgement) =>
+    ended.filter((one) => judge(one) === judgement).map(({ agentId }) => agentId);
+  const working = agentsOf('works');
+  return new Set([...agentsOf('own_fault'), ...(await agentsWithFailures(deps.db, working))]);
 }
 
 /** Under the agent's lock. Answers whether it is isolated now; one that is cordoned already can't be any more so. */
