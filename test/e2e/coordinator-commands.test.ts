@@ -1,0 +1,105 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Task } from '../../src/contract/task.ts';
+import { type RunOptions, taskejo } from '../support/command-line.ts';
+import { type PlayedAgent, playAgent } from '../support/played-agent.ts';
+import { type ServerProcess, startServerProcess } from '../support/serve.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+
+let server: ServerProcess;
+let env: Record<string, string>;
+let agent: PlayedAgent;
+beforeAll(async () => {
+  server = await startServerProcess();
+  env = { TASKEJO_URL: server.url, TASKEJO_TOKEN: server.adminToken };
+  agent = await playAgent(server, 'player', ['played']);
+});
+afterAll(() => server.stop());
+
+const cli = (args: readonly string[], options: RunOptions = {}) => taskejo(['task', ...args], { env, ...options });
+async function ok(...args: string[]): Promise<string> {
+  const { stdout, stderr, code } = await cli(args);
+  expect({ args, stderr, code }).toEqual({ args, stderr: '', code: 0 });
+  return stdout.trim();
+}
+const create = (...args: string[]) => ok('create', '--title', 'Steered', ...args, '--', 'true');
+const json = async (...args: string[]) => JSON.parse(await ok(...args, '--json')) as Task;
+const fail = async () => {
+  const attempt = await agent.take();
+  await agent.end(attempt, { outcome: 'failed', exit_code: 9, error: 'it broke' });
+};
+
+test('a task is made with its gates, changed and approved', async () => {
+  const first = await create('--require', 'never');
+  const id = await create(
+    '--require',
+    'never',
+    '--depends-on',
+    first,
+    '--requires-approval',
+    '--concurrency-key',
+    'k',
+    '--run-after',
+    '2099-01-01T00:00:00Z',
+    '--on-dependency-failure',
+    'wait',
+    '--max-retries',
+    '2',
+  );
+  expect(await json('show', id)).toMatchObject({
+    depends_on: [first],
+    on_dependency_failure: 'wait',
+    requires_approval: true,
+    concurrency_key: 'k',
+    run_after: '2099-01-01T00:00:00.000000Z',
+    max_retries: 2,
+  });
+  expect(await ok('patch', id, '--priority', 'high', '--now', '--require', 'other')).toMatch(/version 2$/);
+  const stale = await cli(['approve', id, '--task-version', '1']);
+  expect(stale).toMatchObject({ code: 1, stderr: expect.stringContaining('version_mismatch') });
+  expect(await json('approve', id)).toMatchObject({ priority: 5, run_after: null, requires: ['other'], version: 3 });
+  const nothing = await cli(['patch', id]);
+  expect(nothing).toMatchObject({ code: 2, stderr: expect.stringContaining('say what is to be changed') });
+});
+
+test('a task is made from JSON, and what is said stands over it', async () => {
+  const file = join(temporaryFolder(), 'task.json');
+  const body = { title: 'From a file', command: ['make'], requires: ['never'], limits: { processes: 7 }, priority: 1 };
+  await writeFile(file, JSON.stringify(body));
+  const made = await json('create', '--from', file, '--priority', 'urgent', '--idempotency-key', 'once');
+  expect(made).toMatchObject({ ...body, priority: 8, limits: { processes: 7 } });
+  expect(await ok('create', '--from', file, '--priority', 'urgent', '--idempotency-key', 'once')).toBe(made.id);
+  const input = await cli(['create', '--from', '-'], { input: JSON.stringify({ command: ['make'] }) });
+  expect(input).toMatchObject({ code: 2, stderr: expect.stringContaining('--title') });
+  await writeFile(file, '[]');
+  expect(await cli(['create', '--from', file])).toMatchObject({ code: 2 });
+});
+
+test('waiting ends with 0 when the task completes and with 3 when it does not', async () => {
+  const id = await create('--require', 'played');
+  const waiting = cli(['wait', id]);
+  await fail();
+  expect(await waiting).toMatchObject({ code: 3, stdout: '', stderr: expect.stringContaining('it broke') });
+  expect(await ok('retry', id)).toContain('pending');
+  const again = cli(['wait', id]);
+  await agent.end(await agent.take(), { outcome: 'completed', exit_code: 0 });
+  expect(await again).toMatchObject({ code: 0, stdout: `task ${id} is completed\n` });
+  const refused = await cli(['retry', id]);
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('status_not_allowed') });
+});
+
+test('an agent that was named is taken back', async () => {
+  const { items } = await server.api<{ items: { id: string }[] }>('GET', '/api/v1/agents');
+  const id = await create('--require', 'never', '--agent', items[0]?.id ?? '');
+  expect(await ok('unassign', id)).toBe(`task ${id} names nobody any more (undecided)`);
+  expect(await json('show', id)).toMatchObject({ named_agent_id: null });
+});
+
+test('a cancel by force is refused where no host is out of reach', async () => {
+  const id = await create('--require', 'never');
+  expect(await cli(['cancel', id, '--force'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('status_not_allowed'),
+  });
+});
