@@ -19,7 +19,7 @@ const MEANINGS: Record<string, string> = {
   'templates[].description': 'One line for people',
   'templates[].command': 'Program and arguments. Nothing that people write gets in here',
   'templates[].input': 'What the command reads on standard input, in Liquid: `{{ issue.title }}`',
-  'templates[].environment': 'Environment of the command; the values in Liquid',
+  'templates[].environment': 'Environment of the command; the values in Liquid, or `{secret: NAME}`',
   'templates[].requires': 'Labels that the machine must have',
   'templates[].timeout_seconds': 'The command is ended after so long; `execution.timeout_seconds` unless said',
   'templates[].repeatable': 'May it run again when what became of it is unknown? Yes, unless said',
@@ -30,6 +30,24 @@ const MEANINGS: Record<string, string> = {
   'templates[].retry_delay_seconds': 'Before the first of these tries, doubling; 60 unless said',
   'templates[].variables': 'Further names that the template may use, each with `default` and `description`',
   'templates[].execution_mode': '`undecided` unless said: whichever machine takes it first',
+  'templates[].body': 'What people read of a task, where nothing else says it',
+  'templates[].input_base64': 'Input that is no text, in place of `input`',
+  'templates[].agent_id': 'The agent or host that alone may take it',
+  'templates[].run_after': 'Not before this moment',
+  'templates[].depends_on': 'Ids of tasks that end before',
+  'templates[].on_dependency_failure': 'When one of these fails; `cancel` unless said',
+  'templates[].requires_approval': 'It waits until a person approves it',
+  'templates[].concurrency_key':
+    'Of the tasks with the same key one runs at a time. In Liquid; a key of nothing is none',
+  'templates[].limits':
+    'What the command may use: `cpu_percent`, `memory_bytes`, `processes`, `file_size_bytes`, `cost_usd`',
+  'templates[].sandbox': 'What the command is shut in; a machine that has none refuses the task',
+  'templates[].output_schema': 'A JSON Schema (draft 2020-12) for the output of a success, which fails without it',
+  'templates[].repository': 'The repository, `forge:owner/name`, of tasks that no delivery makes',
+  'secrets.*.value': 'The value itself',
+  'secrets.*.templates': 'The templates whose tasks may use it',
+  'secrets.*.repositories':
+    'Only in these: `owner/name` or `forge:owner/name`, `*` for a whole part; unless said, in all',
   'rules[].on': 'What it looks at: a label newly present, or a comment that begins with a command',
   'rules[].label': 'The label, for `on: issue_label`',
   'rules[].command': 'The word after the slash, for `on: comment`',
@@ -51,7 +69,11 @@ const SECTIONS: Record<string, string> = {
   ssh: 'What holds for all hosts.',
   pages: 'The pages for people.',
   hosts: 'The machines that the server drives over SSH. A list of maps.',
-  templates: 'The recipes that tasks are made from. A list of maps.',
+  secrets:
+    'Values that the environment of a template, or of a task of one, names as `{secret: NAME}`. They are looked up when ' +
+    'the command starts, stored nowhere, and hidden in what it prints, in its summary and its output. A map of maps, by ' +
+    'the name of the secret.',
+  templates: 'The recipes that tasks are made from: all that a request for a task may say. A list of maps.',
   rules:
     'What makes a task of a delivery. A list of maps. Left out, these two hold: the label `agent:run`, and a comment ' +
     'that begins with `/run`; an empty list switches them off.',
@@ -120,7 +142,8 @@ function partsOf(schema: z.ZodType, sections: Record<string, string>): string {
 
 /** The keys of a map, of the maps in a list, or of every kind of map that may stand in the list. */
 function membersOf(schema: Json): Members {
-  const inner = schema.type === 'array' ? (schema.items as Json) : schema;
+  const byName = typeof schema.additionalProperties === 'object' ? (schema.additionalProperties as Json) : null;
+  const inner = schema.type === 'array' ? (schema.items as Json) : (byName ?? schema);
   const members: Members = {};
   for (const kind of (inner.oneOf ?? [inner]) as Json[]) {
     for (const [name, member] of Object.entries(kind.properties ?? {}) as [string, Json][]) {
@@ -137,7 +160,7 @@ function membersOf(schema: Json): Members {
 function tableOf(members: Members, section: string): string {
   const inList = ['forges', 'hosts', 'templates', 'rules'].includes(section);
   const rows = Object.entries(members).map(([name, { schema, required }]) => {
-    const path = section === '' ? name : `${section}${inList ? '[]' : ''}.${name}`;
+    const path = section === '' ? name : `${section}${inList ? '[]' : ''}${section === 'secrets' ? '.*' : ''}.${name}`;
     const meaning = schema.description ?? MEANINGS[path];
     if (meaning === undefined) throw new Error(`docs/generate-configuration.ts: ${path} has no meaning`);
     return `| \`${name}\` | ${kindOf(schema)} | ${required ? 'required' : defaultOf(schema)} | ${meaning} |`;

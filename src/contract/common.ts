@@ -21,6 +21,9 @@ function isStorable(value: unknown): boolean {
 export const id = z.uuid();
 /** RFC 3339 in UTC. */
 export const time = z.iso.datetime({ offset: true });
+/** A time with any offset, as times are kept: in UTC with six digits of the second. */
+export const inUtc = (moment: string): string => new Date(moment).toISOString().replace('Z', '000Z');
+
 export const label = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._:/-]{0,63}$/, 'must be 1–64 of a–z 0–9 . _ : / -, the first a letter or digit');

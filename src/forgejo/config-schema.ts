@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { labels, text } from '../contract/common.ts';
-import { command, environment, executionMode, priority } from '../contract/task.ts';
+import { inUtc, labels, text } from '../contract/common.ts';
+import { type CreateTask, command, createTask, environment, limitsOf } from '../contract/task.ts';
 import { priorityNumber } from '../domain/task.ts';
 
 /*
@@ -99,26 +99,26 @@ const variable = z.strictObject({
 const variableName = z
   .string()
   .regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, 'must be a name of letters, digits and _, the first a letter');
-const retries = z.int().min(0).max(100);
 
-/** The recipe of a task. What is left out is null: the server's default, or what a request asks for. */
+const { id: _id, title: _title, template: _template, variables: _variables, ...askable } = createTask.shape;
+
+/**
+ * The recipe of a task: everything that a request may ask, but its title. What is left out is null: what a request asks
+ * for, else the server's default.
+ */
 export const templateSchema = z
   .strictObject({
     name,
     description: z.string().max(1_000).optional(),
+    ...askable,
     command,
-    input: text().optional(),
     environment: environment.default({}),
     requires: labels.default([]),
-    timeout_seconds: z.int().min(1).max(604_800).optional(),
-    repeatable: z.boolean().optional(),
-    preemptible: z.boolean().optional(),
-    priority: priority.optional(),
-    max_retries: retries.optional(),
-    max_infra_retries: retries.optional(),
-    retry_delay_seconds: z.int().min(0).max(86_400).optional(),
     variables: z.record(variableName, variable).default({}),
-    execution_mode: executionMode.optional(),
+  })
+  .refine((value) => value.input_base64 === undefined || (value.input ?? null) === null, {
+    path: ['input_base64'],
+    message: 'stands in place of input; give one of both',
   })
   .transform((value) => ({
     name: value.name,
@@ -128,17 +128,31 @@ export const templateSchema = z
     environment: value.environment,
     requires: value.requires,
     variables: value.variables,
-    settings: {
-      timeoutSeconds: value.timeout_seconds ?? null,
-      repeatable: value.repeatable ?? null,
-      preemptible: value.preemptible ?? null,
-      priority: value.priority === undefined ? null : priorityNumber(value.priority),
-      maxRetries: value.max_retries ?? null,
-      maxInfraRetries: value.max_infra_retries ?? null,
-      retryDelaySeconds: value.retry_delay_seconds ?? null,
-      executionMode: value.execution_mode ?? null,
-    },
+    settings: settingsOf(value),
   }));
+
+const settingsOf = (value: Omit<CreateTask, 'title' | 'variables'>) => ({
+  body: value.body ?? null,
+  inputBytes: value.input_base64 === undefined ? null : Buffer.from(value.input_base64, 'base64'),
+  priority: value.priority === undefined ? null : priorityNumber(value.priority),
+  executionMode: value.execution_mode ?? null,
+  agentId: value.agent_id ?? null,
+  timeoutSeconds: value.timeout_seconds ?? null,
+  runAfter: value.run_after === undefined || value.run_after === null ? null : inUtc(value.run_after),
+  dependsOn: value.depends_on ?? null,
+  onDependencyFailure: value.on_dependency_failure ?? null,
+  requiresApproval: value.requires_approval ?? null,
+  concurrencyKey: value.concurrency_key ?? null,
+  maxRetries: value.max_retries ?? null,
+  maxInfraRetries: value.max_infra_retries ?? null,
+  retryDelaySeconds: value.retry_delay_seconds ?? null,
+  preemptible: value.preemptible ?? null,
+  repeatable: value.repeatable ?? null,
+  limits: value.limits === undefined ? null : limitsOf(value.limits),
+  sandbox: value.sandbox ?? null,
+  outputSchema: value.output_schema ?? null,
+  repository: value.repository ?? null,
+});
 
 /** Of secrets, by name, what templates must fit to. */
 export type SecretDefinitions = Readonly<Record<string, { readonly templates: readonly string[] }>>;

@@ -10,7 +10,7 @@ const MAX_TITLE = 500;
 const MAX_BODY_BYTES = 1024 * 1024;
 
 /** What a delivery makes: everything of a new task that comes from the forge and the template. */
-export type TaskDraft = RenderedTemplate & {
+export type TaskDraft = Omit<RenderedTemplate, 'body' | 'repository'> & {
   title: string;
   body: string | null;
   source: TaskSource;

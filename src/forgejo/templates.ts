@@ -1,4 +1,5 @@
 import { Liquid, type Template } from 'liquidjs';
+import { checkSchema, SchemaError } from '../domain/output-schema.ts';
 import type { Environment } from '../domain/task.ts';
 import type { TemplateDefinition, TemplateSettings } from './config-schema.ts';
 import {
@@ -10,6 +11,7 @@ import {
 } from './template-context.ts';
 import { byteLength, safeText } from './text.ts';
 
+const MAX_KEY_BYTES = 255;
 const MAX_INPUT_BYTES = 1024 * 1024;
 const MAX_VALUE_BYTES = 100 * 1024;
 const MAX_ENVIRONMENT_BYTES = 512 * 1024;
@@ -30,6 +32,7 @@ export type CompiledTemplate = {
   name: string;
   definition: TemplateDefinition;
   input: Template[] | null;
+  concurrencyKey: Template[] | null;
   environment: readonly (readonly [name: string, value: Template[] | SecretName])[];
 };
 
@@ -77,10 +80,13 @@ export function compileTemplate(definition: TemplateDefinition): CompiledTemplat
     if (EVENT_ROOTS.includes(name)) throw new TemplateError(['variables', name], `\`${name}\` is a name of the event`);
   }
   const declared = Object.keys(definition.variables);
+  const key = definition.settings.concurrencyKey;
+  refuseSchema(definition);
   const compiled: CompiledTemplate = {
     name: definition.name,
     definition,
     input: definition.input === null ? null : parse(definition.input, declared, ['input']),
+    concurrencyKey: key === null ? null : parse(key, declared, ['concurrency_key']),
     environment: Object.entries(definition.environment).map(([name, value]) => [
       name,
       typeof value === 'string' ? parse(value, declared, ['environment', name]) : value,
@@ -88,6 +94,16 @@ export function compileTemplate(definition: TemplateDefinition): CompiledTemplat
   };
   renderTemplate(compiled, EMPTY_CONTEXT, {});
   return compiled;
+}
+
+function refuseSchema({ settings }: TemplateDefinition): void {
+  if (settings.outputSchema === null) return;
+  try {
+    checkSchema(settings.outputSchema);
+  } catch (error) {
+    if (error instanceof SchemaError) throw new TemplateError(['output_schema'], error.message, error);
+    throw error;
+  }
 }
 
 function parse(source: string, declared: readonly string[], path: readonly string[]): Template[] {
@@ -131,8 +147,13 @@ export function renderTemplate(
     environment: renderEnvironment(compiled, scope),
     requires: definition.requires,
     ...definition.settings,
+    concurrencyKey: compiled.concurrencyKey && keyOf(compiled.concurrencyKey, scope),
   };
 }
+
+/** A key of nothing is none: what the event lacks renders as nothing. */
+const keyOf = (template: Template[], scope: object): string | null =>
+  render(template, scope, ['concurrency_key'], MAX_KEY_BYTES).trim() || null;
 
 function renderEnvironment({ environment }: CompiledTemplate, scope: object): Environment {
   const rendered = environment.map(([name, value]) => {

@@ -21,6 +21,7 @@ import { api } from './route.ts';
 import { taskHistoryApi } from './task-history.ts';
 import { taskSteeringApi } from './task-steering.ts';
 import { tasksApi } from './tasks.ts';
+import { templatesApi } from './templates.ts';
 import { tokensApi } from './tokens.ts';
 import { webhooksApi } from './webhooks.ts';
 
@@ -60,6 +61,7 @@ function mountApi(app: OpenAPIHono<HttpEnv>): OpenAPIHono<HttpEnv> {
     logsApi(),
     agentSelfApi(),
     agentsApi(),
+    templatesApi(),
     tokensApi(),
     deliveriesApi(),
     healthApi(),

@@ -14,6 +14,7 @@ const TAGS = [
   { name: 'tasks', description: 'Work that someone wants done' },
   { name: 'attempts', description: 'Tries at a task, each leased to one agent' },
   { name: 'agents', description: 'Who does tasks: programs that pull, and hosts' },
+  { name: 'templates', description: 'Recipes that tasks are made from' },
   { name: 'deliveries', description: 'What forges sent' },
   { name: 'tokens', description: 'Credentials' },
   { name: 'health', description: 'Whether the server is well' },

@@ -52,7 +52,7 @@ export const presentTask = (task: Task): wire.Task => ({
   finished_at: task.finishedAt,
 });
 
-const presentLimits = (limits: Limits): wire.Task['limits'] => ({
+export const presentLimits = (limits: Limits): wire.Task['limits'] => ({
   cpu_percent: limits.cpuPercent,
   memory_bytes: limits.memoryBytes,
   processes: limits.processes,

@@ -1,3 +1,4 @@
+import { inUtc } from '../contract/common.ts';
 import { type CreateTask, limitsOf } from '../contract/task.ts';
 import { priorityNumber } from '../domain/task.ts';
 import type { TaskRequest } from '../usecases/task-request.ts';
@@ -33,6 +34,3 @@ export const taskRequest = (body: CreateTask): TaskRequest => ({
   repeatable: body.repeatable,
   repository: body.repository,
 });
-
-/** A time with any offset, as times are kept: in UTC with six digits of the second. */
-export const inUtc = (time: string): string => new Date(time).toISOString().replace('Z', '000Z');

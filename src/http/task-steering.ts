@@ -1,3 +1,4 @@
+import { inUtc } from '../contract/common.ts';
 import { assign, cancel, nothing, patchTask as patchBody, task } from '../contract/task.ts';
 import { priorityNumber, type Task } from '../domain/task.ts';
 import { approveTask } from '../usecases/approve-task.ts';
@@ -13,7 +14,6 @@ import type { HttpContext } from './env.ts';
 import { ifMatch, versionsIn } from './if-match.ts';
 import { presentTask } from './present-task.ts';
 import { answers, api, apiRoute, endpoint, idInPath, takes } from './route.ts';
-import { inUtc } from './task-request.ts';
 
 const tags = ['tasks'];
 

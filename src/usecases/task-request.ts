@@ -14,7 +14,12 @@ import {
   type Sandbox,
 } from '../domain/task.ts';
 import { EMPTY_CONTEXT } from '../forgejo/template-context.ts';
-import { type CompiledTemplate, type RenderedTemplate, renderTemplate, TemplateError } from '../forgejo/templates.ts';
+import {
+  type CompiledTemplate,
+  type RenderedTemplate as Recipe,
+  renderTemplate,
+  TemplateError,
+} from '../forgejo/templates.ts';
 import type { Settings } from './deps.ts';
 
 type Wish<T> = T | undefined;
@@ -59,50 +64,65 @@ export type TaskDefaults = { settings: Settings; secrets: Secrets; templates: re
  * was asked stands in place of the template's. Throws `unknown_template`, and `invalid` for variables that don't fit and
  * for secrets that are not for this task.
  */
-export function taskOf(defaults: TaskDefaults, request: TaskRequest, createdBy: Creator): NewTask {
-  const task = filledIn(defaults, request, createdBy);
+export function taskOf(
+  { settings, templates, secrets }: TaskDefaults,
+  request: TaskRequest,
+  createdBy: Creator,
+): NewTask {
+  const filled = request.template === undefined ? null : fill(templates, request.template, request.variables ?? {});
+  const task = taskFrom(settings, filled, request, createdBy);
   if (task.outputSchema !== null) refuseSchema(task.outputSchema);
-  const refused = refusedSecret(defaults.secrets, task);
+  const refused = refusedSecret(secrets, task);
   if (refused === null) return task;
   // A template's own secrets are its to use, as the configuration was checked: there it is the repository.
   const asked = request.environment !== undefined && Object.hasOwn(request.environment, refused.name);
   throw invalidField(asked ? `environment.${refused.name}` : 'repository', refused.reason);
 }
 
-function filledIn({ settings, templates }: TaskDefaults, request: TaskRequest, createdBy: Creator): NewTask {
-  const base = request.template === undefined ? null : fill(templates, request.template, request.variables ?? {});
-  return {
-    id: request.id ?? null,
-    title: request.title,
-    body: request.body ?? null,
-    template: base?.template ?? null,
-    command: request.command ?? base?.command ?? [],
-    input: request.inputBytes ? null : request.input === undefined ? (base?.input ?? null) : request.input,
-    inputBytes: request.inputBytes ?? null,
-    environment: { ...base?.environment, ...request.environment },
-    requires: [...new Set([...(base?.requires ?? []), ...(request.requires ?? [])])],
-    priority: request.priority ?? base?.priority ?? DEFAULT_PRIORITY,
-    executionMode: request.executionMode ?? base?.executionMode ?? 'undecided',
-    namedAgentId: request.agentId ?? null,
-    timeoutSeconds: request.timeoutSeconds ?? base?.timeoutSeconds ?? settings.execution.timeoutSeconds,
-    runAfter: request.runAfter ?? null,
-    limits: request.limits ?? NO_LIMITS,
-    sandbox: request.sandbox ?? 'none',
-    outputSchema: request.outputSchema ?? null,
-    dependsOn: [...new Set(request.dependsOn ?? [])],
-    onDependencyFailure: request.onDependencyFailure ?? 'cancel',
-    requiresApproval: request.requiresApproval ?? false,
-    concurrencyKey: request.concurrencyKey ?? null,
-    maxRetries: request.maxRetries ?? base?.maxRetries ?? 0,
-    maxInfraRetries: request.maxInfraRetries ?? base?.maxInfraRetries ?? 3,
-    retryDelaySeconds: request.retryDelaySeconds ?? base?.retryDelaySeconds ?? 60,
-    preemptible: request.preemptible ?? base?.preemptible ?? true,
-    repeatable: request.repeatable ?? base?.repeatable ?? true,
-    repository: request.repository ?? null,
-    source: null,
-    deliveryId: null,
-    createdBy,
-  };
+type Said = Partial<TaskRequest> & Pick<TaskRequest, 'title'>;
+
+/** What was said, else what the recipe says, else what holds without either. */
+export const taskFrom = (settings: Settings, says: Recipe | null, said: Said, createdBy: Creator): NewTask => ({
+  ...inputOf(said, says),
+  id: said.id ?? null,
+  title: said.title,
+  template: says?.template ?? null,
+  command: said.command ?? says?.command ?? [],
+  environment: { ...says?.environment, ...said.environment },
+  requires: [...new Set([...(says?.requires ?? []), ...(said.requires ?? [])])],
+  body: first(said.body, says?.body, null),
+  priority: first(said.priority, says?.priority, DEFAULT_PRIORITY),
+  executionMode: first(said.executionMode, says?.executionMode, 'undecided'),
+  namedAgentId: first(said.agentId, says?.agentId, null),
+  timeoutSeconds: first(said.timeoutSeconds, says?.timeoutSeconds, settings.execution.timeoutSeconds),
+  runAfter: first(said.runAfter, says?.runAfter, null),
+  limits: first(said.limits, says?.limits, NO_LIMITS),
+  sandbox: first(said.sandbox, says?.sandbox, 'none'),
+  outputSchema: first(said.outputSchema, says?.outputSchema, null),
+  dependsOn: [...new Set(first(said.dependsOn, says?.dependsOn, []))],
+  onDependencyFailure: first(said.onDependencyFailure, says?.onDependencyFailure, 'cancel'),
+  requiresApproval: first(said.requiresApproval, says?.requiresApproval, false),
+  concurrencyKey: first(said.concurrencyKey, says?.concurrencyKey, null),
+  maxRetries: first(said.maxRetries, says?.maxRetries, 0),
+  maxInfraRetries: first(said.maxInfraRetries, says?.maxInfraRetries, 3),
+  retryDelaySeconds: first(said.retryDelaySeconds, says?.retryDelaySeconds, 60),
+  preemptible: first(said.preemptible, says?.preemptible, true),
+  repeatable: first(said.repeatable, says?.repeatable, true),
+  repository: first(said.repository, says?.repository, null),
+  source: null,
+  deliveryId: null,
+  createdBy,
+});
+
+/** Null is something to say, too. */
+const first = <T>(said: Wish<T>, ofRecipe: T | null | undefined, otherwise: T): T =>
+  said !== undefined ? said : (ofRecipe ?? otherwise);
+
+/** As text or as bytes: what was asked stands in place of the recipe's, whichever of both that is. */
+function inputOf({ input, inputBytes }: Said, says: Recipe | null) {
+  if (inputBytes !== undefined) return { input: null, inputBytes };
+  if (input !== undefined) return { input, inputBytes: null };
+  return { input: says?.input ?? null, inputBytes: says?.inputBytes ?? null };
 }
 
 function refuseSchema(schema: Json): void {
@@ -118,7 +138,7 @@ function fill(
   templates: readonly CompiledTemplate[],
   name: string,
   variables: Readonly<Record<string, string | number | boolean>>,
-): RenderedTemplate {
+): Recipe {
   const template = templates.find((one) => one.name === name);
   if (template === undefined) throw new AppError('unknown_template', `There is no template ${name}.`);
   try {

@@ -74,6 +74,18 @@ describe('the settings of the server', () => {
     ]);
   });
 
+  test('hold secrets with who may use them', async () => {
+    const text =
+      'secrets: {KEY: {value: {env: KEY}, templates: [ask], repositories: ["main:alice/*"]}}\n' +
+      'templates: [{name: ask, command: [ask], environment: {API: {secret: KEY}}}]\n';
+    const { secrets } = await load(text, { env: { KEY: 'open sesame' } });
+    expect([...secrets]).toEqual([
+      ['KEY', { value: 'open sesame', templates: ['ask'], repositories: ['main:alice/*'] }],
+    ]);
+    const all = text.replace(', repositories: ["main:alice/*"]', '');
+    expect((await load(all, { env: { KEY: 'x' } })).secrets.get('KEY')?.repositories).toBeNull();
+  });
+
   test('never leave undecided tasks to agents when that is said', async () => {
     expect((await load('dispatch: {pull_after_seconds: null}\n')).dispatch.pullAfterSeconds).toBeNull();
   });
@@ -175,6 +187,35 @@ rules:
       /^1:27 pages\.open_on_loopback: opens/,
     );
     expect(await mistakes(`${open}listen: 0.0.0.0:1\nallow_plain_http: true\n`)).toHaveLength(1);
+  });
+
+  test('are secrets that templates may not use, each where it is named', async () => {
+    const text = `
+secrets:
+  KEY: {value: {env: KEY}, templates: [ask]}
+  GONE: {value: {env: NOT_SET}, templates: [ask, nobody]}
+  WRONG: {value: {file: none}, template: ask}
+templates:
+  - {name: ask, command: [ask], environment: {A: {secret: KEY}, B: {secret: WRONG}, C: {secret: LOST}}}
+  - {name: build, command: [make], environment: {A: {secret: KEY}, B: {secrets: KEY}}}
+`;
+    const found = await mistakes(text, { env: { KEY: 'x' } });
+    expect(found.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
+      '4:17 secrets.GONE.value:',
+      '4:50 secrets.GONE.templates[1]:',
+      '5:10 secrets.WRONG.templates:',
+      '5:18 secrets.WRONG.value:',
+      '5:32 secrets.WRONG.template:',
+      '7:97 templates[0].environment.C.secret:',
+      '8:71 templates[1].environment.B.secret:',
+      '8:72 templates[1].environment.B.secrets:',
+    ]);
+    const strange =
+      'secrets: {KEY: {value: {env: KEY}, templates: [ask]}}\ntemplates: [{name: ask, command: [x]}, ' +
+      '{name: build, command: [make], environment: {A: {secret: KEY}}}]\n';
+    expect(await mistakes(strange, { env: { KEY: 'x' } })).toEqual([
+      '2:97 templates[1].environment.A.secret: the template build is not among the templates of KEY',
+    ]);
   });
 
   test('never show a secret', async () => {

@@ -19,6 +19,7 @@ test('the example of a configuration file loads, and means what it says', async 
   await copyFile(new URL('../../docs/taskejo.example.yaml', import.meta.url), file);
   await mkdir(join(folder, 'keys'));
   await writeFile(join(folder, 'keys', 'gpu-1'), ssh2.utils.generateKeyPairSync('ed25519').private);
+  await writeFile(join(folder, 'keys', 'anthropic'), 'a key\n');
   const config = await loadConfig({ file, env: { FORGEJO_WEBHOOK_SECRET: 'a secret' } });
   expect(config.databaseUrl).toBeNull();
   expect(config.dataDir).toBe(join(folder, 'data'));
@@ -26,6 +27,7 @@ test('the example of a configuration file loads, and means what it says', async 
   expect(config.forgejo.forges[0]?.webhookSecrets).toEqual(['a secret']);
   expect(config.forgejo.templates.map((template) => template.name)).toEqual(['build', 'claude']);
   expect(config.forgejo.rules).toHaveLength(2);
+  expect(config.secrets.get('ANTHROPIC_API_KEY')).toMatchObject({ value: 'a key', templates: ['claude'] });
 });
 
 test("the example of an agent's configuration file loads", async () => {

@@ -76,14 +76,26 @@ describe('a template', () => {
       requires: [],
       variables: {},
       settings: {
-        timeoutSeconds: null,
-        repeatable: null,
-        preemptible: null,
+        body: null,
+        inputBytes: null,
         priority: 8,
+        executionMode: null,
+        agentId: null,
+        timeoutSeconds: null,
+        runAfter: null,
+        dependsOn: null,
+        onDependencyFailure: null,
+        requiresApproval: null,
+        concurrencyKey: null,
         maxRetries: 2,
         maxInfraRetries: null,
         retryDelaySeconds: null,
-        executionMode: null,
+        preemptible: null,
+        repeatable: null,
+        limits: null,
+        sandbox: null,
+        outputSchema: null,
+        repository: null,
       },
     });
   });
@@ -106,6 +118,15 @@ describe('a template', () => {
     [{ environment: { PORT: 8080 } }, 'environment.PORT'],
     [{ variables: { 'a b': {} } }, 'variables.a b'],
     [{ variables: { a: { defualt: 1 } } }, 'variables.a'],
+    [{ environment: { KEY: { secret: '' } } }, 'environment.KEY.secret'],
+    [{ environment: { KEY: { secrt: 'A' } } }, 'environment.KEY'],
+    [{ limits: { memory: 1 } }, 'limits'],
+    [{ sandbox: 'chroot' }, 'sandbox'],
+    [{ output_schema: [] }, 'output_schema'],
+    [{ input: 'a', input_base64: 'YQ==' }, 'input_base64'],
+    [{ repository: 'alice/widgets' }, 'repository'],
+    [{ on_dependency_failure: 'ignore' }, 'on_dependency_failure'],
+    [{ title: 'x' }, ''],
     [{ checkout: { ref: 'event' } }, ''],
     [{ timeout: 5 }, ''],
   ])('with %j is refused', (change, path) => {
@@ -151,4 +172,44 @@ describe('forges, templates and rules together', () => {
     for (const schema of [forgeSchema, ruleSchema, templateSchema])
       expect(Object.keys(z.toJSONSchema(schema, { io: 'input' })).length).toBeGreaterThan(1);
   });
+});
+
+describe('secrets and templates together', () => {
+  const naming = (name: string, secret: string) => ({ name, command: ['x'], environment: { KEY: { secret } } });
+  const problems = (templates: unknown[], secrets: Record<string, { templates: string[] }>) =>
+    compileSettings({
+      forges: [],
+      templates: templates.map((one) => templateSchema.parse(one)),
+      rules: undefined,
+      secrets,
+    }).problems;
+
+  test('fit where each names the other', () => {
+    expect(problems([naming('a', 'S'), naming('b', 'S')], { S: { templates: ['a', 'b'] } })).toEqual([]);
+  });
+
+  test('are refused where a template names one that there is not, or that is not for it', () => {
+    expect(
+      problems([naming('a', 'LOST'), naming('b', 'S'), naming('c', 'toString')], { S: { templates: ['a'] } }),
+    ).toEqual([
+      { path: ['templates', 0, 'environment', 'KEY', 'secret'], message: 'there is no secret LOST' },
+      {
+        path: ['templates', 1, 'environment', 'KEY', 'secret'],
+        message: 'the template b is not among the templates of S',
+      },
+      { path: ['templates', 2, 'environment', 'KEY', 'secret'], message: 'there is no secret toString' },
+    ]);
+  });
+
+  test('are refused where a secret is for a template that there is not', () => {
+    expect(problems([naming('a', 'S')], { S: { templates: ['a', 'b'] } })).toEqual([
+      { path: ['secrets', 'S', 'templates', 1], message: 'there is no template b' },
+    ]);
+  });
+});
+
+test('a template with a schema that can not be used is refused', () => {
+  const broken = templateSchema.parse({ ...TEMPLATE, output_schema: { type: 'objekt' } });
+  const { problems } = compileSettings({ forges: [], templates: [broken], rules: undefined });
+  expect(problems).toMatchObject([{ path: ['templates', 0, 'output_schema'] }]);
 });

@@ -326,7 +326,7 @@ describe('the task that a delivery makes', () => {
     once(recording, { settings: settings(file) }).candidates[0]?.task;
 
   test('has everything that the forge and the template say', () => {
-    expect(taskOf(run)).toEqual({
+    expect(taskOf(run)).toMatchObject({
       title: 'Flaky parser test',
       body: 'Fails often.',
       template: 'fix',

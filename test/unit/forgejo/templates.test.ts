@@ -135,3 +135,27 @@ describe('filling in', () => {
     expect(problem.message).toMatch(/limit exceeded/);
   });
 });
+
+describe('the concurrency key of a template', () => {
+  const full = eventContext(comment, 'fix it');
+  const keyOf = (concurrency_key: string) => renderTemplate(compile({ concurrency_key }), full, {}).concurrencyKey;
+
+  test('is filled in like its input, and none when nothing is in it', () => {
+    expect(keyOf('deploy')).toBe('deploy');
+    expect(keyOf('deploy {{ repository.full_name }}')).toMatch(/^deploy .+\/.+$/);
+    expect(keyOf(' {{ words }} ')).toBe('fix it');
+    expect(renderTemplate(compile({ concurrency_key: '{{ words }}' }), EMPTY_CONTEXT, {}).concurrencyKey).toBeNull();
+  });
+
+  test('is checked when it is read', () => {
+    expect(() => compile({ concurrency_key: '{{ nothing }}' })).toThrow(/no variable `nothing`/);
+  });
+});
+
+test('a secret of a template stays a name when the template is filled in', () => {
+  const environment = { A: '{{ issue.number }}', B: { secret: 'KEY' } };
+  expect(renderTemplate(compile({ environment }), EMPTY_CONTEXT, {}).environment).toEqual({
+    A: '',
+    B: { secret: 'KEY' },
+  });
+});
