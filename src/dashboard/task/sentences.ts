@@ -30,7 +30,9 @@ const SENTENCES = {
   changed: (event: Event, about: About) =>
     typeof event.data.preempts_task_id === 'string'
       ? html`Found no place: a less urgent task on ${agent(event, about)} is asked to make room`
-      : html`Changed`,
+      : html`Changed by ${actor(event, about)}${changes(event)}`,
+  approved: (event: Event, about: About) => html`Approved by ${actor(event, about)}`,
+  retried: (event: Event, about: About) => html`To be tried again, said ${actor(event, about)}`,
   cancel_requested: stopAsked,
   lease_lost: (event: Event, about: About) => html`Lost on ${agent(event, about)}${ending(event)}`,
   preempted: (event: Event, about: About) =>
@@ -53,6 +55,16 @@ function created({ actor: { kind } }: Event, { task: { createdBy, source } }: Ab
   if (source.event.includes('comment')) return html`Created from a comment of ${who}`;
   if (source.event.includes('label')) return html`Created by a label that ${who} set`;
   return html`Created by ${who} (${outside(source.event.replaceAll('_', ' '))})`;
+}
+
+/** What a coordinator changed, each from what to what. */
+function changes({ data }: Event): Html {
+  const told = Object.entries(data).flatMap(([name, change]) =>
+    typeof change === 'object' && change !== null && !Array.isArray(change) && 'to' in change
+      ? [`${name.replaceAll('_', ' ')} ${shown(change.from)} → ${shown(change.to)}`]
+      : [],
+  );
+  return html`${because(told.join(', '))}`;
 }
 
 /** Who wants it stopped, and why. */
@@ -94,6 +106,8 @@ function ending({ data, toStatus }: Event): Html {
 
 const because = (reason: Json | undefined): Html | null =>
   typeof reason === 'string' && reason !== '' ? html`: ${outside(reason)}` : null;
+const shown = (value: Json | undefined): string =>
+  value === null || value === undefined ? 'none' : Array.isArray(value) ? value.join(' ') || 'none' : `${value}`;
 const lost = (seconds: Json | undefined): string =>
   typeof seconds === 'number' ? `, after it had run for ${seconds} s` : '';
 const exitCode = (code: Json | undefined): string => (typeof code === 'number' ? `, exit code ${code}` : '');

@@ -55,7 +55,20 @@ describe('the history of a task', () => {
       'Found no place: a less urgent task on laptop is asked to make room',
       event('changed', { attemptId: null, data: { preempts_task_id: 'x', agent_id: 'a1' } }),
     ],
-    ['Changed', event('changed', { actor: carol, data: { priority: 8 } })],
+    [
+      'Changed by carol: priority 3 → 8, run after none → 2099, requires a b → none',
+      event('changed', {
+        actor: carol,
+        data: {
+          priority: { from: 3, to: 8 },
+          run_after: { from: null, to: '2099' },
+          requires: { from: ['a', 'b'], to: [] },
+        },
+      }),
+    ],
+    ['Changed by carol', event('changed', { actor: carol, data: { priority: 8 } })],
+    ['Approved by carol', event('approved', { actor: carol, data: { version: 2 } })],
+    ['To be tried again, said alice', event('retried', { actor: alice })],
     ['Asked to stop: its time is over', event('cancel_requested', { data: { reason: 'timeout' } })],
     [
       'Lost on laptop: went silent. Pending again',
