@@ -52,14 +52,14 @@ export function explainPending(
   reader: string | null,
 ): Explanation {
   const closed = gateReasons(task, gates);
-  const all = nearestFirst(verdicts(task, takers, kept));
+  const all = nearestFirst([...verdicts(task, takers, kept)]);
   const shown = reader === null ? all : all.filter(({ taker }) => taker.id === reader);
   const agents = shown.slice(0, MOST_LISTED).map((verdict) => explainAgent(task, verdict, closed, kept));
-  const nobody = whyNobody(task, all);
+  const nobody = whyNobody(task, takers, kept);
   const told = nobody !== null && (closed.length === 0 || LASTING.includes(nobody));
   return {
     takeable: closed.length === 0 && all.some(({ obstacles }) => obstacles.length === 0),
-    reasons: [...closed.map(({ reason }) => reason), ...(told ? [nobodyReason(nobody, task, all)] : [])],
+    reasons: [...closed.map(({ reason }) => reason), ...(told ? [nobodyReason(nobody, task, takers)] : [])],
     agents,
     agentsTotal: shown.length,
     smallestChange:
@@ -97,11 +97,23 @@ export const explainNotPending = (task: NotPending, deadBy: string | null, agent
 });
 
 /** Code of the first reason that the explanation of a task would name; null for one that is taken at the next look. */
-export function waitingReason(
-  task: Waiting & { status: Status },
-  takers: readonly Taker[],
-  kept: KeptFrom = KEPT_FROM_NOBODY,
-): Reason['code'] | null {
-  if (task.status !== 'pending') return null;
-  return closedGates(task, false)[0] ?? whyNobody(task, verdicts(task, takers, kept));
+export type WaitingReason = (task: Waiting & { status: Status }, kept?: KeptFrom) => Reason['code'] | null;
+
+/** Tells it of many tasks; what is alike in all that agents look at is looked at once. */
+export function waitingReasons(takers: readonly Taker[]): WaitingReason {
+  const known = new Map<string, Reason['code'] | null>();
+  const looksAtCommands = takers.some(({ policy }) => policy !== null);
+  return (task, kept = KEPT_FROM_NOBODY) => {
+    if (task.status !== 'pending') return null;
+    const [gate] = closedGates(task, false);
+    if (gate !== undefined) return gate;
+    if (kept.size > 0) return whyNobody(task, takers, kept);
+    const { executionMode, namedAgentId, requires, limits, sandbox, command } = task;
+    const key = JSON.stringify([executionMode, namedAgentId, requires, limits, sandbox, looksAtCommands && command]);
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const code = whyNobody(task, takers, kept);
+    known.set(key, code);
+    return code;
+  };
 }

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Attempt } from '../domain/attempt.ts';
 import { invalidField } from '../domain/errors.ts';
-import { waitingReason } from '../domain/explain.ts';
+import { waitingReasons } from '../domain/explain.ts';
 import type { Task, TaskFilter, TaskSort } from '../domain/task.ts';
 import * as attempts from '../store/attempts.ts';
 import * as events from '../store/events.ts';
@@ -64,7 +64,8 @@ export async function withWaitingReasons(deps: Reading, found: readonly Task[]):
     deps.db,
     tried.map(({ id }) => id),
   );
-  return found.map((task) => ({ ...task, waitingReason: waitingReason(task, all, kept.get(task.id)) }));
+  const reasonOf = waitingReasons(all);
+  return found.map((task) => ({ ...task, waitingReason: reasonOf(task, kept.get(task.id)) }));
 }
 
 const encode = (position: unknown): string => Buffer.from(JSON.stringify(position)).toString('base64url');

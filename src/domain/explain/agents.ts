@@ -1,32 +1,32 @@
 import { hasLabels } from '../match.ts';
 import { missingAbilities, refusingRule } from '../may-run.ts';
-import { type AgentReason, KEPT_FROM_NOBODY, type KeptFrom, type Reason, type Taker, type Waiting } from './facts.ts';
+import type { AgentReason, KeptFrom, Reason, Taker, Waiting } from './facts.ts';
 
 /** An agent, what keeps the task from it beside the task's own gates, and how far it is from taking it. */
 export type Verdict = { taker: Taker; obstacles: readonly AgentReason[]; distance: number };
 
-/** The same for each agent in turn; policies that several agents share are looked at once. */
-export function verdicts(task: Waiting, takers: readonly Taker[], kept: KeptFrom = KEPT_FROM_NOBODY): Verdict[] {
+/** Each agent in turn. Policies that several agents share are looked at once. */
+export function* verdicts(task: Waiting, takers: readonly Taker[], kept: KeptFrom): Generator<Verdict> {
   const allowed = new Map<Taker['policy'], boolean>();
-  const isAllowed = ({ policy }: Taker): boolean => {
-    const known = policy === null || allowed.get(policy);
-    if (known !== undefined) return known;
-    const answer = refusingRule(task.command, policy) === null;
-    allowed.set(policy, answer);
-    return answer;
-  };
-  return takers.map((taker) => {
-    const obstacles = obstaclesAt(task, taker, kept, isAllowed(taker));
-    return { taker, obstacles, distance: distanceOf(task, taker, obstacles) };
-  });
+  for (const taker of takers) {
+    const { policy } = taker;
+    const isAllowed = policy === null || (allowed.get(policy) ?? refusingRule(task.command, policy) === null);
+    if (policy !== null) allowed.set(policy, isAllowed);
+    const obstacles = obstaclesAt(task, taker, kept, isAllowed);
+    yield { taker, obstacles, distance: distanceOf(task, taker, obstacles) };
+  }
 }
+
+/** By mode alone. */
+export const isOfItsMode = (task: Waiting, taker: Taker): boolean =>
+  task.executionMode === 'undecided' || task.executionMode === taker.executionMode;
 
 function obstaclesAt(task: Waiting, taker: Taker, kept: KeptFrom, isAllowed: boolean): AgentReason[] {
   const found: AgentReason[] = [];
   // A name stands in place of the labels, and of where it failed.
   const isNamed = task.namedAgentId === taker.id;
   if (task.namedAgentId !== null && !isNamed) found.push('other_agent_named');
-  if (task.executionMode !== 'undecided' && task.executionMode !== taker.executionMode) found.push('mode');
+  if (!isOfItsMode(task, taker)) found.push('mode');
   if (task.namedAgentId === null && !hasLabels(taker.labels, task.requires)) found.push('labels_missing');
   if (taker.cordoned) found.push('cordoned');
   if (taker.draining) found.push('draining');
@@ -56,8 +56,12 @@ const DISTANCES: Record<AgentReason, number> = {
 };
 
 function distanceOf(task: Waiting, taker: Taker, obstacles: readonly AgentReason[]): number {
-  const labels = obstacles.includes('labels_missing') ? missingLabels(task, taker).length - 1 : 0;
-  return obstacles.reduce((sum, code) => sum + DISTANCES[code], labels);
+  let distance = 0;
+  for (const code of obstacles) {
+    distance += DISTANCES[code];
+    if (code === 'labels_missing') distance += missingLabels(task, taker).length - 1;
+  }
+  return distance;
 }
 
 const byDistance = (a: Verdict, b: Verdict): number =>
@@ -66,8 +70,15 @@ const byDistance = (a: Verdict, b: Verdict): number =>
 /** Nearest to takeable first; of the same distance by name. */
 export const nearestFirst = (all: readonly Verdict[]): Verdict[] => all.toSorted(byDistance);
 
-export const nearestOf = (all: readonly Verdict[]): Verdict | null =>
-  all.reduce<Verdict | null>((nearest, one) => (nearest && byDistance(nearest, one) <= 0 ? nearest : one), null);
+/** The first that would take it at once, else the nearest; whoever comes after it isn't looked at. */
+export function nearestOf(all: Iterable<Verdict>): Verdict | null {
+  let nearest: Verdict | null = null;
+  for (const one of all) {
+    if (one.distance === 0) return one;
+    if (nearest === null || byDistance(one, nearest) < 0) nearest = one;
+  }
+  return nearest;
+}
 
 export const missingLabels = (task: Waiting, { labels }: Taker): string[] =>
   task.requires.filter((label) => !labels.includes(label));

@@ -1,24 +1,25 @@
-import { nearestOf, type Verdict } from './agents.ts';
-import type { Reason, TaskReason, Waiting } from './facts.ts';
+import { hasLabels } from '../match.ts';
+import { isOfItsMode, nearestOf, verdicts } from './agents.ts';
+import type { AgentReason, KeptFrom, Reason, Taker, TaskReason, Waiting } from './facts.ts';
 
 type Named = Extract<TaskReason, 'agent_removed' | 'no_agents' | 'labels_nobody_has' | 'all_busy'>;
 /** Where no word for everybody fits, what keeps the task from the agent that is nearest. */
-type Code = Named | Verdict['obstacles'][number];
+type Code = Named | AgentReason;
 
 /** Why nobody takes a task whose gates are open; null when somebody would at once. */
-export function whyNobody(task: Waiting, all: readonly Verdict[]): Code | null {
+export function whyNobody(task: Waiting, takers: readonly Taker[], kept: KeptFrom): Code | null {
   if (task.namedAgentId !== null) {
-    const named = all.find(({ taker }) => taker.id === task.namedAgentId);
-    return named === undefined ? 'agent_removed' : ofNearest([named]);
+    const named = takers.filter(({ id }) => id === task.namedAgentId);
+    return named.length === 0 ? 'agent_removed' : ofNearest(task, named, kept);
   }
-  const ofMode = all.filter(({ obstacles }) => !obstacles.includes('mode'));
+  const ofMode = takers.filter((taker) => isOfItsMode(task, taker));
   if (ofMode.length === 0) return 'no_agents';
-  const matching = ofMode.filter(({ obstacles }) => !obstacles.includes('labels_missing'));
-  return matching.length === 0 ? 'labels_nobody_has' : ofNearest(matching);
+  const matching = ofMode.filter(({ labels }) => hasLabels(labels, task.requires));
+  return matching.length === 0 ? 'labels_nobody_has' : ofNearest(task, matching, kept);
 }
 
-function ofNearest(matching: readonly Verdict[]): Code | null {
-  const code = nearestOf(matching)?.obstacles[0] ?? null;
+function ofNearest(task: Waiting, matching: readonly Taker[], kept: KeptFrom): Code | null {
+  const code = nearestOf(verdicts(task, matching, kept))?.obstacles[0] ?? null;
   return code === 'no_capacity' ? 'all_busy' : code;
 }
 
@@ -28,9 +29,9 @@ export const LASTING: readonly Code[] = ['agent_removed', 'no_agents', 'labels_n
 const KINDS = { undecided: 'host or agent', ssh_cli: 'host', http_pull: 'agent that pulls' };
 
 /** The same in words. They name no agent but the one that the task names itself: not everybody may know the others. */
-export function nobodyReason(code: Code, task: Waiting, all: readonly Verdict[]): Reason {
+export function nobodyReason(code: Code, task: Waiting, takers: readonly Taker[]): Reason {
   const kind = KINDS[task.executionMode];
-  const named = all.find(({ taker }) => taker.id === task.namedAgentId)?.taker.name;
+  const named = takers.find(({ id }) => id === task.namedAgentId)?.name;
   const who = named ?? 'Whoever could take it';
   switch (code) {
     case 'agent_removed':
@@ -38,7 +39,7 @@ export function nobodyReason(code: Code, task: Waiting, all: readonly Verdict[])
     case 'no_agents':
       return { code, message: `There is no ${kind}.` };
     case 'labels_nobody_has': {
-      const has = new Set(all.filter(ofItsMode).flatMap(({ taker }) => taker.labels));
+      const has = new Set(takers.filter((taker) => isOfItsMode(task, taker)).flatMap(({ labels }) => labels));
       const missing = task.requires.filter((label) => !has.has(label));
       const message =
         missing.length === 0 ? `No ${kind} has all its labels together.` : `No ${kind} has ${missing.join(', ')}.`;
@@ -53,8 +54,6 @@ export function nobodyReason(code: Code, task: Waiting, all: readonly Verdict[])
       return { code, message: `${who} ${NEAREST[code] ?? 'cannot take it now'}.` };
   }
 }
-
-const ofItsMode = ({ obstacles }: Verdict): boolean => !obstacles.includes('mode');
 
 const NEAREST: Partial<Record<Code, string>> = {
   cordoned: 'is cordoned',

@@ -8,7 +8,7 @@ import {
   type Surroundings,
   type Taker,
   type Waiting,
-  waitingReason,
+  waitingReasons,
 } from '../../../src/domain/explain.ts';
 import { NO_LIMITS } from '../../../src/domain/task.ts';
 import { taker, waiting } from '../../support/explained.ts';
@@ -38,7 +38,7 @@ it.each([
   ['nothing keeps it', waiting(), [taker()], null],
   ['it is not pending', waiting({ status: 'running' }), [], null],
 ])('a task says why it waits: %s', (_, task, takers, reason) => {
-  expect(waitingReason(task, takers)).toBe(reason);
+  expect(waitingReasons(takers)(task)).toBe(reason);
 });
 
 describe('an agent is not takeable for a task', () => {
@@ -277,7 +277,8 @@ it('what explain says is one thing: takeable exactly if nothing is named, and li
       }
       const codes = [...told.reasons, ...told.agents.flatMap(({ reasons }) => reasons)].map(({ code }) => code);
       expect(codes.filter((code) => !known.includes(code))).toEqual([]);
-      expect(waitingReason(task, takers, keep)).toBe(told.reasons[0]?.code ?? null);
+      const reasonOf = waitingReasons(takers);
+      for (const _ of ['looked at', 'known']) expect(reasonOf(task, keep)).toBe(told.reasons[0]?.code ?? null);
     }),
   );
 });
