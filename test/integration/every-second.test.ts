@@ -6,12 +6,14 @@ import { adoptAttempts, registerReplica } from '../../src/usecases/adopt-attempt
 import { createTask } from '../../src/usecases/create-task.ts';
 import { decideModes } from '../../src/usecases/decide-modes.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dequeue } from '../support/dequeue.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
+import { FROM_THE_FIRST, giveStrayKeys } from '../../src/usecases/give-stray-keys.ts';
 import { attemptsHeldBy, loseHopeless } from '../../src/usecases/host-attempts.ts';
 import { sweep } from '../../src/usecases/sweep.ts';
+import { tellDependants } from '../../src/usecases/tell-dependants.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { dequeue } from '../support/dequeue.ts';
 import { addAgent, alice, newTask } from '../support/tasks.ts';
 
 const TASKS = 20_000;
@@ -64,6 +66,8 @@ async function rowsRead(): Promise<number> {
 it.each<[string, () => Promise<unknown>]>([
   ['the sweep', () => sweep(deps)],
   ['a dispatch to a busy host', dispatch],
+  ['the telling of dependants', () => tellDependants(deps)],
+  ['the look for stray keys', () => giveStrayKeys(deps, FROM_THE_FIRST)],
   ['the look for modes', () => decideModes(deps, new Date().toISOString())],
   ['the look for attempts to adopt', () => adoptAttempts(deps, replica, ['h1'], () => false)],
   ['the look for attempts held', () => attemptsHeldBy(deps, replica.id)],
