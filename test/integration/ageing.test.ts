@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { rankOf } from '../../src/domain/rank.ts';
+import type { Task } from '../../src/domain/task.ts';
 import { laneOf } from '../../src/store/lanes.ts';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
 import { createTask, createTasks } from '../../src/usecases/create-task.ts';
@@ -72,11 +73,14 @@ it('before any start has said so a rank is computed with the own setting', async
   await expectRanks(day);
 });
 
+async function createMany(count: number): Promise<Task[]> {
+  const wanted = Array.from({ length: count }, (_, n) => ({ task: newTask({ priority: n % 11 }), bodyHash: '' }));
+  return (await createTasks(deps, alice, wanted, null)).tasks;
+}
+
 it('a start goes on where one that died ended', async () => {
   await keepAgeing(replica(60));
-  const wanted = Array.from({ length: 2_100 }, (_, n) => ({ task: newTask({ priority: n % 11 }), bodyHash: '' }));
-  const { tasks } = await createTasks(deps, alice, wanted, null);
-  const middle = tasks.map(({ id }) => id).toSorted()[999] ?? '';
+  const middle = (await createMany(2_100)).map(({ id }) => id).toSorted()[999] ?? '';
   await sql`update tasks set rank = rank + 1 where id > ${middle}`.execute(deps.db);
   await sql`update installation set reranked_up_to = ${middle}`.execute(deps.db);
   await expect(keep(replica(60), AbortSignal.abort())).rejects.toThrow('aborted');
@@ -98,14 +102,23 @@ it('no task escapes that is written while the ageing changes', async () => {
   await expectRanks(60);
 });
 
-it('replicas that start at once with different settings agree on one', async () => {
-  await createTask(deps, alice, newTask({ priority: 9 }));
-  for (let round = 0; round < 10; round++) {
-    await Promise.all([day, 60, 3600, 7].map((ageing) => keepAgeing(replica(ageing))));
-    const { ageing_seconds_per_level: agreed } = await deps.db
-      .selectFrom('installation')
-      .selectAll()
-      .executeTakeFirstOrThrow();
-    await expectRanks(agreed ?? 0);
+it('a replica that starts while another computes ranks has the last word on all of them', async () => {
+  await createMany(3_100);
+  for (const [first, last] of [
+    [day, 60],
+    [3600, day],
+    [7, 3600],
+    [60, 7],
+  ] as const) {
+    const computing = keepAgeing(replica(first));
+    await waitFor(() => inTheMidst(first), { intervalMs: 1 });
+    await Promise.all([computing, keepAgeing(replica(last))]);
+    await expectRanks(last);
   }
 });
+
+/** Some have their ranks, others not yet; or all have by now. */
+async function inTheMidst(ageing: number): Promise<boolean> {
+  const row = await deps.db.selectFrom('installation').selectAll().executeTakeFirstOrThrow();
+  return row.ageing_seconds_per_level === ageing && !row.reranked_up_to?.startsWith('00000000-');
+}
