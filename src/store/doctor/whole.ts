@@ -42,9 +42,14 @@ export const LEFT_OVER: readonly Belonging[] = [
   belonging('attempt_streams', 'attempt_id', toAttempt),
   belonging('attempt_logs', 'attempt_id', toAttempt),
 ];
-export const PRUNED: Belonging = {
-  ...belonging('pruned_tasks', 'task_id', sql`select where not exists (select from tasks where tasks.id = o.id)`),
-};
+/** An id that its caller chose may have been used again since. */
+export const PRUNED = belonging(
+  'pruned_tasks',
+  'task_id',
+  sql`select where not exists (
+    select from tasks join pruned_tasks on pruned_tasks.task_id = tasks.id
+    where tasks.id = o.id and tasks.created_at < pruned_tasks.pruned_at)`,
+);
 export const EFFECTS = belonging('effects', 'task_id', toTaskOrPruned);
 export const IDEMPOTENCY: Belonging = {
   table: 'idempotency_keys',
