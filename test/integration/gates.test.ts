@@ -13,8 +13,10 @@ import { tellDependants } from '../../src/usecases/tell-dependants.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { approved, holderOf, letTimePass } from '../support/gates.ts';
+import { somebodyWaits } from '../support/locks.ts';
 import { takeFor, workOff } from '../support/taken.ts';
 import { addAgent, alice, failed, newTask, succeeded } from '../support/tasks.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 let deps: Deps & { stop(): Promise<void> };
 const later = () => new Date(Date.now() + 3_600_000).toISOString();
@@ -52,7 +54,7 @@ async function closed(gates: readonly Gate[], key: string) {
     time: () => letTimePass(deps.db, [task.id]).then(() => sweep(deps)),
     dependency: () => complete(first?.id ?? '').then(tellAll),
     'another dependency': () => complete(second?.id ?? '').then(tellAll),
-    approval: () => approved(deps.db, task.id),
+    approval: () => approved(deps, task.id),
     key: () => complete(holder?.id ?? ''),
   };
   return { id: task.id, open };
@@ -102,7 +104,7 @@ describe('the gate of time', () => {
     await sweep(deps);
     expect(await isReady(free.id)).toBe(true);
     expect(await isReady(blocked.id)).toBe(false);
-    await approved(deps.db, blocked.id);
+    await approved(deps, blocked.id);
     expect(await isReady(blocked.id)).toBe(true);
   });
 
@@ -136,7 +138,7 @@ describe('a concurrency key', () => {
     const highest = await create({ concurrencyKey: 'ranked', priority: 10, requiresApproval: true });
     await complete(holder.id);
     expect(await Promise.all([low, high, highest].map(({ id }) => isReady(id)))).toEqual([false, true, false]);
-    await approved(deps.db, highest.id);
+    await approved(deps, highest.id);
     await cancelTask(deps, alice, high.id, null);
     expect(await Promise.all([low, highest].map(({ id }) => isReady(id)))).toEqual([false, true]);
   });
@@ -167,13 +169,30 @@ describe('a concurrency key', () => {
     expect(await giveStrayKeys(deps, FROM_THE_FIRST)).toMatchObject({ given: 0 });
   });
 
-  it('is left to a holder that waits, works or was retried meanwhile', async () => {
+  it('is left to a holder that waits or works', async () => {
     const holders = [await create({ concurrencyKey: 'waits' }), await create({ concurrencyKey: 'works' })];
     await takeFor(deps.db, 'a1', holders[1]?.id ?? '');
     for (const { concurrencyKey } of holders) await create({ concurrencyKey });
     expect(await giveStrayKeys(deps, FROM_THE_FIRST)).toMatchObject({ given: 0 });
     expect(await holderOf(deps.db, 'waits')).toBe(holders[0]?.id);
     expect(await holderOf(deps.db, 'works')).toBe(holders[1]?.id);
+  });
+
+  it('is left to a holder that is retried while its key is about to be taken from it', async () => {
+    const holder = await create({ concurrencyKey: 'retried meanwhile' });
+    const waiter = await create({ concurrencyKey: 'retried meanwhile' });
+    await breakOff([holder.id], 'ended');
+    const giving = await deps.db.transaction().execute(async (trx) => {
+      await lockTask(trx, holder.id);
+      const waiting = giveStrayKeys(deps, FROM_THE_FIRST);
+      await waitFor(() => somebodyWaits(deps.db));
+      await sql`update tasks set status = 'pending', ready = true, ready_at = now(), finished_at = null
+        where id = ${holder.id}`.execute(trx);
+      return { waiting };
+    });
+    expect(await giving.waiting).toMatchObject({ given: 0 });
+    expect(await holderOf(deps.db, 'retried meanwhile')).toBe(holder.id);
+    expect(await isReady(waiter.id)).toBe(false);
   });
 
   it('is found among very many, some at a time', async () => {

@@ -7,6 +7,7 @@ import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { FROM_THE_FIRST, giveStrayKeys } from '../../src/usecases/give-stray-keys.ts';
+import { expectConsistent } from '../support/consistency.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { approved, holderOf } from '../support/gates.ts';
@@ -61,7 +62,7 @@ it('of tasks of one key approved at once exactly one is ready', async () => {
     const key = `approved ${round}`;
     const tasks = await Promise.all(Array.from({ length: 4 }, () => create(key, { requiresApproval: true })));
     expect(await holderOf(deps.db, key)).toBeNull();
-    await Promise.all(tasks.map(({ id }) => approved(deps.db, id)));
+    await Promise.all(tasks.map(({ id }) => approved(deps, id)));
     expect(await going(key)).toHaveLength(1);
     expect(await drain(key)).toBe(4);
   }
@@ -77,7 +78,7 @@ it('a key that is handed over while others come, are approved or cancelled has o
     const contestants = [
       () => completeAttempt(deps, { kind: 'agent', agentId: 'a1', attemptId: null }, attempt, succeeded, { hash: 'h' }),
       () => create(key, { priority: 8 }),
-      () => approved(deps.db, unapproved.id),
+      () => approved(deps, unapproved.id),
       () => cancelTask(deps, alice, waiter.id, null),
       () => giveStrayKeys(deps, FROM_THE_FIRST),
     ];
@@ -88,6 +89,8 @@ it('a key that is handed over while others come, are approved or cancelled has o
     expect(await holderOf(deps.db, key)).toBeNull();
   }
 });
+
+it('all these races leave everything as it must be', () => expectConsistent(deps.db));
 
 it('asking whether anybody holds the key, in the statement that makes ready, would make two ready', async () => {
   const [one, other] = await twoApproved('naive');

@@ -9,6 +9,7 @@ import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask, createTasks } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { tellDependants } from '../../src/usecases/tell-dependants.ts';
+import { expectConsistent } from '../support/consistency.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { somebodyWaits } from '../support/locks.ts';
@@ -110,6 +111,8 @@ it('tasks that are older than what they depend on lock nobody out', async () => 
     expect(await findTask(deps.db, left)).toMatchObject({ ready: true });
   }
 });
+
+it('all these races leave everything as it must be', () => expectConsistent(deps.db));
 
 it('counting down in the statement that completes would leave a dependant waiting for ever', async () => {
   const dependency = await create();

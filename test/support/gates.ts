@@ -1,22 +1,14 @@
 import { type Kysely, sql } from 'kysely';
-import { openGates } from '../../src/store/gates.ts';
 import type { Database } from '../../src/store/schema.ts';
-import { changeTask, lockTask } from '../../src/store/task-changes.ts';
+import { findTask } from '../../src/store/tasks.ts';
+import { approveTask } from '../../src/usecases/approve-task.ts';
+import type { Deps } from '../../src/usecases/deps.ts';
 import { alice } from './tasks.ts';
 
-/** Opens the gate of approval, as whoever approves does. */
-export async function approved(db: Kysely<Database>, id: string): Promise<void> {
-  await db.transaction().execute(async (trx) => {
-    const task = await lockTask(trx, id);
-    if (task === null) throw new Error(`there is no task ${id}`);
-    await changeTask(
-      trx,
-      task,
-      { approved_at: task.at, version: task.version + 1 },
-      { type: 'approved', actor: alice },
-    );
-    await openGates(trx, [id]);
-  });
+/** Opens the gate of approval. */
+export async function approved(deps: Deps, id: string): Promise<void> {
+  const task = await findTask(deps.db, id);
+  await approveTask(deps, alice, id, [task?.version ?? 0]);
 }
 
 /** As if the time that these wait for had come. */
