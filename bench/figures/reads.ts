@@ -2,7 +2,7 @@ import type { Bench } from '../support/bench.ts';
 import type { Figure } from '../support/figure.ts';
 import { NotAvailable } from '../support/jobs.ts';
 import { registerAgents, TASK } from '../support/prepare.ts';
-import { atMost, type MissingRow, type Row } from '../support/rows.ts';
+import { atMost, type FigureRows } from '../support/rows.ts';
 import type { Server } from '../support/server.ts';
 import { makeStock } from '../support/stock.ts';
 
@@ -38,7 +38,9 @@ export const reads: Figure = {
       { title: `statistics with ${finished} tasks`, goal: 100, paths: [`/api/v1/stats?${range}`] },
       { title: `words of a title, ${finished} tasks`, paths: [`${list}?q=bench`, `${list}?q=nothing-has-this`] },
     ];
-    return (await Promise.all(questions.map(asker(bench, server)))).flat();
+    const rows: FigureRows = [];
+    for (const question of questions) rows.push(...(await ask(bench, server, question)));
+    return rows;
   },
 };
 
@@ -46,30 +48,22 @@ async function waitingTask({ api }: Server, requires: string[]): Promise<string>
   return (await api<{ id: string }>('POST', '/api/v1/tasks', { ...TASK, requires })).id;
 }
 
-/** One question after the other, although they come as a list: each waits for those before it. */
-function asker({ load, sizes }: Bench, { target, adminToken }: Server) {
-  let before: Promise<unknown> = Promise.resolve();
-  return ({ title, goal, paths }: Question): Promise<(Row | MissingRow)[]> => {
-    const ask = async (): Promise<(Row | MissingRow)[]> => {
-      const common = { address: target, token: adminToken, paths, samples: sizes.readSamples };
-      const [p50, p99]: [number[], number[]] = [[], []];
-      try {
-        for (let round = 0; round < sizes.rounds; round++) {
-          const times = await load.run('read', { ...common, first: round * sizes.readSamples });
-          p50.push(times.p50Ms);
-          p99.push(times.p99Ms);
-        }
-      } catch (error) {
-        if (error instanceof NotAvailable) return [{ title, missing: `not available yet: ${error.message}` }];
-        throw error;
-      }
-      return [
-        { title: `${title}, p99`, unit: 'ms', rounds: p99, ...(goal === undefined ? {} : { goal: atMost(goal) }) },
-        { title: `${title}, p50`, unit: 'ms', rounds: p50 },
-      ];
-    };
-    const asked = before.then(ask);
-    before = asked;
-    return asked;
-  };
+async function ask({ load, sizes }: Bench, { target, adminToken }: Server, question: Question): Promise<FigureRows> {
+  const { title, goal, paths } = question;
+  const common = { address: target, token: adminToken, paths, samples: sizes.readSamples };
+  const [p50, p99]: [number[], number[]] = [[], []];
+  try {
+    for (let round = 0; round < sizes.rounds; round++) {
+      const times = await load.run('read', { ...common, first: round * sizes.readSamples });
+      p50.push(times.p50Ms);
+      p99.push(times.p99Ms);
+    }
+  } catch (error) {
+    if (error instanceof NotAvailable) return [{ title, missing: `not available yet: ${error.message}` }];
+    throw error;
+  }
+  return [
+    { title: `${title}, p99`, unit: 'ms', rounds: p99, ...(goal === undefined ? {} : { goal: atMost(goal) }) },
+    { title: `${title}, p50`, unit: 'ms', rounds: p50 },
+  ];
 }

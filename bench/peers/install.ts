@@ -20,7 +20,7 @@ function isInstalled(): boolean {
 export function installPeers(say: (text: string) => void): string | null {
   if (isInstalled()) return null;
   say('installing graphile-worker and pg-boss for the benchmark alone: npm ci --prefix bench');
-  const { status, stderr } = spawnSync('npm', ['ci', '--prefix', FOLDER], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync('npm', ['ci', '--prefix', FOLDER, '--loglevel', 'error'], { encoding: 'utf8' });
   return status === 0 && isInstalled()
     ? null
     : `npm ci --prefix bench failed (${stderr?.trim().split('\n')[0] ?? 'npm is missing'})`;
