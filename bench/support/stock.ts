@@ -10,18 +10,27 @@ export type StockName = 'stock_finished' | 'stock_untakeable';
 
 /** A database with history: made through the API once in a run, and used by several figures. */
 export async function makeStock(bench: Bench, name: StockName): Promise<void> {
-  const { postgres, sizes, say } = bench;
+  const { postgres } = bench;
   const known = await postgres.query('postgres', 'select from pg_database where datname = $1', [name]);
   if (known.length > 0) return;
-  const total = name === 'stock_finished' ? sizes.finished : sizes.untakeable;
-  say(`preparing ${total} tasks in ${name}`);
+  try {
+    await fill(bench, name);
+  } catch (error) {
+    await postgres.drop(name); // the next who asks would take it for whole
+    throw error;
+  }
+}
+
+async function fill(bench: Bench, name: StockName): Promise<void> {
+  const total = name === 'stock_finished' ? bench.sizes.finished : bench.sizes.untakeable;
+  bench.say(`preparing ${total} tasks in ${name}`);
   {
     await using server = await bench.startServer(name);
     if (name === 'stock_finished') await finishTasks(bench, server, total);
     else await createTasks(bench, server, total, { ...TASK, requires: [ELSEWHERE] });
   }
   // As autovacuum would have left it long ago.
-  await postgres.query(name, 'vacuum analyze');
+  await bench.postgres.query(name, 'vacuum analyze');
 }
 
 async function finishTasks(bench: Bench, server: Server, total: number): Promise<void> {
