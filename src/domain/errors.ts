@@ -56,3 +56,10 @@ export class AppError extends Error {
 export const notFound = (what: string): AppError => new AppError('not_found', `There is no such ${what}.`);
 export const invalidField = (field: string, message: string): AppError =>
   new AppError('invalid', `${field}: ${message}`, { fields: [{ field, message }] });
+
+/** The same error as one of a part of what was asked: its fields named from the top. */
+export function underField(error: unknown, part: string | number): unknown {
+  if (!(error instanceof AppError) || error.fields.length === 0) return error;
+  const fields = error.fields.map(({ field, message }) => ({ field: `${part}.${field}`, message }));
+  return new AppError(error.code, `${part}.${error.message}`, { fields, extra: error.extra, cause: error.cause });
+}

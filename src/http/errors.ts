@@ -53,7 +53,20 @@ function fieldErrors(issue: z.core.$ZodIssue, target: string): FieldError[] {
     const what = target === 'query' ? 'parameter' : 'field';
     return issue.keys.map((key) => ({ field: [...path, key].join('.'), message: `is not a ${what} known here` }));
   }
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) return ofUnion(issue, target);
   // Of a name that is refused, why: that there is something wrong with it is no help.
   const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
   return [{ field: path.join('.') || 'body', message }];
 }
+
+/** What may be of several kinds is judged as the one that it resembles. */
+function ofUnion({ errors, path, message }: z.core.$ZodIssueInvalidUnion, target: string): FieldError[] {
+  const resembling = errors.filter((issues) => !issues.some((one) => one.path.length === 0 && isOtherKind(one)));
+  const [only] = resembling;
+  if (only !== undefined && resembling.length === 1)
+    return only.flatMap((one) => fieldErrors({ ...one, path: [...path, ...one.path] }, target));
+  const messages = [...new Set(errors.flat().map((one) => one.message))].join(', or ');
+  return [{ field: path.map(String).join('.') || 'body', message: messages || message }];
+}
+
+const isOtherKind = ({ code }: z.core.$ZodIssue): boolean => code === 'invalid_type';

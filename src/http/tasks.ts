@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { type CreateTask, createTasks as createBody, task, taskList, tasksQuery } from '../contract/task.ts';
 import { canonicalJson, type Json } from '../domain/canonical-json.ts';
-import { notFound } from '../domain/errors.ts';
+import { notFound, underField } from '../domain/errors.ts';
 import { createTasks } from '../usecases/create-task.ts';
 import { getTask, listTasks } from '../usecases/read-tasks.ts';
 import { taskOf } from '../usecases/task-request.ts';
@@ -28,6 +28,15 @@ const bodyHash = (body: CreateTask | CreateTask[]): string =>
     .update(canonicalJson(body as Json))
     .digest('hex');
 
+/** Of several tasks the fields of each are named by where it stands. */
+function inList<T>(body: CreateTask | CreateTask[], at: number, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw Array.isArray(body) ? underField(error, at) : error;
+  }
+}
+
 const create = endpoint(
   apiRoute('coordinator', ['mode_mismatch', 'unknown_template', 'idempotency_conflict', 'dependency_cycle'], {
     method: 'post',
@@ -48,8 +57,8 @@ const create = endpoint(
     const body = c.req.valid('json');
     const bodies = Array.isArray(body) ? body : [body];
     const defaults = { settings: deps.settings, secrets: deps.secrets, templates };
-    const wanted = bodies.map((one) => ({
-      task: taskOf(defaults, taskRequest(one), creatorOf(c)),
+    const wanted = bodies.map((one, at) => ({
+      task: inList(body, at, () => taskOf(defaults, taskRequest(one), creatorOf(c))),
       bodyHash: bodyHash(one),
     }));
     const key = c.req.valid('header')['idempotency-key'];
@@ -59,7 +68,9 @@ const create = endpoint(
       wanted.length === 1 && only
         ? createOne(actorOf(c), only, request)
         : createTasks(deps, actorOf(c), wanted, request);
-    const { tasks, replayed } = await making;
+    const { tasks, replayed } = await making.catch((error: unknown) => {
+      throw Array.isArray(body) && body.length === 1 ? underField(error, 0) : error;
+    });
     const shown = tasks.map(presentTask);
     const [first] = shown;
     if (replayed) c.header('Idempotency-Replayed', 'true');

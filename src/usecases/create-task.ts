@@ -2,6 +2,7 @@ import { findCycle } from '../domain/cycle.ts';
 import { AppError } from '../domain/errors.ts';
 import { normalizeLabels } from '../domain/match.ts';
 import type { Actor, NewTask, Task } from '../domain/task.ts';
+import { agentModeForNaming } from '../store/agents.ts';
 import { violates } from '../store/database-errors.ts';
 import { createdHashes, findKey, type KeyUse, useKey } from '../store/idempotency.ts';
 import type { LaneKey } from '../store/lanes.ts';
@@ -9,7 +10,7 @@ import type { TaskRow } from '../store/schema.ts';
 import { findTasks, newTaskOf } from '../store/tasks.ts';
 import { coalesce } from './coalesce.ts';
 import type { Deps } from './deps.ts';
-import { insertNewTasks, insertPlainTasks, isPlain, type Planned, plan } from './insert-tasks.ts';
+import { insertNewTasks, insertPlainTasks, isPlain, type Planned, plan, refused } from './insert-tasks.ts';
 import { withWaitingReasons } from './read-tasks.ts';
 
 /** A task to be made, with the hash of the body that asks for it. */
@@ -80,10 +81,19 @@ const weightOf = ({ body, input, inputBytes, environment }: NewTask): number =>
 
 async function planAll(deps: Deps, wanted: readonly WantedBy[]): Promise<Planned[]> {
   const planned: Planned[] = [];
+  await requireAgents(deps, wanted);
   for (const { task, actor, bodyHash } of wanted) {
     planned.push(plan(task, actor, await deps.lanes.idOf(laneKeyOf(task)), task.id === null ? null : bodyHash));
   }
   return planned;
+}
+
+/** Before a lane is made for them: lanes are never deleted. That they are still there is looked at under their locks. */
+async function requireAgents({ db }: Pick<Deps, 'db'>, wanted: readonly WantedBy[]): Promise<void> {
+  for (const id of new Set(wanted.flatMap(({ task }) => task.namedAgentId ?? []))) {
+    if ((await agentModeForNaming(db, id)) !== null) continue;
+    throw refused(wanted, (task) => task.namedAgentId === id, 'agent_id', 'names no agent');
+  }
 }
 
 async function createOnce(deps: Deps, planned: readonly Planned[], request: RequestKey | null): Promise<Created> {

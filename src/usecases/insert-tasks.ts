@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import { isMet } from '../domain/dependency.ts';
-import { invalidField } from '../domain/errors.ts';
+import { invalidField, underField } from '../domain/errors.ts';
 import { normalizeLabels } from '../domain/match.ts';
 import { rankOf } from '../domain/rank.ts';
 import { type Actor, type AgentMode, isFinal, type NewTask, type Status } from '../domain/task.ts';
@@ -61,15 +61,15 @@ export const isPlain = (task: NewTask): boolean =>
 
 /** Writes plain tasks in one statement. */
 export async function insertPlainTasks(
-  deps: Pick<Deps, 'db' | 'settings'>,
+  deps: Pick<Deps, 'hot' | 'settings'>,
   planned: readonly Planned[],
 ): Promise<TaskRow[]> {
-  const at = await databaseTime(deps.db);
+  const at = await databaseTime(deps.hot);
   const rows = planned.map((one) => ({
     row: newRow(one, { at, mode: null, unmet: 0 }, deps.settings),
     ...madeBy(one),
   }));
-  return insertTasks(deps.db, rows);
+  return insertTasks(deps.hot, rows);
 }
 
 /** The mode that follows from each agent named; the agents' rows are held, so that they can't be deleted meanwhile. */
@@ -78,7 +78,7 @@ async function namedModes(trx: Trx, planned: readonly Planned[]): Promise<Map<st
   const named = planned.flatMap(({ task }) => (task.namedAgentId === null ? [] : [task.namedAgentId]));
   for (const id of [...new Set(named)].sort()) {
     const mode = await agentModeForNaming(trx, id);
-    if (mode === null) throw invalidField('agent_id', 'names no agent');
+    if (mode === null) throw refused(planned, (task) => task.namedAgentId === id, 'agent_id', 'names no agent');
     modes.set(id, mode);
   }
   for (const { task } of planned) {
@@ -86,6 +86,18 @@ async function namedModes(trx: Trx, planned: readonly Planned[]): Promise<Map<st
     if (mode !== undefined) checkMode(mode, task.executionMode === 'undecided' ? null : task.executionMode);
   }
   return modes;
+}
+
+/** Of several tasks the field is named with the place of the first that has it. */
+export function refused(
+  tasks: readonly { task: NewTask }[],
+  has: (task: NewTask) => boolean,
+  field: string,
+  message: string,
+): unknown {
+  const error = invalidField(field, message);
+  const at = tasks.findIndex(({ task }) => has(task));
+  return tasks.length === 1 ? error : underField(error, at);
 }
 
 type Dependencies = {
@@ -103,7 +115,8 @@ async function dependenciesOf(trx: Trx, planned: readonly Planned[]): Promise<De
     wanted.filter((id) => !own.has(id)),
   );
   const missing = wanted.find((id) => !own.has(id) && !standing.has(id));
-  if (missing !== undefined) throw invalidField('depends_on', `there is no task ${missing}`);
+  if (missing !== undefined)
+    throw refused(planned, (task) => task.dependsOn.includes(missing), 'depends_on', `there is no task ${missing}`);
   const statusOf = (id: string): Status => standing.get(id) ?? 'pending';
   const rows = planned.flatMap(({ task }) =>
     task.dependsOn.map((id) => ({
@@ -214,6 +227,7 @@ const UNTOUCHED = {
   infra_retries: 0,
   preemptions: 0,
   has_dependants: false,
+  has_log: false,
   approved_at: null,
   version: 1,
   event_n: 0,
