@@ -209,13 +209,52 @@ export const acceptance: Part[] = [
         proofs: [
           'test/integration/moves.test.ts > the database agrees with the table of moves on completed to running',
           'test/integration/moves.test.ts > the database agrees with the table of moves on pending to running',
-          'test/integration/moves.test.ts > the database agrees with the table of moves on cancelled to pending',
+          'test/integration/moves.test.ts > the database agrees with the table of moves on completed to pending',
         ],
       },
       {
         line: "an old attempt's writes change nothing",
         proofs: [
           'test/integration/leases.test.ts > an attempt that was lost changes nothing any more, and its late result is kept',
+        ],
+      },
+      {
+        line: 'patching the priority moves the task',
+        proofs: [
+          'test/integration/http-steering.test.ts > patch > of the priority moves the task in the order, counted from when it was made',
+          'test/integration/ageing.test.ts > an ageing that changed gives every pending task its place anew, at the start',
+        ],
+      },
+      {
+        line: 'an approval is for the version that was read',
+        proofs: [
+          'test/integration/http-steering.test.ts > approve > lets the version that was read run',
+          'test/integration/steering-races.test.ts > of approve and patch that have read the same version one is done',
+        ],
+      },
+      {
+        line: 'retry by hand: fresh budgets, numbers go on, dependencies are asked again',
+        proofs: [
+          'test/integration/http-steering.test.ts > retry > makes a failed task pending again, with fresh budgets and the next number',
+          'test/integration/http-steering.test.ts > retry > waits again for a dependency that is retried, and runs when that one completes',
+          'test/integration/steering-races.test.ts > of several retries one makes the task pending again',
+          'test/integration/steering-races.test.ts > a task that is retried while its dependency completes is not left waiting for it',
+        ],
+      },
+      {
+        line: 'cancel against every race has exactly one ending',
+        proofs: [
+          'test/integration/steering-races.test.ts > of cancel and complete the first one decides how the task ends',
+          'test/integration/steering-races.test.ts > a task that is cancelled while it is dequeued is never taken without being asked to stop',
+          'test/integration/cancel-by-force.test.ts > against the last word of its driver exactly one ending stands',
+        ],
+      },
+      {
+        line: 'agents deleted while tasks name them leave nobody waiting',
+        proofs: [
+          'test/integration/steering-races.test.ts > an agent that is deleted while it is named and takes leaves no task waiting for it',
+          'test/integration/steering-races.test.ts > an agent that is deleted while a task that names it is cancelled and retried keeps nobody waiting',
+          'test/integration/http-steering.test.ts > retry > unnames an agent that was deleted meanwhile',
         ],
       },
       {
