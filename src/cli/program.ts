@@ -11,6 +11,7 @@ import { addTaskApprove } from './task-approve.ts';
 import { addTaskAssign } from './task-assign.ts';
 import { addTaskCancel } from './task-cancel.ts';
 import { addTaskCreate } from './task-create.ts';
+import { addTaskExplain } from './task-explain.ts';
 import { addTaskList } from './task-list.ts';
 import { addTaskLog } from './task-log.ts';
 import { addTaskPatch } from './task-patch.ts';
@@ -56,6 +57,7 @@ export function createProgram(context: Context): Command {
 const TASK_COMMANDS = [
   addTaskList,
   addTaskShow,
+  addTaskExplain,
   addTaskLog,
   addTaskCreate,
   addTaskPatch,

@@ -17,7 +17,8 @@ export const ISOLATING_FAILURES = 3;
 const OF_THE_MACHINE =
   /\b(disk|no space|read-only|home|control folder|working directory|workspace|shell|wrapper|link|store)\b/i;
 /** What the task asks for and the machine needn't have. */
-const OF_THE_TASK = /\bprogram\b.*\b(not found|could not be executed)|\b(limit|sandbox|container|bubblewrap)\b/i;
+const OF_THE_TASK =
+  /\bprogram\b.*\b(not found|could not be executed)|\b(limits?|sandbox|container|bubblewrap|environment|secret)\b/i;
 
 /**
  * What an ending tells about the agent. A success, or a failure of the task's own, shows that it works: it made a

@@ -111,6 +111,20 @@ describe('tasks from the command line', () => {
     expect(await bad).toMatchObject({ code: 3, stderr: 'taskejo: the task is failed (exit code 7): it ␛[2Jbroke\n' });
   });
 
+  test('say why they wait, agent by agent, and what helps', async () => {
+    const { stdout } = await cli(['task', 'create', '--title', 'x', '--require', 'nobody-has-this', '--', 'true']);
+    const id = stdout.trim();
+    const said = await cli(['task', 'explain', id]);
+    expect(said.stderr).toBe('');
+    const told = said.stdout;
+    expect(told).toContain('cannot be taken now, nothing is before it\n  No host or agent has nobody-has-this.\n');
+    expect(told).toMatch(/\nAGENT +MODE +TAKEABLE +WHY NOT +SMALLEST CHANGE\npuller +http_pull +no +labels_missing/);
+    const json = JSON.parse((await cli(['task', 'explain', id, '--json'])).stdout);
+    expect(json).toMatchObject({ task_id: id, takeable: false, reasons: [{ code: 'labels_nobody_has' }] });
+    await cli(['task', 'cancel', id]);
+    expect((await cli(['task', 'explain', id])).stdout).toMatch(/^not pending, it is cancelled\n/);
+  });
+
   test('are assigned to an agent, which must be there', async () => {
     const { agent_id } = await puller();
     const { stdout } = await cli(['task', 'create', '--title', 'x', '--require', 'nobody-has-this', '--', 'true']);

@@ -26,6 +26,18 @@ function reason(task: Waiting, named: string | null, nowMs: number): Reason {
       return says('about to start', 'It can be taken now.', 'A host is given it at once, an agent when it asks next.');
     case 'run_after':
       return notYet(task.runAfter, nowMs);
+    case 'dependencies':
+      return says('waits for other tasks', 'It depends on tasks that have not completed yet.', 'It starts after them.');
+    case 'approval':
+      return says('to be approved', 'A person must approve it first.', 'It is taken in its turn after that.');
+    case 'authorization':
+      return says('to be allowed', 'Whoever asked for it must be allowed to.', 'It is taken in its turn after that.');
+    case 'concurrency':
+      return says(
+        'another one is under way',
+        'Another task holds its concurrency key.',
+        'It is taken in its turn when that one has ended.',
+      );
     case 'no_agents':
       return says(`no ${kinds(task)} yet`, `There is no ${kinds(task)} yet.`, 'It starts when one is there.');
     case 'agent_removed':
@@ -77,6 +89,17 @@ const CLOSED: Record<string, Closed> = {
   offline: { is: 'is offline', are: 'are offline', again: 'is back' },
   cordoned: { is: 'is cordoned', are: 'are cordoned', again: 'is let back' },
   draining: { is: 'takes nothing new', are: 'take nothing new', again: 'takes tasks again' },
+  policy: { is: 'refuses its command', are: 'refuse its command', again: 'allows it' },
+  limits_unavailable: {
+    is: 'has not the limits or sandbox that it asks for',
+    are: 'have not its limits or sandbox',
+    again: 'has them',
+  },
+  recently_failed_here: {
+    is: 'is given a moment, since it failed there',
+    are: 'are given a moment',
+    again: 'may be asked again, or another one can take it',
+  },
 };
 
 /** Whoever could take it takes nothing now; `code` says why. */

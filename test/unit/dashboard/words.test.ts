@@ -107,6 +107,21 @@ describe('why a task waits', () => {
     ['cordoned', 'agents are cordoned', 'Whoever could take it is cordoned.'],
     ['draining', 'agents take nothing new', 'Whoever could take it takes nothing new.'],
     ['run_after', 'waits to be retried', 'Its last attempt failed.'],
+    ['dependencies', 'waits for other tasks', 'It depends on tasks that have not completed yet.'],
+    ['approval', 'to be approved', 'A person must approve it first.'],
+    ['authorization', 'to be allowed', 'Whoever asked for it must be allowed to.'],
+    ['concurrency', 'another one is under way', 'Another task holds its concurrency key.'],
+    ['policy', 'agents refuse its command', 'Whoever could take it refuses its command.'],
+    [
+      'limits_unavailable',
+      'agents have not its limits or sandbox',
+      'Whoever could take it has not the limits or sandbox that it asks for.',
+    ],
+    [
+      'recently_failed_here',
+      'agents are given a moment',
+      'Whoever could take it is given a moment, since it failed there.',
+    ],
     ['of_tomorrow', 'of_tomorrow', 'It waits: of_tomorrow.'],
   ])('says for %s: %s', (code, words, sentence) => {
     expect(waiting(code)).toMatchObject({ words, sentence });

@@ -20,6 +20,8 @@ it.each([
   ['failed', 'setup', 'program `claude` not found', 'works'],
   ['failed', 'setup', 'program `/home/me/shell` not found on gpu-1', 'works'],
   ['failed', 'setup', 'the limit memory_bytes cannot be kept: the disk has no cgroups', 'works'],
+  ['failed', 'setup', 'limits are not available on this machine: file_size_bytes', 'works'],
+  ['failed', 'setup', 'HOME can’t be set in the environment of a command', 'works'],
   ['failed', 'setup', null, 'works'],
   ['failed', 'exit', 'no space left on the disk', 'works'],
   ['failed', 'timeout', null, 'works'],
