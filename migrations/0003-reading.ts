@@ -5,7 +5,32 @@ export const oldestProgram = 2;
 
 /** What reading and deleting the old need. */
 export async function up(db: Kysely<unknown>): Promise<void> {
+  await lists(db);
   await pruning(db);
+}
+
+/**
+ * A task is written several times while it is worked on, and each time every index that has it is written too. So none
+ * has it then: it stands in these while it waits and once it has ended, and what is being worked on is found by its lease.
+ */
+async function lists(db: Kysely<unknown>): Promise<void> {
+  await sql`drop index tasks_newest`.execute(db);
+  await sql`create index tasks_pending on tasks (created_at desc, id desc) where status = 'pending'`.execute(db);
+  await sql`create index tasks_in_queue on tasks (rank, id) where status = 'pending'`.execute(db);
+  await sql`
+    create index tasks_finished on tasks (status, created_at desc, id desc)
+    where status in ('completed', 'failed', 'cancelled')`.execute(db);
+  await sql`
+    create index tasks_finished_by on tasks (assigned_agent_id, created_at desc, id desc)
+    where status in ('completed', 'failed', 'cancelled')`.execute(db);
+  // Only what has them pays for these.
+  await sql`
+    create index tasks_of_repository on tasks (split_part(repository, ':', 2), created_at desc, id desc)
+    where repository is not null`.execute(db);
+  await sql`
+    create index tasks_of_template on tasks (template, created_at desc, id desc) where template is not null`.execute(
+    db,
+  );
 }
 
 async function pruning(db: Kysely<unknown>): Promise<void> {

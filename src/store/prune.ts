@@ -22,12 +22,15 @@ export async function oldFinishedTasks(
 ): Promise<OldTasks> {
   const { createdAt, id } = after ?? { createdAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
   const { rows } = await sql<{ id: string; created_at: string }>`
-    select id, created_at from tasks
-    where (created_at, id) > (${createdAt}::timestamptz, ${id}::uuid)
-      and created_at < now() - make_interval(secs => ${days} * 86400.0)
-      and status in ('completed', 'failed', 'cancelled')
-      and finished_at < now() - make_interval(secs => ${days} * 86400.0)
-    order by created_at, id limit ${limit}`.execute(db);
+    select t.id, t.created_at from (values ('completed'), ('failed'), ('cancelled')) as ended(status)
+    cross join lateral (
+      select id, created_at from tasks
+      where status = ended.status and status in ('completed', 'failed', 'cancelled')
+        and (created_at, id) > (${createdAt}::timestamptz, ${id}::uuid)
+        and created_at < now() - make_interval(secs => ${days} * 86400.0)
+        and finished_at < now() - make_interval(secs => ${days} * 86400.0)
+      order by created_at, id limit ${limit}) t
+    order by t.created_at, t.id limit ${limit}`.execute(db);
   const last = rows.at(-1);
   return { ids: rows.map((row) => row.id), last: last ? { createdAt: last.created_at, id: last.id } : null };
 }

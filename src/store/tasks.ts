@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import type { Task, TaskAttempt, TaskFilter, TaskResult, TaskSort } from '../domain/task.ts';
+import type { Task, TaskAttempt, TaskResult } from '../domain/task.ts';
 import { isFinal, NO_LIMITS } from '../domain/task.ts';
 import type { AttemptRow, Database, TaskRow } from './schema.ts';
 
@@ -86,92 +86,6 @@ export async function findTasksOfAttempts(db: Db, attemptIds: readonly string[])
   if (attemptIds.length === 0) return [];
   const rows = await withAttempt(db).where('a.id', 'in', attemptIds).orderBy('rank').orderBy('tasks.id').execute();
   return rows.map(toTask);
-}
-
-/** Where a page of a list begins; a newest-first page begins after (time, id), the queue's after (group, key, id). */
-export type TaskPosition = { sort: TaskSort; waiting: boolean; key: string; id: string };
-export type TaskPage = { items: Task[]; next: TaskPosition | null };
-
-/** Newest first; or in the order of the queue: pending ones by rank, then all others, newest first. */
-export async function listTasks(
-  db: Db,
-  filter: TaskFilter,
-  sort: TaskSort,
-  limit: number,
-  after: TaskPosition | null,
-): Promise<TaskPage> {
-  const rows: Row[] = [];
-  if (sort === 'rank' && (after === null || after.waiting)) {
-    rows.push(...(await waitingPage(db, filter, limit + 1, after)));
-  }
-  if (rows.length <= limit) {
-    const rest = sort === 'rank' && after?.waiting !== false ? null : after;
-    rows.push(...(await newestPage(db, filter, limit + 1 - rows.length, rest, sort === 'rank')));
-  }
-  const last = rows[limit - 1];
-  return {
-    items: rows.slice(0, limit).map(toTask),
-    next: rows.length > limit && last !== undefined ? positionOf(last, sort) : null,
-  };
-}
-
-const positionOf = (row: Row, sort: TaskSort): TaskPosition => {
-  const waiting = sort === 'rank' && row.status === 'pending';
-  return { sort, waiting, key: waiting ? String(row.rank) : row.created_at, id: row.id };
-};
-
-function waitingPage(db: Db, filter: TaskFilter, limit: number, after: TaskPosition | null): Promise<Row[]> {
-  let query = filtered(withAttempt(db), filter).where('tasks.status', '=', 'pending');
-  if (after) query = query.where(sql<boolean>`(tasks.rank, tasks.id) > (${after.key}::bigint, ${after.id}::uuid)`);
-  return query.orderBy('tasks.rank').orderBy('tasks.id').limit(limit).execute();
-}
-
-function newestPage(
-  db: Db,
-  filter: TaskFilter,
-  limit: number,
-  after: TaskPosition | null,
-  withoutPending: boolean,
-): Promise<Row[]> {
-  let query = filtered(withAttempt(db), filter);
-  if (withoutPending) query = query.where('tasks.status', '<>', 'pending');
-  if (after) {
-    query = query.where(sql<boolean>`(tasks.created_at, tasks.id) < (${after.key}::timestamptz, ${after.id}::uuid)`);
-  }
-  return query.orderBy('tasks.created_at', 'desc').orderBy('tasks.id', 'desc').limit(limit).execute();
-}
-
-type TaskQuery = ReturnType<typeof withAttempt>;
-
-function filtered(query: TaskQuery, filter: TaskFilter): TaskQuery {
-  const conditions = [
-    filter.statuses && sql<boolean>`tasks.status = any(${filter.statuses})`,
-    filter.executionModes && sql<boolean>`tasks.execution_mode = any(${filter.executionModes})`,
-    filter.agentId && sql<boolean>`tasks.assigned_agent_id = ${filter.agentId}`,
-    filter.repository && inRepository(filter.repository),
-    filter.template && sql<boolean>`tasks.template = ${filter.template}`,
-    filter.label && sql<boolean>`${filter.label} = any(tasks.requires)`,
-    filter.query && sql<boolean>`strpos(lower(tasks.title), lower(${filter.query})) > 0`,
-    filter.createdAfter && sql<boolean>`tasks.created_at > ${filter.createdAfter}`,
-    filter.createdBefore && sql<boolean>`tasks.created_at < ${filter.createdBefore}`,
-  ];
-  return conditions.reduce<TaskQuery>((q, condition) => (condition ? q.where(condition) : q), query);
-}
-
-/** Given with its forge, or by `owner/name` in any forge. */
-const inRepository = (repository: string) =>
-  repository.includes(':')
-    ? sql<boolean>`tasks.repository = ${repository}`
-    : sql<boolean>`split_part(tasks.repository, ':', 2) = ${repository}`;
-
-/** How many tasks stand in each status; what the head of the list shows. */
-export async function countByStatus(db: Db): Promise<Map<string, number>> {
-  const rows = await db
-    .selectFrom('tasks')
-    .select(['status', sql<number>`count(*)::int`.as('tasks')])
-    .groupBy('status')
-    .execute();
-  return new Map(rows.map((row) => [row.status, row.tasks]));
 }
 
 export function toTask(row: Row): Task {

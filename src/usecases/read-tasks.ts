@@ -7,6 +7,7 @@ import * as attempts from '../store/attempts.ts';
 import * as events from '../store/events.ts';
 import { avoidances, takers } from '../store/explain.ts';
 import type { Database } from '../store/schema.ts';
+import * as lists from '../store/task-list.ts';
 import * as tasks from '../store/tasks.ts';
 
 type Reading = { db: Kysely<Database> };
@@ -26,7 +27,7 @@ export async function listTasks(
   { limit, cursor }: Page,
 ): Promise<PageOf<Task>> {
   const after = cursor === null ? null : positionOf(cursor, sort);
-  const page = await tasks.listTasks(deps.db, filter, sort, limit, after);
+  const page = await lists.listTasks(deps.db, filter, sort, limit, after);
   return {
     items: await withWaitingReasons(deps, page.items),
     nextCursor: page.next && encode(page.next),
@@ -51,7 +52,7 @@ export async function listAttempts(deps: Reading, taskId: string, { limit, curso
 
 export const getAttempt = (deps: Reading, id: string): Promise<Attempt | null> => attempts.findAttempt(deps.db, id);
 
-export const countTasks = (deps: Reading): Promise<Map<string, number>> => tasks.countByStatus(deps.db);
+export const countTasks = (deps: Reading): Promise<Map<string, number>> => lists.countByStatus(deps.db);
 
 /** Tasks that were just written, with what pending ones wait for. */
 export async function withWaitingReasons(deps: Reading, found: readonly Task[]): Promise<Task[]> {
@@ -91,10 +92,10 @@ const isUuid = (text: unknown) => typeof text === 'string' && /^[0-9a-f]{8}(-[0-
 const isKey = (text: unknown, waiting: boolean) =>
   typeof text === 'string' && (waiting ? /^-?\d{1,18}$/ : /^\d{4}-\d\d-\d\dT[\d:.]{8,15}Z$/).test(text);
 
-function positionOf(cursor: string, sort: TaskSort): tasks.TaskPosition {
-  const position = decode(cursor) as Partial<tasks.TaskPosition> | null;
+function positionOf(cursor: string, sort: TaskSort): lists.TaskPosition {
+  const position = decode(cursor) as Partial<lists.TaskPosition> | null;
   if (typeof position !== 'object' || position === null) throw notOurs();
   const { key, id, waiting } = position;
   if (position.sort !== sort || typeof waiting !== 'boolean' || !isUuid(id) || !isKey(key, waiting)) throw notOurs();
-  return position as tasks.TaskPosition;
+  return position as lists.TaskPosition;
 }
