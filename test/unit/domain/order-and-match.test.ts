@@ -76,10 +76,13 @@ it('the delay before a retry doubles up to a cap, give or take a fifth', () => {
   expect(delay(0, 1)).toBeCloseTo(72);
 });
 
-it('no move leads out of a final status', () => {
+it('no move but retry leads out of a final status', () => {
   expect(STATUSES.filter(isFinal)).toEqual([...FINAL_STATUSES]);
   expect(STATUSES.filter(isTaken)).toEqual(['assigned', 'running']);
-  expect(allowedChanges().filter(({ from }) => isFinal(from))).toEqual([]);
+  expect(allowedChanges().filter(({ from }) => isFinal(from))).toEqual([
+    { from: 'failed', to: 'pending' },
+    { from: 'cancelled', to: 'pending' },
+  ]);
   expect(isMove('take', 'pending', 'running')).toBe(false);
   expect(MOVES.flatMap(({ who }) => who).length).toBeGreaterThan(MOVES.length);
 });
