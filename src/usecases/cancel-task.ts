@@ -23,8 +23,11 @@ export async function cancelTask(deps: Deps, actor: Actor, taskId: string, reaso
     await changeTask(trx, task, ended(task, reason), { type: 'cancelled', actor, data: { reason } });
     await releaseWaiters(trx, [task]);
   });
+  const task = await findChanged(deps, taskId);
   deps.wakeups.emit({ kind: 'task', taskId }, { kind: 'ended' });
-  return findChanged(deps, taskId);
+  // Somebody may have its key now.
+  if (task.concurrencyKey !== null) deps.wakeups.emit({ kind: 'ready' });
+  return task;
 }
 
 const ended = (task: LockedTask, reason: string | null): TaskPatch => ({
