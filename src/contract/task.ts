@@ -254,7 +254,18 @@ export const createTask = z
     message: 'stands in place of input; give one of both',
   });
 /** One task, or so many that all of them are made or none. */
-export const createTasks = z.union([createTask, z.array(createTask).min(1).max(1000)]);
+export const createTasks = z.union([createTask, z.array(createTask).min(1).max(1000).superRefine(refuseTwins)]);
+
+/** Of several tasks no two have the same id. */
+function refuseTwins(tasks: readonly { id?: string | undefined }[], context: z.RefinementCtx): void {
+  const seen = new Set<string>();
+  tasks.forEach(({ id }, at) => {
+    if (id !== undefined && seen.has(id))
+      context.addIssue({ code: 'custom', path: [at, 'id'], message: 'stands twice' });
+    if (id !== undefined) seen.add(id);
+  });
+}
+
 export type CreateTask = z.infer<typeof createTask>;
 
 const listOfWords = <T extends string>(words: readonly [T, ...T[]]) =>

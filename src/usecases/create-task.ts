@@ -47,10 +47,13 @@ export async function createTasks(
     return await createOnce(deps, planned, request);
   } catch (error) {
     // Another request made one of these ids meanwhile: this time it is found.
-    if (!violates(error, 'tasks_pkey')) throw error;
+    if (!ID_TAKEN.some((constraint) => violates(error, constraint))) throw error;
     return createOnce(deps, planned, request);
   }
 }
+
+/** A task and its first event are written by one statement: either may be the first to find the other one's. */
+const ID_TAKEN = ['tasks_pkey', 'events_task_id_n_key'];
 
 /** So many are written by one statement at most, and so large texts together. */
 const MOST = 100;

@@ -104,7 +104,7 @@ describe('a body that is not valid', () => {
     ['a timeout of nothing', '/api/v1/tasks', task({ timeout_seconds: 0 }), 'timeout_seconds'],
     ['a time that is none', '/api/v1/tasks', task({ run_after: 'tomorrow' }), 'run_after'],
     ['an agent that there is not', '/api/v1/tasks', task({ agent_id: 'nobody' }), 'agent_id'],
-    ['a list', '/api/v1/tasks', [good], 'body'],
+    ['an empty list', '/api/v1/tasks', [], 'body'],
     ['a number', '/api/v1/tasks', '7', 'body'],
     ['a name with a slash', '/api/v1/agents/register', { name: 'a/b' }, 'name'],
     ['a capacity of nothing', '/api/v1/agents/register', { name: 'a', capacity: 0 }, 'capacity'],

@@ -6,6 +6,7 @@ import { compileSettings } from '../../src/forgejo/configuration.ts';
 import { createClientAddress } from '../../src/http/addresses.ts';
 import { createApp } from '../../src/http/app.ts';
 import { listen } from '../../src/http/listen.ts';
+import { openDatabase } from '../../src/store/pool.ts';
 import { createComplete } from '../../src/usecases/complete-attempt.ts';
 import { createCreate } from '../../src/usecases/create-task.ts';
 import { createToken } from '../../src/usecases/create-token.ts';
@@ -20,6 +21,8 @@ import { createTestDeps } from './deps.ts';
 export const ADMIN_TOKEN = 'the-admin-token-of-the-test-server';
 
 export type TestAppOptions = {
+  /** Another replica, on the database of this one. */
+  beside?: TestApp;
   settings?: Partial<Settings>;
   forges?: readonly unknown[];
   templates?: readonly unknown[];
@@ -62,7 +65,7 @@ export type TestApp = {
 
 /** The real app, API and pages, on a real port of the loopback, with a database of its own, without loops. */
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
-  const database = await createTestDatabase();
+  const database = options.beside === undefined ? await createTestDatabase() : anotherPool(options.beside.database);
   const deps = { ...(await createTestDeps(database, options.settings ?? {})), secrets: options.secrets ?? NO_SECRETS };
   const stopping = new AbortController();
   const logged: TestApp['logged'] = [];
@@ -128,6 +131,11 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     },
   };
 }
+
+const anotherPool = ({ connectionString }: TestDatabase): TestDatabase => ({
+  ...openDatabase({ connectionString, max: 10 }),
+  connectionString,
+});
 
 function forgejoSettings({ forges = [], templates = [], rules, secrets = NO_SECRETS }: TestAppOptions) {
   const { settings, problems } = compileSettings({
