@@ -43,18 +43,27 @@ export type Explanation = {
 /** More agents than this aren't listed. */
 export const MOST_LISTED = 1_000;
 
-export type Surroundings = { takers: readonly Taker[]; kept: KeptFrom; gates: GateFacts };
+export type Surroundings = {
+  takers: readonly Taker[];
+  kept: KeptFrom;
+  gates: GateFacts;
+  /** Agents on which something would be stopped for the task, had it not made room so often already. */
+  spared: ReadonlySet<string>;
+};
 
 /** `reader`: an agent that asks, which is told of no other; null for whoever may see all. */
 export function explainPending(
   task: Waiting,
-  { takers, kept, gates }: Surroundings,
+  { takers, kept, gates, spared }: Surroundings,
   reader: string | null,
 ): Explanation {
   const closed = gateReasons(task, gates);
   const all = nearestFirst([...verdicts(task, takers, kept)]);
   const shown = reader === null ? all : all.filter(({ taker }) => taker.id === reader);
-  const agents = shown.slice(0, MOST_LISTED).map((verdict) => explainAgent(task, verdict, closed, kept));
+  const agents = shown
+    .slice(0, MOST_LISTED)
+    .map((verdict) => (spared.has(verdict.taker.id) ? withLimit(verdict) : verdict))
+    .map((verdict) => explainAgent(task, verdict, closed, kept));
   const nobody = whyNobody(task, takers, kept);
   const told = nobody !== null && (closed.length === 0 || LASTING.includes(nobody));
   return {
@@ -68,6 +77,11 @@ export function explainPending(
         : joined([...closed.map(({ change }) => change), newcomer(task.executionMode, task.requires)]),
   };
 }
+
+const withLimit = (verdict: Verdict): Verdict =>
+  verdict.obstacles.includes('no_capacity')
+    ? { ...verdict, obstacles: [...verdict.obstacles, 'preemption_limit'] }
+    : verdict;
 
 function explainAgent(
   task: Waiting,

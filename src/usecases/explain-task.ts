@@ -5,11 +5,12 @@ import { hasLabels } from '../domain/match.ts';
 import type { AgentMode, Status, Task } from '../domain/task.ts';
 import { agentNames } from '../store/agents.ts';
 import { avoidances, countAhead, deadBy, gateFacts, newestLane, takers } from '../store/explain.ts';
+import { findWaitingTask, stoppableTasks } from '../store/preemption.ts';
 import type { Database } from '../store/schema.ts';
 import { findTask } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
 
-type Reading = Pick<Deps, 'db' | 'lanes'>;
+type Reading = Pick<Deps, 'db' | 'lanes' | 'settings'>;
 
 /** `ahead`: how many tasks come before it, as far as they are counted. */
 export type Explained = Explanation & { taskId: string; status: Status; ahead: number };
@@ -28,27 +29,47 @@ export async function explainTask(deps: Reading, id: string, reader: string | nu
       const task = await findTask(trx, id);
       if (task === null) return null;
       const explained =
-        task.status === 'pending' ? await pending(trx, deps.lanes, task, reader) : await notPending(trx, task);
+        task.status === 'pending' ? await pending(deps, trx, task, reader) : await notPending(trx, task);
       return { taskId: task.id, status: task.status, ...explained };
     });
 }
 
 async function pending(
+  deps: Reading,
   db: Kysely<Database>,
-  lanes: Deps['lanes'],
   task: Task,
   reader: string | null,
 ): Promise<Explanation & { ahead: number }> {
   const all = await takers(db);
   const kept = (await avoidances(db, [task.id])).get(task.id) ?? KEPT_FROM_NOBODY;
   const gates = await gateFacts(db, task);
-  const surroundings = { takers: all, kept, gates: reader === null ? gates : withoutNames(gates) };
-  await lanes.upTo(db, await newestLane(db));
   const matching = all.filter((taker) => couldEver(task, taker));
-  const served = (mode: AgentMode) => lanes.servedBy(matching.filter(({ executionMode }) => executionMode === mode));
+  const spared = task.ready ? await sparedAgents(deps, db, task.id, matching) : new Set<string>();
+  const surroundings = { takers: all, kept, spared, gates: reader === null ? gates : withoutNames(gates) };
+  await deps.lanes.upTo(db, await newestLane(db));
+  const served = (mode: AgentMode) =>
+    deps.lanes.servedBy(matching.filter(({ executionMode }) => executionMode === mode));
   const ahead = await countAhead(db, task.id, { pull: served('http_pull'), hosts: served('ssh_cli') });
   return { ...explainPending(task, surroundings, reader), ahead };
 }
+
+/** Full agents on which the task would have something stopped if that had not made room as often as it must. */
+async function sparedAgents(
+  { settings }: Reading,
+  db: Kysely<Database>,
+  taskId: string,
+  matching: readonly Taker[],
+): Promise<Set<string>> {
+  const full = matching.filter(({ running, capacity }) => running >= capacity).map(({ id }) => id);
+  const waiting = full.length === 0 ? null : await findWaitingTask(db, taskId);
+  if (waiting === null) return new Set();
+  const { maxPerTask } = settings.preemption;
+  const running = await stoppableTasks(db, full, waiting, { ...settings.preemption, maxPerTask: NO_LIMIT });
+  const byAgent = Map.groupBy(running, ({ agentId }) => agentId);
+  const spared = [...byAgent].filter(([, tasks]) => tasks.every(({ preemptions }) => preemptions >= maxPerTask));
+  return new Set(spared.map(([id]) => id));
+}
+const NO_LIMIT = 2 ** 31 - 1;
 
 const withoutNames = ({ keyHolder }: GateFacts): GateFacts => ({ unmet: [], keyHolder: keyHolder && { id: null } });
 

@@ -123,6 +123,21 @@ describe('explain', () => {
     expect(await waitingReason(id)).toBe('all_busy');
   });
 
+  it('says that what runs has made room as often as it must', async () => {
+    const label = own();
+    const agent = await register({ name: own(), labels: [label], capacity: 1 });
+    const running = await create({ requires: [label], priority: 'low' });
+    const { attempt } = (await dequeue(agent.token)).json.tasks[0];
+    await app.call('POST', `/api/v1/attempts/${attempt.id}/start`, { token: agent.token, body: {} });
+    await sql`update attempts set started_at = now() - interval '1 hour' where id = ${attempt.id}`.execute(app.deps.db);
+    const { id } = await create({ requires: [label], priority: 'urgent' });
+    const reasons = async () =>
+      codes((await explain(id)).agents.find((one) => one.agent_id === agent.id)?.reasons ?? []);
+    expect(await reasons()).toEqual(['no_capacity']);
+    await sql`update tasks set preemptions = 2 where id = ${running.id}`.execute(app.deps.db);
+    expect(await reasons()).toEqual(['no_capacity', 'preemption_limit']);
+  });
+
   it('does not know a task that is not there', async () => {
     const { status } = await app.call('GET', '/api/v1/tasks/0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000/explain');
     expect(status).toBe(404);

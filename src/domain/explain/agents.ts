@@ -127,7 +127,7 @@ const WORDS: Record<AgentReason, Words> = {
   },
   no_capacity: (_, { name, capacity }) => ({ message: `All places of ${name} are taken (${capacity}).` }),
   preemption_limit: (_, { name }) => ({
-    message: `What runs on ${name} has made room as often as it must.`,
+    message: `What runs on ${name} and might be stopped for it has made room as often as it must.`,
   }),
 };
 

@@ -17,7 +17,7 @@ const OPEN: GateFacts = { unmet: [], keyHolder: null };
 const at = '2026-11-21T13:00:00.000000Z';
 const kept: KeptFrom = new Map([['a1', at]]);
 const explain = (task: Waiting, takers: Taker[], more: Partial<Surroundings> = {}, reader: string | null = null) =>
-  explainPending(task, { takers, kept: new Map(), gates: OPEN, ...more }, reader);
+  explainPending(task, { takers, kept: new Map(), gates: OPEN, spared: new Set(), ...more }, reader);
 const unready = (changes: Parameters<typeof waiting>[0] = {}) => waiting({ ready: false, ...changes });
 
 it.each([
@@ -74,6 +74,15 @@ describe('an agent is not takeable for a task', () => {
     expect(agents[0]?.reasons.map(({ code }) => code)).toEqual(codes);
     expect([takeable, agents[0]?.takeable]).toEqual([false, false]);
     expect(agents[0]?.smallestChange).toEqual(expect.stringMatching(/\S/));
+  });
+
+  it('whose places are taken by what has made room often enough', () => {
+    const spared = new Set(['a1']);
+    expect(explain(waiting(), [taker({ running: 1 })], { spared }).agents[0]).toMatchObject({
+      reasons: [{ code: 'no_capacity' }, { code: 'preemption_limit' }],
+      smallestChange: 'wait until a place of nuc is free, or raise its capacity',
+    });
+    expect(explain(waiting(), [taker()], { spared }).takeable).toBe(true);
   });
 
   it('that failed there a moment ago, unless it is named', () => {
