@@ -4,6 +4,7 @@ import type { Holder } from '../domain/holder.ts';
 import { renewLeases, setProgress } from '../store/leases.ts';
 import type { Deps } from './deps.ts';
 import { lockHeld } from './holding.ts';
+import { storableProgress } from './storable-result.ts';
 
 export type ProgressReport = { percent: number | null; message: string | null };
 
@@ -20,7 +21,7 @@ export async function renewAttempt(
     const held = holder.kind === 'agent' ? { agentId: holder.agentId } : { replicaId: holder.replicaId };
     const [row] = await renewLeases(trx, held, [attemptId], seconds);
     if (row === undefined) throw new AppError('lease_lost', 'The attempt is no longer yours.');
-    if (progress !== null) await setProgress(trx, attemptId, progress);
+    if (progress !== null) await setProgress(trx, attemptId, storableProgress(deps, task, progress));
     return { ...row, taskId: task.id };
   });
   if (progress !== null) deps.wakeups.emit({ kind: 'task', taskId: renewed.taskId });

@@ -2,9 +2,11 @@ import { notFound } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import { findAttemptRow } from '../store/attempts.ts';
 import { setProgress } from '../store/leases.ts';
+import { findTask } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
 import { fenced, lockHeld } from './holding.ts';
 import type { ProgressReport } from './renew-attempt.ts';
+import { storableProgress } from './storable-result.ts';
 
 /** Keeps how far an attempt has come; the token of the attempt may say it over SSH too. */
 export async function reportProgress(
@@ -19,7 +21,8 @@ export async function reportProgress(
     // Over SSH the replica holds the lease, and the attempt's own token speaks for what runs on the host.
     const ownToken = holder.kind === 'agent' && holder.attemptId === attemptId && attempt.execution_mode === 'ssh_cli';
     if (!ownToken) await lockHeld(trx, holder, attemptId);
-    if (await setProgress(trx, attemptId, progress)) return;
+    const task = await findTask(trx, attempt.task_id);
+    if (task && (await setProgress(trx, attemptId, storableProgress(deps, task, progress)))) return;
     throw fenced((await findAttemptRow(trx, attemptId)) ?? attempt);
   });
   deps.wakeups.emit({ kind: 'task', taskId: attempt.task_id });
