@@ -8,6 +8,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await dropHotForeignKeys(db);
   await tasks(db);
   await agents(db);
+  await dropTokenIndex(db);
   await gates(db);
   await allowRetry(db);
   await requests(db);
@@ -51,6 +52,8 @@ async function tasks(db: Kysely<unknown>): Promise<void> {
       add approved_at timestamptz,
       add concurrency_key text,
       add preemptions integer not null default 0,
+      -- the open attempt has printed something, which is to be sealed at its end
+      add has_log boolean not null default false,
       -- the waiting task for which this one is asked to stop
       add stop_for uuid,
       -- when the agent was named: what assigned_at says again when the task is pending again
@@ -76,6 +79,11 @@ async function tasks(db: Kysely<unknown>): Promise<void> {
   await sql`
     alter table attempts drop constraint attempts_proof_check,
       add constraint attempts_proof_check check (proof in ('empty', 'left', 'unknown'))`.execute(db);
+}
+
+/** A token of an attempt tells whose it is, and is compared with the one row that it names. */
+async function dropTokenIndex(db: Kysely<unknown>): Promise<void> {
+  await sql`drop index attempts_token`.execute(db);
 }
 
 async function agents(db: Kysely<unknown>): Promise<void> {

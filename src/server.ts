@@ -23,6 +23,7 @@ import type { Deps } from './usecases/deps.ts';
 import { createDequeues } from './usecases/dequeue.ts';
 import { createEventFeed } from './usecases/event-feed.ts';
 import { createFollowers } from './usecases/followers.ts';
+import { createFreshAttempts } from './usecases/fresh-attempts.ts';
 import { keepAgeing } from './usecases/keep-ageing.ts';
 import { type Installation, prepareInstallation } from './usecases/prepare-installation.ts';
 import { createSignIn } from './usecases/sign-in.ts';
@@ -49,6 +50,8 @@ class StartError extends Error {
 const STOP_WITHIN_MS = 9_500;
 const SAME_KEYSTROKE_MS = 1_000;
 const ANSWER_WITHIN_MS = 4_000;
+/** What comes most is answered in batches, a few at a time: more connections than this would only wait. */
+const MOST_HOT_CONNECTIONS = 5;
 const BAD_TOKENS_PER_MINUTE = 600;
 
 /** Runs the server until it is told to stop. Resolves with the exit code: 0 stopped, 1 failed, 2 configuration. */
@@ -187,8 +190,12 @@ async function openStore(
   parts: AsyncDisposableStack,
 ): Promise<Deps> {
   const { pool, statementTimeoutSeconds, lockTimeoutSeconds } = config.database;
-  const database = openDatabase({ ...address, max: pool, statementTimeoutSeconds, lockTimeoutSeconds }, log);
+  const limits = { ...address, statementTimeoutSeconds, lockTimeoutSeconds };
+  const forHot = Math.min(MOST_HOT_CONNECTIONS, Math.floor(pool / 2));
+  const database = openDatabase({ ...limits, max: pool - forHot }, log);
   parts.defer(() => database.close());
+  const hot = openDatabase({ ...limits, max: forHot, byKeys: true }, log);
+  parts.defer(() => hot.close());
   await checkDurability(database.db);
   const wakeups = await createWakeups(address, log);
   parts.defer(() => wakeups.stop());
@@ -197,6 +204,8 @@ async function openStore(
   const { secrets } = config;
   return {
     db: database.db,
+    hot: hot.db,
+    fresh: createFreshAttempts(),
     wakeups,
     lanes: createLanes(database.db),
     settings,

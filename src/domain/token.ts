@@ -24,9 +24,26 @@ const CHECK_LENGTH = 6;
 const checksum = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, CHECK_LENGTH);
 
 /** A new secret: 256 random bits, with its kind to be recognised by and a checksum against typing errors. */
-export function newToken(kind: Scope | 'attempt'): string {
+export function newToken(kind: Scope): string {
   const secret = randomBytes(32).toString('base64url');
   return `tkj_${kind}_${secret}${checksum(secret)}`;
+}
+
+/** The same for an attempt, whose id it begins with, so that it is compared with the one row that it names. */
+export const newAttemptToken = (attemptId: string): string =>
+  attemptToken(attemptId, randomBytes(32).toString('base64url'));
+
+function attemptToken(attemptId: string, secret: string): string {
+  const text = Buffer.from(attemptId.replaceAll('-', ''), 'hex').toString('base64url') + secret;
+  return `tkj_attempt_${text}${checksum(text)}`;
+}
+
+/** The attempt that a token names, be it good or not; null for a token of another kind. */
+export function attemptOfToken(token: string): string | null {
+  const id = /^tkj_attempt_([A-Za-z0-9_-]{22})[A-Za-z0-9_-]{43}[0-9a-f]{6}$/.exec(token)?.[1];
+  if (id === undefined) return null;
+  const hex = Buffer.from(id, 'base64url').toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
 /** Only this is stored. */
@@ -34,7 +51,7 @@ export const tokenHash = (token: string): Buffer => createHash('sha256').update(
 
 /** Could this be a token of ours? False spares the database a look-up. */
 export function isWellFormedToken(token: string): boolean {
-  const match = /^tkj_[a-z]+_([A-Za-z0-9_-]{43})([0-9a-f]{6})$/.exec(token);
+  const match = /^tkj_[a-z]+_([A-Za-z0-9_-]{43}(?:[A-Za-z0-9_-]{22})?)([0-9a-f]{6})$/.exec(token);
   return match?.[1] !== undefined && checksum(match[1]) === match[2];
 }
 
@@ -44,5 +61,5 @@ export function isWellFormedToken(token: string): boolean {
  */
 export function derivedAttemptToken(secret: Uint8Array, attemptId: string): string {
   const text = createHmac('sha256', secret).update(`attempt token ${attemptId}`).digest('base64url');
-  return `tkj_attempt_${text}${checksum(text)}`;
+  return attemptToken(attemptId, text);
 }

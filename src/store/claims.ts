@@ -119,6 +119,7 @@ const TAKEN = {
   stop_detail: null,
   stop_asked_at: null,
   stop_for: null,
+  has_log: false,
 } as const;
 
 /**
@@ -147,18 +148,16 @@ export async function takeTasks(trx: Trx, takes: readonly Take[], options: TakeO
         status = 'assigned', execution_mode = ${mode}, assigned_agent_id = x.agent_id, assigned_at = ${at},
         attempt_id = x.attempt_id, attempts = x.number, ready = false,
         lease_expires_at = ${at}::timestamptz + make_interval(secs => ${leaseSeconds}), holder = ${holder},
-        progress = null, stop_reason = null, stop_detail = null, stop_asked_at = null, stop_for = null,
+        progress = null, stop_reason = null, stop_detail = null, stop_asked_at = null, stop_for = null, has_log = false,
         event_n = x.n, event_hash = x.hash, updated_at = ${at}
       from x where t.id = x.task_id and t.status = 'pending' and t.ready and t.event_n = x.n - 1
-      returning t.attempt_id, t.lease_expires_at),
+      returning x.*, t.lease_expires_at),
     opened as (
       insert into attempts (id, task_id, number, execution_mode, agent_id, request_id, token_hash, leased_at)
-      select x.attempt_id, x.task_id, x.number, ${mode}, x.agent_id, x.request_id, x.token_hash, ${at}
-      from taken join x on x.attempt_id = taken.attempt_id),
+      select attempt_id, task_id, number, ${mode}, agent_id, request_id, token_hash, ${at} from taken),
     written as (
       insert into events (task_id, n, attempt_id, type, text, hash)
-      select x.task_id, x.n, x.attempt_id, 'assigned', x.text, x.hash
-      from taken join x on x.attempt_id = taken.attempt_id)
+      select task_id, n, attempt_id, 'assigned', text, hash from taken)
     select attempt_id, lease_expires_at from taken`.execute(trx);
   const leases = new Map(rows.map((row) => [row.attempt_id, row.lease_expires_at]));
   return new Map(

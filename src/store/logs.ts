@@ -25,6 +25,11 @@ export async function lockStream(trx: Trx, attemptId: string, stream: Stream): P
   return { totalBytes: row.total_bytes, leftOutBytes: row.left_out_bytes };
 }
 
+/** The task's open attempt has printed something; whoever ends it looks for that. The caller holds the row. */
+export async function markLogged(trx: Trx, taskId: string): Promise<void> {
+  await trx.updateTable('tasks').set({ has_log: true }).where('id', '=', taskId).execute();
+}
+
 /** Adds bytes at an offset that isn't before the end of what is stored. */
 export async function appendLog(
   trx: Trx,

@@ -10,6 +10,11 @@ export type PoolOptions = DatabaseAddress & {
   max?: number;
   statementTimeoutSeconds?: number;
   lockTimeoutSeconds?: number;
+  /**
+   * For statements that touch few rows of large tables by their keys. Before a new database has statistics the planner
+   * would read whole tables for them, and at times after; here it may not.
+   */
+  byKeys?: boolean;
 };
 
 /** The database can't be used as it is set up. The message is one sentence for the operator. */
@@ -23,7 +28,7 @@ const oldestServerVersion = 15;
 export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool {
   const statementTimeoutMs = (options.statementTimeoutSeconds ?? 10) * 1000;
   const pool = new pg.Pool({
-    ...inUtc(addressOptions(options)),
+    ...withSettings(addressOptions(options), options.byKeys ?? false),
     application_name: 'taskejo',
     max: options.max ?? 10,
     connectionTimeoutMillis: 10_000,
@@ -50,12 +55,14 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
   return pool;
 }
 
+const BY_KEYS = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin'].map((name) => `-c ${name}=off`);
+
 /** Every session counts in UTC, also where the connection string sets options of its own. */
-function inUtc(address: DatabaseAddress): DatabaseAddress & { options?: string } {
-  const utc = '-c timezone=UTC';
+function withSettings(address: DatabaseAddress, byKeys: boolean): DatabaseAddress & { options?: string } {
+  const settings = ['-c timezone=UTC', ...(byKeys ? BY_KEYS : [])].join(' ');
   const given = 'connectionString' in address ? address.connectionString : '';
-  const connectionString = given.replace(/([?&]options=[^&]*)/, `$1${encodeURIComponent(` ${utc}`)}`);
-  return connectionString === given ? { ...address, options: utc } : { connectionString };
+  const connectionString = given.replace(/([?&]options=[^&]*)/, `$1${encodeURIComponent(` ${settings}`)}`);
+  return connectionString === given ? { ...address, options: settings } : { connectionString };
 }
 
 /**

@@ -160,6 +160,7 @@ type TasksTable = {
   concurrency_key: string | null;
   preemptions: Generated<number>;
   stop_for: string | null;
+  has_log: Generated<boolean>;
   named_at: Time | null;
 };
 

@@ -75,6 +75,7 @@ const LIGHT = [
   'concurrency_key',
   'preemptions',
   'stop_for',
+  'has_log',
   'named_at',
 ] as const satisfies readonly (keyof Omit<TaskRow, Heavy>)[];
 /** The compiler sees that none is missing. */

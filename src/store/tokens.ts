@@ -124,12 +124,12 @@ export type AttemptTokenUse = {
   token_hash: Buffer;
 };
 
-/** The attempts of the tokens of these hashes, each while it is open and for ten minutes after its end. */
-export async function findAttemptsOfTokens(db: Db, hashes: readonly Buffer[]): Promise<AttemptTokenUse[]> {
+/** The attempts of these ids with the hashes of their tokens, each while it is open and for ten minutes after its end. */
+export async function findTokensOfAttempts(db: Db, ids: readonly string[]): Promise<AttemptTokenUse[]> {
   const { rows } = await sql<AttemptTokenUse>`
     select id, task_id, agent_id, execution_mode, finished_at is null as open, token_hash
     from attempts
-    where token_hash = any(${hashes}::bytea[])
+    where id = any(${ids}::uuid[])
       and (finished_at is null or finished_at > now() - interval '10 minutes')`.execute(db);
   return rows;
 }

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
-import { isWellFormedToken, type Principal, tokenHash } from '../domain/token.ts';
+import { attemptOfToken, isWellFormedToken, type Principal, tokenHash } from '../domain/token.ts';
 import { touchAgents } from '../store/leases.ts';
-import { findAttemptsOfTokens, findValidTokens, noteTokenUses, type TokenUse } from '../store/tokens.ts';
+import { findTokensOfAttempts, findValidTokens, noteTokenUses, type TokenUse } from '../store/tokens.ts';
 import { coalesce, type Settled } from './coalesce.ts';
 import type { Deps } from './deps.ts';
 
@@ -29,12 +29,12 @@ type Remembered = { principal: Principal; untilMs: number };
  * Looks tokens up, those that come together with one statement. Notes their use at most once a minute; of an agent any
  * use counts as a sign of life.
  */
-export function createAuthenticate(deps: Pick<Deps, 'db' | 'wakeups'>, adminToken: string | null): Authenticate {
+export function createAuthenticate(deps: Pick<Deps, 'hot' | 'wakeups'>, adminToken: string | null): Authenticate {
   const adminHash = adminToken === null ? null : tokenHash(adminToken);
   const remembered = new Map<string, Remembered>();
   // What is revoked during a look must not be remembered after it.
   let revocations = 0;
-  const find = coalesce((hashes: readonly Buffer[]) => owners(deps, hashes), { most: 500, atOnce: 2 });
+  const find = coalesce((asked: readonly Asked[]) => owners(deps, asked), { most: 500, atOnce: 2 });
   deps.wakeups.subscribe((hint) => {
     if (hint.kind !== 'tokens' && hint.kind !== 'missed') return;
     revocations += 1;
@@ -50,7 +50,7 @@ export function createAuthenticate(deps: Pick<Deps, 'db' | 'wakeups'>, adminToke
     if (!isWellFormedToken(credential)) return null;
     const before = revocations;
     const untilMs = performance.now() + REMEMBERED_MS;
-    const principal = await find(hash);
+    const principal = await find({ hash, attemptId: attemptOfToken(credential) });
     if (principal === null || before !== revocations) return principal;
     if (remembered.size >= MOST_REMEMBERED) remembered.clear();
     remembered.set(key, { principal, untilMs });
@@ -58,31 +58,57 @@ export function createAuthenticate(deps: Pick<Deps, 'db' | 'wakeups'>, adminToke
   };
 }
 
+/** The hash of a token, and the attempt that it names if it is one of an attempt. */
+type Asked = { hash: Buffer; attemptId: string | null };
+
 async function owners(
-  deps: Pick<Deps, 'db' | 'wakeups'>,
-  hashes: readonly Buffer[],
+  deps: Pick<Deps, 'hot' | 'wakeups'>,
+  asked: readonly Asked[],
 ): Promise<Settled<Principal | null>[]> {
-  const [tokens, attempts] = await Promise.all([
-    findValidTokens(deps.db, hashes),
-    findAttemptsOfTokens(deps.db, hashes),
-  ]);
-  await noteUse(deps, tokens);
   const byHash = new Map<string, Principal>();
+  await addTokens(
+    deps,
+    asked.flatMap(({ hash, attemptId }) => (attemptId === null ? [hash] : [])),
+    byHash,
+  );
+  await addAttempts(
+    deps,
+    asked.flatMap(({ attemptId }) => attemptId ?? []),
+    byHash,
+  );
+  return asked.map(({ hash }) => ({ value: byHash.get(hash.toString('base64')) ?? null }));
+}
+
+async function addTokens(
+  deps: Pick<Deps, 'hot' | 'wakeups'>,
+  hashes: readonly Buffer[],
+  byHash: Map<string, Principal>,
+): Promise<void> {
+  if (hashes.length === 0) return;
+  const tokens = await findValidTokens(deps.hot, hashes);
+  await noteUse(deps, tokens);
   for (const token of tokens) {
     const principal = principalOf(token);
     if (principal !== null) byHash.set(token.hash.toString('base64'), principal);
   }
-  for (const { id, task_id, agent_id, execution_mode, open, token_hash } of attempts) {
-    byHash.set(token_hash.toString('base64'), {
+}
+
+async function addAttempts(
+  deps: Pick<Deps, 'hot'>,
+  ids: readonly string[],
+  byHash: Map<string, Principal>,
+): Promise<void> {
+  if (ids.length === 0) return;
+  for (const attempt of await findTokensOfAttempts(deps.hot, ids)) {
+    byHash.set(attempt.token_hash.toString('base64'), {
       kind: 'attempt',
-      attemptId: id,
-      taskId: task_id,
-      agentId: agent_id,
-      executionMode: execution_mode,
-      open,
+      attemptId: attempt.id,
+      taskId: attempt.task_id,
+      agentId: attempt.agent_id,
+      executionMode: attempt.execution_mode,
+      open: attempt.open,
     });
   }
-  return hashes.map((hash) => ({ value: byHash.get(hash.toString('base64')) ?? null }));
 }
 
 function principalOf({ id, scope, name, agent_id }: TokenUse): Principal | null {
@@ -90,7 +116,10 @@ function principalOf({ id, scope, name, agent_id }: TokenUse): Principal | null 
   return agent_id === null ? null : { kind: 'agent', agentId: agent_id, tokenId: id };
 }
 
-async function noteUse({ db, wakeups }: Pick<Deps, 'db' | 'wakeups'>, tokens: readonly TokenUse[]): Promise<void> {
+async function noteUse(
+  { hot: db, wakeups }: Pick<Deps, 'hot' | 'wakeups'>,
+  tokens: readonly TokenUse[],
+): Promise<void> {
   const unnoted = tokens.filter((token) => token.unnoted).map(({ id }) => id);
   if (unnoted.length > 0) await noteTokenUses(db, unnoted);
   const unseen = tokens.flatMap((token) => (token.unseen && token.agent_id !== null ? [token.agent_id] : []));

@@ -4,7 +4,7 @@ import type { LeasedAttempt } from '../domain/attempt.ts';
 import { hasLabels } from '../domain/match.ts';
 import { mayRun } from '../domain/may-run.ts';
 import type { Task } from '../domain/task.ts';
-import { newToken, tokenHash } from '../domain/token.ts';
+import { newAttemptToken, tokenHash } from '../domain/token.ts';
 import { openAttemptsOfRequests, setAttemptToken } from '../store/attempts.ts';
 import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../store/claims.ts';
 import { renewLeases, touchAgents } from '../store/leases.ts';
@@ -33,7 +33,7 @@ const MOST_TASKS = 500;
  * at most as many as it has places. One transaction; the answers are in the order of the asks.
  */
 export async function claimForAgents(deps: Deps, asks: readonly Ask[]): Promise<Claimed[]> {
-  const claim = await deps.db.transaction().execute((trx) => claimAll(trx, deps, asks));
+  const claim = await deps.hot.transaction().execute((trx) => claimAll(trx, deps, asks));
   if (claim.online) deps.wakeups.emit({ kind: 'agents' });
   const again = await tasksAgain(deps, claim.again);
   for (const [index, { taken }] of claim.claimed.entries()) tellOf(deps, asks[index] as Ask, taken);
@@ -146,7 +146,9 @@ async function give(
   );
   for (const { seat, token, take } of given) {
     const row = opened.get(take.attemptId);
-    if (row !== undefined) seat.taken.push(leased(deps, takenTaskOf(row), token));
+    if (row === undefined) continue;
+    seat.taken.push(leased(deps, takenTaskOf(row), token));
+    deps.fresh.remember({ ...row, attemptId: take.attemptId, agentId: take.agentId });
   }
   return opened.size;
 }
@@ -159,8 +161,9 @@ function match(candidates: readonly Candidate[], seats: readonly Seat[], free: M
     const { agentId, requestId } = seat.ask;
     seat.promised += 1;
     free.set(agentId, (free.get(agentId) ?? 0) - 1);
-    const token = newToken('attempt');
-    const take = { candidate, agentId, attemptId: randomUUIDv7(), tokenHash: tokenHash(token), requestId };
+    const attemptId = randomUUIDv7();
+    const token = newAttemptToken(attemptId);
+    const take = { candidate, agentId, attemptId, tokenHash: tokenHash(token), requestId };
     return [{ seat, token, take }];
   });
 }
@@ -187,7 +190,7 @@ async function leaseAgain(trx: Trx, deps: Deps, asks: readonly Ask[]): Promise<A
     const ids = open.filter((one) => one.agent_id === agentId && one.request_id === requestId).map(({ id }) => id);
     if (ids.length === 0) continue;
     await renewLeases(trx, { agentId }, ids, deps.settings.leases.seconds);
-    const tokens = new Map(ids.map((id) => [id, newToken('attempt')]));
+    const tokens = new Map(ids.map((id) => [id, newAttemptToken(id)]));
     for (const [id, token] of tokens) await setAttemptToken(trx, id, tokenHash(token));
     again.set(index, tokens);
   }

@@ -7,6 +7,7 @@ import { keepLateResult } from '../store/late-results.ts';
 import type { Database } from '../store/schema.ts';
 import { changeTask } from '../store/task-changes.ts';
 import { coalesce } from './coalesce.ts';
+import { completeFresh } from './complete-fresh.ts';
 import type { Deps } from './deps.ts';
 import { type End, type EndOptions, endAll } from './end-attempt.ts';
 import { fenced, type Held, isHeld, lockAllOwn } from './holding.ts';
@@ -47,8 +48,13 @@ export async function completeAttempts(
     const first = await completeAttempts(deps, completions.slice(0, twice));
     return [...first, ...(await completeAttempts(deps, completions.slice(twice)))];
   }
-  const { answers, passedOn } = await deps.db.transaction().execute((trx) => completeAll(trx, deps, completions));
+  const fresh = await completeFresh(deps, completions);
+  const others = completions.filter(({ attemptId }) => !fresh.has(attemptId));
+  const { answers: long, passedOn } = await completeLocked(deps, others);
   if (passedOn) deps.wakeups.emit({ kind: 'ready' });
+  const answers = completions.map(
+    (one) => fresh.get(one.attemptId) ?? (long[others.indexOf(one)] as Completed | AppError),
+  );
   answers.forEach((answer, index) => {
     if (!(answer instanceof AppError)) wakeAfter(deps, answer, completions[index] as Completion);
   });
@@ -73,6 +79,11 @@ export const createComplete = (deps: Deps): ((completion: Completion) => Promise
 const HEAVIEST_BYTES = 4 * 1024 * 1024;
 const weightOf = ({ output, summary }: Result): number =>
   (output === null ? 0 : JSON.stringify(output).length) + (summary?.length ?? 0);
+
+const completeLocked = async (deps: Deps, completions: readonly Completion[]) =>
+  completions.length === 0
+    ? { answers: [], passedOn: false }
+    : deps.hot.transaction().execute((trx) => completeAll(trx, deps, completions));
 
 async function completeAll(
   trx: Trx,

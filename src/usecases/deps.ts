@@ -6,6 +6,7 @@ import type { Lanes } from '../store/lane-cache.ts';
 import type { Database } from '../store/schema.ts';
 import type { Wakeups } from '../store/wakeups.ts';
 import type { Followers } from './followers.ts';
+import type { FreshAttempts } from './fresh-attempts.ts';
 
 /** Durations are in seconds, as in the configuration file. */
 export type Settings = {
@@ -33,6 +34,10 @@ export type Retention = { tasksDays: number; logsDays: number; deliveriesDays: n
 /** What every use case is given: the database, the way to wake who waits for a change, settings and randomness. */
 export type Deps = {
   db: Kysely<Database>;
+  /** The same database over connections of their own, for the statements that come most: see `store/pool.ts`. */
+  hot: Kysely<Database>;
+  /** Attempts that this process gave out a moment ago. */
+  fresh: FreshAttempts;
   wakeups: Wakeups;
   /** What this process knows of the lanes. */
   lanes: Lanes;

@@ -156,12 +156,15 @@ function eventType({ status, outcome }: Ending): EventType {
   return outcome === 'preempted' || outcome === 'released' ? outcome : 'failed';
 }
 
-const eventData = (ending: Ending, result: Result) => ({
+const eventData = (ending: Pick<Ending, 'outcome' | 'failureClass'>, result: Result) => ({
   outcome: ending.outcome,
   failure_class: ending.failureClass,
   exit_code: result.exitCode,
   error: result.error,
 });
+
+/** What the event of a success says. */
+export const completedData = (result: Result) => eventData({ outcome: 'completed', failureClass: null }, result);
 
 /** For whom it was stopped, and how long it had run. */
 const lossOf = ({ task, attempt }: Held) => ({

@@ -15,7 +15,7 @@ const MAX_ADDRESSES = 10_000;
 export type SignInOptions = { adminToken: string | null; badTokensPerMinute: number; nowMs: () => number };
 
 /** Counts only what fails, by address and minute: a good token is never limited by the bad ones beside it. */
-export function createSignIn(deps: Pick<Deps, 'db' | 'wakeups'>, options: SignInOptions): SignIn {
+export function createSignIn(deps: Pick<Deps, 'hot' | 'wakeups'>, options: SignInOptions): SignIn {
   const { adminToken, badTokensPerMinute, nowMs } = options;
   const authenticate = createAuthenticate(deps, adminToken);
   let windowEndsMs = 0;

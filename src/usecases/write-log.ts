@@ -4,7 +4,7 @@ import type { Holder } from '../domain/holder.ts';
 import type { Stream } from '../domain/machine.ts';
 import { hideInStream } from '../domain/redact.ts';
 import { valuesOf } from '../domain/secrets.ts';
-import { appendLog, lockStream, trimLog } from '../store/logs.ts';
+import { appendLog, lockStream, markLogged, trimLog } from '../store/logs.ts';
 import type { Deps } from './deps.ts';
 import { lockHeld } from './holding.ts';
 
@@ -31,6 +31,7 @@ export async function writeLog(
 ): Promise<{ nextOffset: number; followed: boolean }> {
   const nextOffset = await deps.db.transaction().execute(async (trx) => {
     const { task } = await lockHeld(trx, holder, attemptId);
+    if (!task.has_log) await markLogged(trx, task.id);
     const state = await lockStream(trx, attemptId, stream);
     const expected = state.totalBytes;
     if (offset > expected && !gap) {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newToken } from '../../src/domain/token.ts';
+import { newAttemptToken, newToken } from '../../src/domain/token.ts';
 import { describeApi } from '../../src/http/app.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
 
@@ -79,7 +79,7 @@ describe('who is let in', () => {
     const none = await ask(method, path, null);
     expect([none.status, none.json.code]).toEqual([401, 'unauthenticated']);
     expect(none.headers.get('www-authenticate')).toContain('Bearer');
-    for (const token of ['nonsense', newToken('admin'), newToken('attempt'), tokens.admin.replace(/.$/, '-')]) {
+    for (const token of ['nonsense', newToken('admin'), newAttemptToken(ID), tokens.admin.replace(/.$/, '-')]) {
       const { status, json } = await ask(method, path, token);
       expect([status, json.code]).toEqual([401, 'unauthenticated']);
     }

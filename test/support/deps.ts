@@ -3,6 +3,7 @@ import { createLanes } from '../../src/store/lane-cache.ts';
 import { createWakeups } from '../../src/store/wakeups.ts';
 import type { Deps, Settings } from '../../src/usecases/deps.ts';
 import { createFollowers } from '../../src/usecases/followers.ts';
+import { createFreshAttempts } from '../../src/usecases/fresh-attempts.ts';
 import type { TestDatabase } from './database.ts';
 
 export const testSettings: Settings = {
@@ -27,6 +28,8 @@ export async function createTestDeps(
   const wakeups = await createWakeups({ connectionString: database.connectionString }, { warn: () => {} });
   return {
     db: database.db,
+    hot: database.db,
+    fresh: createFreshAttempts(),
     wakeups,
     lanes: createLanes(database.db),
     settings: { ...testSettings, ...settings },

@@ -5,7 +5,15 @@ import { agentState } from '../../../src/domain/agent.ts';
 import { canonicalJson, type Json } from '../../../src/domain/canonical-json.ts';
 import { AppError, ERROR_CODES, invalidField, notFound } from '../../../src/domain/errors.ts';
 import { eventHash, eventText } from '../../../src/domain/event.ts';
-import { derivedAttemptToken, isWellFormedToken, newToken, SCOPES, tokenHash } from '../../../src/domain/token.ts';
+import {
+  attemptOfToken,
+  derivedAttemptToken,
+  isWellFormedToken,
+  newAttemptToken,
+  newToken,
+  SCOPES,
+  tokenHash,
+} from '../../../src/domain/token.ts';
 
 it('JSON has one canonical form, whatever the order of its keys', () => {
   expect(canonicalJson({ b: [1, true, null], a: { y: 'ü\n', x: 1e21 }, c: undefined })).toBe(
@@ -52,8 +60,8 @@ it('the text of an event holds every field in the words of the wire', () => {
 });
 
 it('a token shows its kind and its typing errors', () => {
-  for (const kind of [...SCOPES, 'attempt'] as const) {
-    const token = newToken(kind);
+  const attempt = newAttemptToken('01a1ff5b-1cb8-7abd-a451-d1e9133864d5');
+  for (const [kind, token] of [...SCOPES.map((scope) => [scope, newToken(scope)]), ['attempt', attempt]] as const) {
     expect(token.startsWith(`tkj_${kind}_`)).toBe(true);
     expect(isWellFormedToken(token)).toBe(true);
     const at = token.length - 20;
@@ -63,12 +71,19 @@ it('a token shows its kind and its typing errors', () => {
   expect(tokenHash('x')).toHaveLength(32);
 });
 
+it('the token of an attempt names it', () => {
+  const id = '01a1ff5b-1cb8-7abd-a451-d1e9133864d5';
+  expect(attemptOfToken(newAttemptToken(id))).toBe(id);
+  expect(attemptOfToken(derivedAttemptToken(Buffer.from('secret'), id))).toBe(id);
+  expect(attemptOfToken(newToken('agent'))).toBeNull();
+});
+
 it('the token of an attempt over SSH is the same for whoever derives it, and another for another attempt', () => {
   const secret = Buffer.from('secret');
   expect(derivedAttemptToken(secret, 'a')).toBe(derivedAttemptToken(Buffer.from('secret'), 'a'));
   expect(derivedAttemptToken(secret, 'a')).not.toBe(derivedAttemptToken(secret, 'b'));
   expect(derivedAttemptToken(secret, 'a')).not.toBe(derivedAttemptToken(Buffer.from('other'), 'a'));
-  expect(isWellFormedToken(derivedAttemptToken(secret, 'a'))).toBe(true);
+  expect(isWellFormedToken(derivedAttemptToken(secret, '01a1ff5b-1cb8-7abd-a451-d1e9133864d5'))).toBe(true);
 });
 
 it('errors carry their code, and each code a status and a title', () => {

@@ -1,0 +1,34 @@
+import type { TaskRow } from '../store/schema.ts';
+
+/** What this process wrote when it gave an attempt out. Good for a guess that the database then checks. */
+export type FreshAttempt = Pick<
+  TaskRow,
+  'id' | 'status' | 'event_n' | 'event_hash' | 'environment' | 'output_schema' | 'created_at'
+> & { attemptId: string; agentId: string };
+
+export type FreshAttempts = {
+  remember(fresh: FreshAttempt): void;
+  find(attemptId: string): FreshAttempt | undefined;
+  forget(attemptId: string): void;
+};
+
+const MOST = 20_000;
+
+/**
+ * Attempts that this process gave out a moment ago. Most are completed with nothing else having happened to them, and
+ * then their end needs no look at what was written: one statement writes it where the row is as it is remembered.
+ */
+export function createFreshAttempts(): FreshAttempts {
+  const known = new Map<string, FreshAttempt>();
+  return {
+    remember(fresh) {
+      known.set(fresh.attemptId, fresh);
+      if (known.size <= MOST) return;
+      // The oldest: a map keeps the order in which it was filled.
+      const oldest = known.keys().next().value;
+      if (oldest !== undefined) known.delete(oldest);
+    },
+    find: (attemptId) => known.get(attemptId),
+    forget: (attemptId) => void known.delete(attemptId),
+  };
+}
