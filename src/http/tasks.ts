@@ -86,7 +86,9 @@ const list = endpoint(
     path: '/api/v1/tasks',
     tags,
     summary: 'List tasks',
-    description: 'Newest first, or by `sort=rank` those that wait in the order of the queue and then the others.',
+    description:
+      'Newest first, or by `sort=rank` those that wait in the order of the queue and then the others. A page may have ' +
+      'fewer tasks than asked for though others follow: what is rare is looked for a page at a time.',
     request: { query: tasksQuery },
     responses: { 200: answers(taskList, 'A page of tasks') },
   }),

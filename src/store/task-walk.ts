@@ -37,7 +37,7 @@ const BEFORE_ALL: Place = { key: '9999-12-31T23:59:59.999999Z', id: 'ffffffff-ff
 /** Most that is looked for has some among the next few. */
 const FEW = 500;
 /** What is rare is looked for in so many, and the next page goes on from there: no page takes long. */
-const MANY = 10_000;
+const MANY = 6_000;
 
 /** The next tasks in an order, at most so many. */
 export async function walk(db: Kysely<Database>, asked: Walk, limit: number): Promise<Walked> {

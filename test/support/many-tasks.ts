@@ -7,6 +7,7 @@ import type { Database } from '../../src/store/schema.ts';
  */
 export async function fillTasks(db: Kysely<Database>, finished: number, pending = 0): Promise<void> {
   await sql`insert into lanes (requires, repository) values ('{linux}', null) on conflict do nothing`.execute(db);
+  await sql`alter table tasks disable trigger tasks_begin_pending`.execute(db);
   await sql`
     with t as (
       select n, gen_random_uuid() as id, gen_random_uuid() as attempt,
@@ -34,5 +35,6 @@ export async function fillTasks(db: Kysely<Database>, finished: number, pending 
       extract(epoch from now()) * 1000000 + n, (select min(id) from lanes), 'undecided', 'undecided', 'pending', true,
       now(), true, true, 0, 3, 60, 1, '', now() - make_interval(secs => n), now()
     from generate_series(1, ${pending}::int) n`.execute(db);
+  await sql`alter table tasks enable trigger tasks_begin_pending`.execute(db);
   await sql`vacuum analyze tasks, attempts`.execute(db);
 }
