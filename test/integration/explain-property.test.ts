@@ -178,6 +178,20 @@ const isOnlyOffline = (told: Explained, agent: Explained['agents'][number]): boo
   codes(agent.reasons).join() === 'offline' &&
   !codes(told.reasons).some((code) => GATES.includes(code));
 
+/** Where naming an agent is said to be all that it takes, it is. */
+async function tryNaming(id: string, told: Explained, seen: Set<string>): Promise<void> {
+  const helped = told.agents.find(({ name, smallestChange }) => smallestChange === `assign it to ${name}`);
+  if (helped === undefined) return;
+  await assignTask(deps, alice, id, { agentId: helped.agentId, executionMode: null });
+  const after = await explainTask(deps, id, null);
+  expect(after?.agents.find(({ agentId }) => agentId === helped.agentId)).toMatchObject({
+    takeable: true,
+    reasons: [],
+  });
+  expect(await takenBy(helped.agentId, helped.executionMode)).toContain(id);
+  seen.add('named');
+}
+
 it('an agent is takeable exactly if its next dequeue, or pass of dispatch, takes the task that is first in order', async () => {
   const seen = new Set<string>();
   await fc.assert(
@@ -208,6 +222,7 @@ it('an agent is takeable exactly if its next dequeue, or pass of dispatch, takes
       expect(told.takeable).toBe(told.agents.some(({ takeable }) => takeable));
       expect(told.takeable).toBe(told.reasons.length === 0);
       expect((await getTask(deps, id))?.waitingReason).toBe(told.reasons[0]?.code ?? null);
+      await tryNaming(id, told, seen);
       if (told.agents.some(({ takeable }) => takeable)) {
         expect((await explainTask(deps, behind.id, null))?.ahead).toBe(1);
       }
@@ -215,6 +230,6 @@ it('an agent is takeable exactly if its next dequeue, or pass of dispatch, takes
     { numRuns: RUNS, interruptAfterTimeLimit: AT_MOST_MS, markInterruptAsFailure: false },
   );
   expect([...seen]).toEqual(
-    expect.arrayContaining(['offline', 'labels_missing', 'no_capacity', 'recently_failed_here']),
+    expect.arrayContaining(['offline', 'labels_missing', 'no_capacity', 'recently_failed_here', 'named']),
   );
 }, 60_000);
