@@ -242,6 +242,25 @@ export const acceptance: Part[] = [
         ],
       },
       {
+        line: 'dependencies: three reactions, at creation alike, chains in steps, counters right under races',
+        proofs: [
+          'test/integration/dependencies.test.ts > many dependants > that hang in a chain of 1,000 are cancelled one after the other',
+          'test/integration/dependencies.test.ts > many dependants > of one are told at most 500 at a time, and each once',
+          'test/integration/race-of-dependencies.test.ts > a dependant that is created while its dependency completes is ready in the end',
+          'test/integration/race-of-dependencies.test.ts > a dependant of ten that complete at once is counted down by each of them once',
+          'test/integration/race-of-dependencies.test.ts > counting down in the statement that completes would leave a dependant waiting for ever',
+        ],
+      },
+      {
+        line: 'gates: ready exactly when the last one opens, the concurrency key taken last, one holder under races',
+        proofs: [
+          'test/integration/gates.test.ts > a task is ready exactly when the last of its gates opens, whichever it is, and holds its key from then on',
+          'test/integration/race-for-a-key.test.ts > of tasks created with one key at once exactly one is ready, and none is forgotten',
+          'test/integration/race-for-a-key.test.ts > a key that is handed over while others come, are approved or cancelled has one holder at a time',
+          'test/integration/race-for-a-key.test.ts > asking whether anybody holds the key, in the statement that makes ready, would make two ready',
+        ],
+      },
+      {
         line: 'cancel against every race has exactly one ending',
         proofs: [
           'test/integration/steering-races.test.ts > of cancel and complete the first one decides how the task ends',
@@ -408,8 +427,19 @@ export const acceptance: Part[] = [
           'test/integration/http-admission.test.ts > who is let in > POST /api/v1/tasks/dequeue lets in only whom it is for',
         ],
       },
-      { line: 'dependency not done: waits', proofs: [], planned: true },
-      { line: 'dependencies done: runs', proofs: [], planned: true },
+      {
+        line: 'dependency not done: waits',
+        proofs: [
+          'test/integration/dependencies.test.ts > a task that depends on another > is given to no agent before that is done, and runs then',
+        ],
+      },
+      {
+        line: 'dependencies done: runs',
+        proofs: [
+          'test/integration/dependencies.test.ts > a task that depends on another > is given to no agent before that is done, and runs then',
+          'test/integration/dependencies.test.ts > a task that depends on another > waits for all of them, in whatever order they complete',
+        ],
+      },
       {
         line: 'priority higher by 3: preempts',
         proofs: [

@@ -7,12 +7,15 @@ import { openDatabase } from '../../src/store/pool.ts';
 import { lockTask } from '../../src/store/task-changes.ts';
 import { findTask } from '../../src/store/tasks.ts';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
+import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask, createTasks } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { listEvents } from '../../src/usecases/read-tasks.ts';
+import { startAttempt } from '../../src/usecases/start-attempt.ts';
 import { tellDependants } from '../../src/usecases/tell-dependants.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { dequeue } from '../support/dequeue.ts';
 import { workOff } from '../support/taken.ts';
 import { addAgent, alice, failed, newTask, succeeded } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -24,6 +27,7 @@ beforeAll(async () => {
   database = await createTestDatabase({ max: 6 });
   deps = await createTestDeps(database);
   await addAgent(deps.db, 'a1', { capacity: 1000 });
+  await addAgent(deps.db, 'a2', { capacity: 1000 });
 });
 afterAll(() => deps.stop());
 beforeEach(() => tellAll());
@@ -34,6 +38,8 @@ async function tellAll(): Promise<number> {
   return passes;
 }
 
+const dequeueAll = () =>
+  dequeue(deps, 'a2', { maxTasks: 100, waitSeconds: 0, requestId: null }, new AbortController().signal);
 const create = (changes: Partial<NewTask> = {}) => createTask(deps, alice, newTask(changes));
 const make = (tasks: Partial<NewTask>[]) =>
   createTasks(
@@ -81,6 +87,22 @@ describe('a task that depends on another', () => {
     expect(events[1]).toMatchObject({ actor: { kind: 'server' }, data: { depends_on: first.id } });
     const chain = await chainsOf(second.id);
     expect(chain?.head).toBe(chain?.last);
+  });
+
+  it('is given to no agent before that is done, and runs then', async () => {
+    const first = await create();
+    const second = await create({ priority: 10, dependsOn: [first.id] });
+    const taken = await dequeueAll();
+    expect(taken.map(({ task }) => task.id)).not.toContain(second.id);
+    const got = taken.find(({ task }) => task.id === first.id);
+    const holder = { kind: 'agent', agentId: 'a2', attemptId: null } as const;
+    await completeAttempt(deps, holder, got?.attempt.id ?? '', succeeded, { hash: 'h1' });
+    await tellAll();
+    const [then] = await dequeueAll();
+    expect(then?.task.id).toBe(second.id);
+    await startAttempt(deps, holder, then?.attempt.id ?? '', null);
+    await completeAttempt(deps, holder, then?.attempt.id ?? '', succeeded, { hash: 'h2' });
+    expect(await findTask(deps.db, second.id)).toMatchObject({ status: 'completed' });
   });
 
   it('waits for all of them, in whatever order they complete', async () => {
