@@ -1,3 +1,3 @@
 import { modelSuite } from '../suites/model-suite.ts';
 
-modelSuite({ runs: 40, steps: 80 });
+modelSuite({ runs: 35, steps: 120, seconds: 30 });
