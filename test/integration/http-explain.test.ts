@@ -146,13 +146,19 @@ describe('explain', () => {
   it('tells an agent of itself, of tasks that it held', async () => {
     const label = own();
     const [agent, other] = [await register({ name: own(), labels: [label] }), await register({ name: own() })];
-    const { id } = await create({ requires: [label], max_retries: 1, retry_delay_seconds: 3600 });
+    const wish = { requires: [label], max_retries: 1, retry_delay_seconds: 3600, concurrency_key: label };
+    const { id } = await create(wish);
     const taken = (await dequeue(agent.token)).json.tasks[0];
     const body = { outcome: 'failed', exit_code: 1 };
     await app.call('POST', `/api/v1/attempts/${taken.attempt.id}/complete`, { token: agent.token, body });
     const told = await explain(id, agent.token);
     expect(told).toMatchObject({ agents_total: 1, agents: [{ agent_id: agent.id }], reasons: [{ code: 'run_after' }] });
     expect((await app.call('GET', `/api/v1/tasks/${id}/explain`, { token: other.token })).status).toBe(404);
+    const next = await create({ requires: [label] });
+    await sql`update concurrency set task_id = ${next.id} where key = ${label}`.execute(app.deps.db);
+    const waits = JSON.stringify(await explain(id, agent.token));
+    expect([waits.includes('"concurrency"'), waits.includes(next.id)]).toEqual([true, false]);
+    expect(JSON.stringify(await explain(id))).toContain(next.id);
   });
 });
 
