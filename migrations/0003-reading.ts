@@ -7,6 +7,7 @@ export const oldestProgram = 2;
 export async function up(db: Kysely<unknown>): Promise<void> {
   await lists(db);
   await pruning(db);
+  await statistics(db);
 }
 
 /**
@@ -38,4 +39,37 @@ async function pruning(db: Kysely<unknown>): Promise<void> {
   await sql`alter table attempt_streams add log_pruned boolean not null default false`.execute(db);
   await sql`
     create index deliveries_duplicates on deliveries (duplicate_of) where duplicate_of is not null`.execute(db);
+}
+
+/** What has ended, counted by the hour, so that nobody reads all tasks to know how many there were. */
+async function statistics(db: Kysely<unknown>): Promise<void> {
+  await sql`
+    create table statistics (
+      hour timestamptz not null,
+      dimension text not null check (dimension in ('all', 'template', 'repository', 'agent')),
+      key text not null,
+      completed integer not null,
+      failed integer not null,
+      cancelled integer not null,
+      cost_usd double precision not null,
+      input_tokens double precision not null,
+      output_tokens double precision not null,
+      primary key (hour, dimension, key)
+    )`.execute(db);
+  await sql`
+    create table statistics_times (
+      hour timestamptz not null,
+      measure text not null check (measure in ('wait', 'duration')),
+      -- of how long it took: each class is two per cent longer than the one before
+      class integer not null,
+      tasks integer not null,
+      primary key (hour, measure, class)
+    )`.execute(db);
+  await sql`
+    create table statistics_position (
+      only_row boolean primary key default true check (only_row),
+      -- the event up to which everything is counted
+      sequence bigint not null
+    )`.execute(db);
+  await sql`insert into statistics_position (sequence) values (0)`.execute(db);
 }

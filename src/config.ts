@@ -52,6 +52,7 @@ export type Config = {
   leases: { seconds: number; renewSeconds: number; sweepSeconds: number };
   execution: { timeoutSeconds: number; killGraceSeconds: number; capacity: number; retryDelayMaxSeconds: number };
   preemption: PreemptionLimits;
+  statistics: { cacheSeconds: number };
   retention: { tasksDays: number; logsDays: number; deliveriesDays: number; idempotencyHours: number };
   ssh: { probeSeconds: number };
   pages: { openOnLoopback: boolean };
@@ -142,7 +143,7 @@ const hostsOf = ({ hosts, execution, ssh }: ConfigFile): HostSettings[] =>
     lostAfterSeconds: host.lost_after_seconds ?? ssh.lost_after_seconds,
   }));
 
-const limitsOf = ({ database, dispatch, leases, execution, preemption, retention }: ConfigFile) => ({
+const limitsOf = ({ database, dispatch, leases, execution, preemption, retention, stats }: ConfigFile) => ({
   database: {
     pool: database.pool,
     statementTimeoutSeconds: database.statement_timeout_seconds,
@@ -167,6 +168,7 @@ const limitsOf = ({ database, dispatch, leases, execution, preemption, retention
     minRunSeconds: preemption.min_run_seconds,
     maxPerTask: preemption.max_per_task,
   },
+  statistics: { cacheSeconds: stats.cache_seconds },
   retention: {
     tasksDays: retention.tasks_days,
     logsDays: retention.logs_days,

@@ -27,6 +27,7 @@ import { createFreshAttempts } from './usecases/fresh-attempts.ts';
 import { keepAgeing } from './usecases/keep-ageing.ts';
 import { type Installation, prepareInstallation } from './usecases/prepare-installation.ts';
 import { createSignIn } from './usecases/sign-in.ts';
+import { createStatistics } from './usecases/statistics.ts';
 import { syncHosts } from './usecases/sync-hosts.ts';
 
 export type ServeOptions = {
@@ -263,6 +264,7 @@ async function startHttp(
     create: createCreate(deps),
     signIn: createSignIn(deps, { adminToken, badTokensPerMinute: BAD_TOKENS_PER_MINUTE, nowMs }),
     feed: createEventFeed(deps),
+    statistics: createStatistics(deps, { ...config.statistics, nowMs }),
     log,
     version: version(),
     clientAddress: createClientAddress(config.trustedProxies),

@@ -90,6 +90,10 @@ const retention = z.strictObject({
   audit_days: days(1).default(365).describe('Acts without a task'),
 });
 
+const stats = z.strictObject({
+  cache_seconds: seconds().default(30).describe('Figures of `/api/v1/stats` are computed at most this often'),
+});
+
 const ssh = z.strictObject({
   probe_seconds: seconds(MOMENT).default(10).describe('How often each host is asked whether it is there'),
   lost_after_seconds: seconds()
@@ -132,6 +136,7 @@ export const configSchema = z.strictObject({
   execution: execution.prefault({}),
   preemption: preemption.prefault({}),
   retention: retention.prefault({}),
+  stats: stats.prefault({}),
   ssh: ssh.prefault({}),
   pages: pages.prefault({}),
   hosts: z.array(hostSchema).default([]),

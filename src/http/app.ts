@@ -18,6 +18,7 @@ import { type OpenApiDocument, openApiDocument } from './openapi.ts';
 import { problemResponse } from './problem.ts';
 import { requestContext } from './request-context.ts';
 import { api } from './route.ts';
+import { statisticsApi } from './statistics.ts';
 import { taskHistoryApi } from './task-history.ts';
 import { taskSteeringApi } from './task-steering.ts';
 import { tasksApi } from './tasks.ts';
@@ -57,6 +58,7 @@ function mountApi(app: OpenAPIHono<HttpEnv>): OpenAPIHono<HttpEnv> {
     taskHistoryApi(),
     explainApi(),
     eventsApi(),
+    statisticsApi(),
     attemptsApi(),
     logsApi(),
     agentSelfApi(),

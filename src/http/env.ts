@@ -9,6 +9,7 @@ import type { Deps } from '../usecases/deps.ts';
 import type { Dequeues } from '../usecases/dequeue.ts';
 import type { EventFeed } from '../usecases/event-feed.ts';
 import type { SignIn } from '../usecases/sign-in.ts';
+import type { StatisticsReader } from '../usecases/statistics.ts';
 import type { TaskDefaults } from '../usecases/task-request.ts';
 import type { createClientAddress } from './addresses.ts';
 
@@ -22,6 +23,7 @@ export type HttpDeps = {
   signIn: SignIn;
   /** All that happens, for those who follow it. */
   feed: EventFeed;
+  statistics: StatisticsReader;
   log: Log;
   installation: { id: string; generation: number };
   version: string;

@@ -3,6 +3,7 @@ import { derivedAttemptToken } from '../domain/token.ts';
 import { registerReplica } from '../usecases/adopt-attempts.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { giveBackLeases } from '../usecases/host-attempts.ts';
+import { createCountLoop } from './count-ends.ts';
 import { createDependantsLoop } from './dependants.ts';
 import { createDispatchLoop } from './dispatch.ts';
 import { createDriver } from './drive-attempts.ts';
@@ -31,6 +32,7 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
   await registerReplica(deps, replica);
   const sweeping = createSweepLoop(deps, log);
   const preempting = createPreemptLoop(deps, log);
+  const counting = createCountLoop(deps, log);
   const pruning = createPruneLoop(deps, log);
   const telling = createDependantsLoop(deps, log);
   const hosts = createHosts({ ...options, onChange: () => dispatching.nudge() });
@@ -47,7 +49,14 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
   });
   return {
     async stop() {
-      await Promise.all([dispatching.stop(), sweeping.stop(), preempting.stop(), telling.stop(), pruning.stop()]);
+      await Promise.all([
+        dispatching.stop(),
+        sweeping.stop(),
+        preempting.stop(),
+        telling.stop(),
+        pruning.stop(),
+        counting.stop(),
+      ]);
       await driver.stop();
       try {
         await giveBackLeases(deps, replica.id);

@@ -269,6 +269,20 @@ type IssueStateTable = {
   uncertain: Generated<boolean>;
 };
 
+type StatisticsTable = {
+  hour: Time;
+  dimension: 'all' | 'template' | 'repository' | 'agent';
+  key: string;
+  completed: number;
+  failed: number;
+  cancelled: number;
+  cost_usd: number;
+  input_tokens: number;
+  output_tokens: number;
+};
+type StatisticsTimesTable = { hour: Time; measure: 'wait' | 'duration'; class: number; tasks: number };
+type StatisticsPositionTable = { only_row: Generated<boolean>; sequence: number };
+
 /** Every table, as the migrations leave it. A test compares this with the database. */
 export type Database = {
   installation: InstallationTable;
@@ -291,6 +305,9 @@ export type Database = {
   concurrency: ConcurrencyTable;
   idempotency_keys: IdempotencyKeysTable;
   pruned_tasks: PrunedTasksTable;
+  statistics: StatisticsTable;
+  statistics_times: StatisticsTimesTable;
+  statistics_position: StatisticsPositionTable;
 };
 
 export type TaskRow = Selectable<TasksTable>;

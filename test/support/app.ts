@@ -15,6 +15,7 @@ import { createDequeues } from '../../src/usecases/dequeue.ts';
 import { createEventFeed, type EventFeed } from '../../src/usecases/event-feed.ts';
 import { prepareInstallation } from '../../src/usecases/prepare-installation.ts';
 import { createSignIn } from '../../src/usecases/sign-in.ts';
+import { createStatistics } from '../../src/usecases/statistics.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { createTestDeps } from './deps.ts';
 
@@ -28,6 +29,7 @@ export type TestAppOptions = {
   templates?: readonly unknown[];
   rules?: readonly unknown[];
   badTokensPerMinute?: number;
+  statisticsCacheSeconds?: number;
   trustedProxies?: readonly string[];
   secrets?: Secrets;
   /** As people reach it; where it listens unless said. */
@@ -84,6 +86,10 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       nowMs: () => performance.now(),
     }),
     feed,
+    statistics: createStatistics(deps, {
+      cacheSeconds: options.statisticsCacheSeconds ?? 0,
+      nowMs: () => performance.now(),
+    }),
     log: recordingLog(logged),
     version: '0.0.0',
     clientAddress: createClientAddress(options.trustedProxies ?? []),
