@@ -70,7 +70,7 @@ describeIf('sshd', 'a secret', () => {
     await run('box', () => '');
   });
 
-  it('reaches a command on a pull agent, and neither its store nor its log', async () => {
+  it('reaches a command on a pull agent, and nothing that the agent writes down to run it', async () => {
     const agent = await startAgentProcess(server, { name: 'puller', env: { TASKEJO_AGENT_LABELS: 'puller' } });
     const stored = () =>
       readdirSync(agent.stateDir)
