@@ -22,12 +22,23 @@ export async function readBytes(c: HttpContext, maxBytes: number): Promise<Uint8
   const declared = c.req.header('content-length');
   if (declared !== undefined && Number(declared) > maxBytes) throw tooLarge(maxBytes);
   try {
-    if (declared !== undefined) return new Uint8Array(await c.req.raw.arrayBuffer());
+    if (declared !== undefined) return await readDeclared(c.env.incoming);
     return await readStream(c.req.raw.body, maxBytes);
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw new AppError('malformed', 'The body broke off before its end.', { cause: error });
   }
+}
+
+/** Straight from the connection, which lets in no more than was declared. */
+function readDeclared(incoming: HttpContext['env']['incoming']): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const chunks: Buffer[] = [];
+  incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+  incoming.once('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+  incoming.once('error', reject);
+  incoming.once('close', () => reject(new Error('the connection was closed')));
+  return promise;
 }
 
 async function readStream(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<Uint8Array> {

@@ -2,14 +2,14 @@ import { createMiddleware } from 'hono/factory';
 import type { HttpDeps, HttpEnv } from './env.ts';
 
 /** For answers that are data. Pages say what they need instead. */
-const HEADERS = {
+const HEADERS = Object.entries({
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
-};
+});
 
 /** Gives a request its id and its place in the log, and every answer the headers that all have. */
 export const requestContext = (http: HttpDeps) =>
@@ -18,10 +18,12 @@ export const requestContext = (http: HttpDeps) =>
     const requestId = crypto.randomUUID();
     c.set('http', http);
     c.set('requestId', requestId);
-    c.header('X-Request-Id', requestId);
-    for (const [name, value] of Object.entries(HEADERS)) c.header(name, value);
+    // Straight to the answer: what a route sets goes before these.
+    const { outgoing } = c.env;
+    outgoing.setHeader('X-Request-Id', requestId);
+    for (const [name, value] of HEADERS) outgoing.setHeader(name, value);
     // Who stops soon must not be asked for more over the same connection.
-    if (http.stopping.aborted) c.header('Connection', 'close');
+    if (http.stopping.aborted) outgoing.setHeader('Connection', 'close');
     await next();
     const ms = Math.round(performance.now() - beganMs);
     http.log.debug({ requestId, method: c.req.method, path: c.req.path, status: c.res.status, ms }, 'answered');
