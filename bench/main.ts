@@ -5,6 +5,7 @@ import { type Bench, createBench } from './support/bench.ts';
 import type { Figure } from './support/figure.ts';
 import { NotAvailable } from './support/jobs.ts';
 import { type FigureResult, writeResults } from './support/results.ts';
+import { lastWords } from './support/server.ts';
 import { table } from './support/table.ts';
 
 const INTERRUPTED = 130;
@@ -40,7 +41,7 @@ async function measure(bench: Bench, { name, title, run }: Figure): Promise<Figu
       ? `failed: ${(error as Error).stack}`
       : `not available yet: ${(error as Error).message}`;
     if (ended !== null) process.exit(await end().then(() => INTERRUPTED));
-    if (told.failed) bench.say(`${name} ${missing}`);
+    if (told.failed) bench.say(`${name} ${missing}\nthe server said last: ${lastWords(bench.folder)}`);
     told.rows = [{ title, missing }];
   }
   const seconds = Math.round((performance.now() - began) / 1000);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, globSync, openSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -60,4 +60,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     api: createApi(url.origin, ADMIN_TOKEN),
     [Symbol.asyncDispose]: () => children.end(child),
   };
+}
+
+/** What the servers of a run wrote last, for whoever looks for a fault. */
+export function lastWords(folder: string): string {
+  const logs = globSync(join(folder, '*.log')).toSorted((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  return logs[0] === undefined
+    ? ''
+    : readFileSync(logs[0], 'utf8').trim().split('\n').slice(-2).join('\n').slice(-3000);
 }

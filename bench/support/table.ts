@@ -24,7 +24,7 @@ const WORDS = { true: 'yes', false: 'NO', null: '' } as const;
 export function table(rows: FigureRows): string {
   const cells = rows.map((row) =>
     isMissing(row)
-      ? [row.title, `– (${row.missing.split('\n')[0]})`, '', '']
+      ? [row.title, `– (${row.missing.split('\n')[0]?.slice(0, 120)})`, '', '']
       : [row.title, told(row), goalOf(row), WORDS[`${isMet(row)}`], row.note ?? ''],
   );
   const widthOf = (column: number) => Math.max(...cells.map((line) => line[column]?.length ?? 0));
