@@ -385,6 +385,21 @@ export const acceptance: Part[] = [
         ],
       },
       {
+        line: 'taskejo doctor reports every breach of an invariant by task, with what to do, and raises no false alarm',
+        proofs: [
+          'test/integration/doctor.test.ts > has a test for each kind of breach',
+          'test/integration/doctor.test.ts > finds an edited event: chain_broken',
+          'test/integration/doctor.test.ts > raises no alarm of a server that works meanwhile',
+          'test/e2e/doctor.test.ts > taskejo doctor, while the server runs > says by task what is wrong and what to do about it',
+        ],
+      },
+      {
+        line: 'two replicas, crashes and lapsed leases put in, do what a simple model says',
+        proofs: [
+          'test/integration/model.test.ts > whatever is done in whatever order, tasks are what a simple model says, and no invariant is breached',
+        ],
+      },
+      {
         line: 'the table of allowed imports holds',
         proofs: ['test/unit/architecture.test.ts > the house > has imports only where the table allows them'],
       },
