@@ -68,7 +68,8 @@ async function tasks(db: Kysely<unknown>): Promise<void> {
     where stop_for is not null and status in ('assigned', 'running')`.execute(db);
   await sql`
     create index tasks_waiting_for_key on tasks (concurrency_key, rank, id)
-    where status = 'pending' and not ready and concurrency_key is not null`.execute(db);
+    where status = 'pending' and not ready and concurrency_key is not null
+      and due_at is null and unmet_dependencies = 0 and (not requires_approval or approved_at is not null)`.execute(db);
   await sql`update tasks set named_at = assigned_at where named_agent_id is not null`.execute(db);
   await sql`
     alter table installation

@@ -2,7 +2,7 @@ import { type Kysely, sql, type Transaction } from 'kysely';
 import { otherGatesOpen } from './gates.ts';
 import type { Database } from './schema.ts';
 
-const waits = sql<boolean>`status = 'pending' and not ready and concurrency_key is not null`;
+const waits = sql<boolean>`status = 'pending' and not ready and concurrency_key is not null and ${otherGatesOpen}`;
 
 /** Keys in their order, of which those that need help are told, and the last one looked at; null: there was no more. */
 export type KeyWalk<T> = { stray: T[]; last: string | null };
@@ -22,7 +22,7 @@ export async function walkFreeKeys(db: Kysely<Database>, after: string, limit: n
         order by concurrency_key limit 1) next
       where walk.n < ${sql.lit(limit)})
     select key, not exists (select from concurrency c where c.key = walk.key)
-      and exists (select from tasks where ${waits} and concurrency_key = walk.key and ${otherGatesOpen}) as stray
+      and exists (select from tasks where ${waits} and concurrency_key = walk.key) as stray
     from walk`.execute(db);
   return {
     stray: rows.filter((row) => row.stray).map(({ key }) => key),
@@ -48,7 +48,7 @@ export async function walkHeldKeys(db: Kysely<Database>, after: string, limit: n
 /** Locks the best-ranked of those that wait for a key and nothing else, but for those that somebody changes now. */
 export async function lockBestWaiter(trx: Transaction<Database>, key: string): Promise<string | null> {
   const { rows } = await sql<{ id: string }>`
-    select id from tasks where ${waits} and concurrency_key = ${key} and ${otherGatesOpen}
+    select id from tasks where ${waits} and concurrency_key = ${key}
     order by rank, id limit 1 for no key update skip locked`.execute(trx);
   return rows[0]?.id ?? null;
 }

@@ -9,8 +9,9 @@ import { changeTask } from '../store/task-changes.ts';
 import { coalesce } from './coalesce.ts';
 import { completeFresh } from './complete-fresh.ts';
 import type { Deps } from './deps.ts';
-import { type End, type EndOptions, endAll } from './end-attempt.ts';
+import { type End, type Ended, type EndOptions, endAll } from './end-attempt.ts';
 import { fenced, type Held, isHeld, lockAllOwn } from './holding.ts';
+import { judgeAgents } from './judge-agent.ts';
 import { storableResult } from './storable-result.ts';
 
 type Trx = Transaction<Database>;
@@ -40,9 +41,8 @@ export async function completeAttempts(
   deps: Deps,
   completions: readonly Completion[],
 ): Promise<(Completed | AppError)[]> {
-  const twice = completions.findIndex((one, index) =>
-    completions.slice(0, index).some(({ attemptId }) => attemptId === one.attemptId),
-  );
+  const seen = new Set<string>();
+  const twice = completions.findIndex(({ attemptId }) => seen.size === seen.add(attemptId).size);
   if (twice > 0) {
     // What is said later of the same attempt is judged by what was said before.
     const first = await completeAttempts(deps, completions.slice(0, twice));
@@ -50,10 +50,11 @@ export async function completeAttempts(
   }
   const fresh = await completeFresh(deps, completions);
   const others = completions.filter(({ attemptId }) => !fresh.has(attemptId));
-  const { answers: long, passedOn } = await completeLocked(deps, others);
+  const { answers: long, ended, passedOn } = await completeLocked(deps, others);
+  await judgeAgents(deps, [...Array.from(fresh.values(), (one) => one.ended), ...ended]);
   if (passedOn) deps.wakeups.emit({ kind: 'ready' });
   const answers = completions.map(
-    (one) => fresh.get(one.attemptId) ?? (long[others.indexOf(one)] as Completed | AppError),
+    (one) => fresh.get(one.attemptId)?.answer ?? (long[others.indexOf(one)] as Completed | AppError),
   );
   answers.forEach((answer, index) => {
     if (!(answer instanceof AppError)) wakeAfter(deps, answer, completions[index] as Completion);
@@ -82,14 +83,14 @@ const weightOf = ({ output, summary }: Result): number =>
 
 const completeLocked = async (deps: Deps, completions: readonly Completion[]) =>
   completions.length === 0
-    ? { answers: [], passedOn: false }
+    ? { answers: [], ended: [], passedOn: false }
     : deps.hot.transaction().execute((trx) => completeAll(trx, deps, completions));
 
 async function completeAll(
   trx: Trx,
   deps: Deps,
   completions: readonly Completion[],
-): Promise<{ answers: (Completed | AppError)[]; passedOn: boolean }> {
+): Promise<{ answers: (Completed | AppError)[]; ended: Ended[]; passedOn: boolean }> {
   const all = await lockAllOwn(trx, completions);
   const ends: (End & { index: number })[] = [];
   const answers: (Completed | AppError)[] = [];
@@ -99,12 +100,12 @@ async function completeAll(
     else if (judged.late) answers[index] = await afterTheEnd(trx, judged.held, completion, judged.result);
     else ends.push({ ...judged, options: optionsOf(completion), index });
   }
-  const statuses = await endAll(trx, deps, ends);
+  const ended = await endAll(trx, deps, ends);
   for (const [at, { index, held }] of ends.entries()) {
-    answers[index] = { taskId: held.task.id, taskStatus: statuses[at] as Status };
+    answers[index] = { taskId: held.task.id, taskStatus: (ended[at] as Ended).status };
   }
   // Whoever waited for the key of one of them may be ready now.
-  return { answers, passedOn: ends.some(({ held }) => held.task.concurrency_key !== null) };
+  return { answers, ended, passedOn: ends.some(({ held }) => held.task.concurrency_key !== null) };
 }
 
 /** Whether an attempt may be ended like this by this holder, and as what it is to be stored. */

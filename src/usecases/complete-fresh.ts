@@ -2,16 +2,24 @@ import { type FreshEnding, finishFresh } from '../store/fresh-endings.ts';
 import { databaseTime } from '../store/task-changes.ts';
 import type { Completed, Completion } from './complete-attempt.ts';
 import type { Deps } from './deps.ts';
-import { completedData } from './end-attempt.ts';
+import { completedData, type Ended } from './end-attempt.ts';
 import type { FreshAttempt } from './fresh-attempts.ts';
 import { storableResult } from './storable-result.ts';
+
+/** What is answered, and what it tells of the agent. */
+export type Finished = { answer: Completed; ended: Ended };
+
+const finishedOn = (agentId: string, taskId: string): Finished => ({
+  answer: { taskId, taskStatus: 'completed' },
+  ended: { taskId, agentId, status: 'completed', outcome: 'completed', failureClass: null, error: null },
+});
 
 /**
  * Completes, in one statement and without reading them first, those attempts that said `completed` and of which this
  * process knows how they were given out. The statement changes a row only where nothing has happened to it since, and
  * where nobody waits for its end; what is missing in the answer goes the long way.
  */
-export async function completeFresh(deps: Deps, completions: readonly Completion[]): Promise<Map<string, Completed>> {
+export async function completeFresh(deps: Deps, completions: readonly Completion[]): Promise<Map<string, Finished>> {
   const fresh = completions.flatMap((completion) => {
     const known = freshOf(deps, completion);
     return known === null ? [] : [known];
@@ -21,9 +29,9 @@ export async function completeFresh(deps: Deps, completions: readonly Completion
   const finished = await finishFresh(deps.hot, fresh, at);
   for (const { attemptId } of fresh) deps.fresh.forget(attemptId);
   return new Map(
-    fresh.flatMap(({ attemptId, taskId }) =>
-      finished.has(attemptId) ? [[attemptId, { taskId, taskStatus: 'completed' as const }] as const] : [],
-    ),
+    fresh
+      .filter(({ attemptId }) => finished.has(attemptId))
+      .map(({ attemptId, taskId, happening }) => [attemptId, finishedOn(happening.actor.id, taskId)] as const),
   );
 }
 

@@ -112,6 +112,8 @@ async function createOnce(deps: Deps, planned: readonly Planned[], request: Requ
     return { tasks: await withWaitingReasons(deps, again), replayed: true };
   }
   for (const row of made.rows) wakeForNew(deps, row);
+  // One that failed before is told of soon.
+  if (planned.some(({ task }) => task.dependsOn.length > 0)) deps.wakeups.emit({ kind: 'ended' });
   return { tasks: await withWaitingReasons(deps, made.rows.map(newTaskOf)), replayed: false };
 }
 

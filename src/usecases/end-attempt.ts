@@ -10,6 +10,7 @@ import { sealLogs } from '../store/logs.ts';
 import type { Database } from '../store/schema.ts';
 import type { Deps } from './deps.ts';
 import { type Held, isHeld, lockOwn } from './holding.ts';
+import type { EndedAttempt as EndedOnAgent } from './judge-agent.ts';
 import { releaseWaiters } from './release-waiters.ts';
 import { unnameIfDeleted } from './unname-tasks.ts';
 
@@ -23,19 +24,21 @@ export type EndOptions = {
   settled: boolean;
 };
 
+/** How an attempt ended, and what its task is then. */
+export type Ended = EndedOnAgent & { status: Status };
 export type End = { held: Held; result: Result; options: EndOptions };
 
 /**
  * Ends a held attempt and decides what its task becomes. The row's lock, the fence and the attempt's open row make
- * sure that of all who want to end it one does; the answer is the task's status after that.
+ * sure that of all who want to end it one does. After the commit the agent is to be judged by the answer.
  */
-export async function endHeld(trx: Trx, deps: Deps, held: Held, result: Result, options: EndOptions): Promise<Status> {
-  const [status] = await endAll(trx, deps, [{ held, result, options }]);
-  return status as Status;
+export async function endHeld(trx: Trx, deps: Deps, held: Held, result: Result, options: EndOptions): Promise<Ended> {
+  const [ended] = await endAll(trx, deps, [{ held, result, options }]);
+  return ended as Ended;
 }
 
 /** The same for several attempts of different tasks, whose rows are locked; the answers are in the order given. */
-export async function endAll(trx: Trx, deps: Deps, ends: readonly End[]): Promise<Status[]> {
+export async function endAll(trx: Trx, deps: Deps, ends: readonly End[]): Promise<Ended[]> {
   await sealLogs(
     trx,
     ends.map(({ held }) => held.attempt.id),
@@ -51,7 +54,11 @@ export async function endAll(trx: Trx, deps: Deps, ends: readonly End[]): Promis
     trx,
     final.map(({ held }) => held.task),
   );
-  return endings.map(({ status }) => status);
+  return ends.map(({ held, result }, index) => {
+    const { status, outcome, failureClass } = endings[index] as Ending;
+    const { agent_id: agentId, task_id: taskId } = held.attempt;
+    return { taskId, agentId, status, outcome, failureClass, error: result.error };
+  });
 }
 
 async function afterwards(trx: Trx, deps: Deps, { task, attempt }: Held, ending: Ending): Promise<void> {

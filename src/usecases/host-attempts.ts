@@ -7,6 +7,7 @@ import { lockTaskOfAttempt } from '../store/task-changes.ts';
 import { findTask } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
 import { endHeld, lostResult } from './end-attempt.ts';
+import { judgeAgents } from './judge-agent.ts';
 import { SERVER } from './server-actor.ts';
 
 /** What a replica must know to drive an attempt: its task, and what is on record of an earlier driver. */
@@ -83,17 +84,18 @@ export async function loseHopeless(
 
 /** Under the task's lock, if nobody has adopted, started or ended the attempt meanwhile. */
 async function loseOne(deps: Deps, { attempt_id: attemptId, dead_by: deadBy }: ssh.Hopeless): Promise<void> {
-  await deps.db.transaction().execute(async (trx) => {
+  const ended = await deps.db.transaction().execute(async (trx) => {
     const task = await lockTaskOfAttempt(trx, attemptId);
     const attempt = task && (await findAttemptRow(trx, attemptId));
-    if (!attempt || task.attempt_id !== attemptId || attempt.finished_at !== null) return;
-    if (task.lease_expires_at === null || task.lease_expires_at >= task.at || attempt.dead_by !== deadBy) return;
-    await endHeld(trx, deps, { task, attempt }, lostResult(`host ${attempt.agent_id} is out of reach`), {
+    if (!attempt || task.attempt_id !== attemptId || attempt.finished_at !== null) return null;
+    if (task.lease_expires_at === null || task.lease_expires_at >= task.at || attempt.dead_by !== deadBy) return null;
+    return endHeld(trx, deps, { task, attempt }, lostResult(`host ${attempt.agent_id} is out of reach`), {
       actor: SERVER,
       saidHash: null,
       settled: deadBy === null,
     });
   });
+  if (ended !== null) await judgeAgents(deps, [ended]);
 }
 
 /** Attempts on a host that ended without its word; its places count them until the host was asked. */

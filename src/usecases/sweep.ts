@@ -5,7 +5,7 @@ import { lapsedPullAttempts, markSilentAgents, overdueTasks, refreshPullLeases, 
 import { changeTask, lockTask, lockTaskOfAttempt } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { endHeld, lostResult } from './end-attempt.ts';
-import { endIsolation } from './judge-agent.ts';
+import { endIsolation, judgeAgents } from './judge-agent.ts';
 import { SERVER } from './server-actor.ts';
 
 /** So many beats may be missed before nobody can be blamed for not having renewed. */
@@ -54,21 +54,18 @@ const readyDueTasks = ({ db }: Pick<Deps, 'db'>): Promise<number> =>
 
 /** Ends an attempt whose lease lapsed, unless it was renewed or ended between the look and the lock. */
 async function loseLapsed(deps: Deps, attemptId: string, lapsedBy: string): Promise<boolean> {
-  const taskId = await deps.db.transaction().execute(async (trx) => {
+  const ended = await deps.db.transaction().execute(async (trx) => {
     const task = await lockTaskOfAttempt(trx, attemptId);
     const attempt = task && (await findAttemptRow(trx, attemptId));
     if (!attempt || task.attempt_id !== attemptId || attempt.finished_at !== null) return null;
     if (task.lease_expires_at === null || task.lease_expires_at >= lapsedBy) return null;
     const result = lostResult(`agent ${attempt.agent_id} was not heard of until its lease had lapsed`);
-    await endHeld(trx, deps, { task, attempt }, result, {
-      actor: SERVER,
-      saidHash: null,
-      settled: true,
-    });
-    return task.id;
+    return endHeld(trx, deps, { task, attempt }, result, { actor: SERVER, saidHash: null, settled: true });
   });
-  if (taskId !== null) deps.wakeups.emit({ kind: 'task', taskId }, { kind: 'log', attemptId });
-  return taskId !== null;
+  if (ended === null) return false;
+  await judgeAgents(deps, [ended]);
+  deps.wakeups.emit({ kind: 'task', taskId: ended.taskId }, { kind: 'log', attemptId });
+  return true;
 }
 
 /** The holder should have ended it by itself; the next renewal tells it to. */

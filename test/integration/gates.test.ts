@@ -200,8 +200,13 @@ describe('a concurrency key', () => {
     const waiter = await create({ concurrencyKey: 'many', requiresApproval: true });
     await sql`
       insert into tasks select (jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid(),
-        'concurrency_key', 'many ' || lpad(n::text, 4, '0'), 'requires_approval', n <> 1200))).*
+        'concurrency_key', 'many ' || lpad(n::text, 4, '0'), 'requires_approval', false))).*
       from tasks t, generate_series(1, 1200) n where t.id = ${waiter.id}`.execute(deps.db);
+    const other = await create();
+    await sql`
+      insert into concurrency select 'many ' || lpad(n::text, 4, '0'), ${other.id} from generate_series(1, 1199) n`.execute(
+      deps.db,
+    );
     await cancelTask(deps, alice, holder.id, null);
     let from = FROM_THE_FIRST;
     let given = 0;
@@ -216,6 +221,7 @@ describe('a concurrency key', () => {
     expect(await holderOf(deps.db, 'many 1200')).not.toBeNull();
     await sql`update tasks set status = 'cancelled', ready = false, finished_at = now()
       where concurrency_key like 'many%'`.execute(deps.db);
+    await sql`delete from concurrency where key like 'many%'`.execute(deps.db);
   });
 });
 
