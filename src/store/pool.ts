@@ -55,11 +55,13 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
   return pool;
 }
 
+/** Compiling a plan takes longer than any of our statements runs. */
+const ALWAYS = ['-c timezone=UTC', '-c jit=off'];
 const BY_KEYS = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin'].map((name) => `-c ${name}=off`);
 
-/** Every session counts in UTC, also where the connection string sets options of its own. */
+/** Every session counts in UTC and compiles no plans, also where the connection string sets options of its own. */
 function withSettings(address: DatabaseAddress, byKeys: boolean): DatabaseAddress & { options?: string } {
-  const settings = ['-c timezone=UTC', ...(byKeys ? BY_KEYS : [])].join(' ');
+  const settings = [...ALWAYS, ...(byKeys ? BY_KEYS : [])].join(' ');
   const given = 'connectionString' in address ? address.connectionString : '';
   const connectionString = given.replace(/([?&]options=[^&]*)/, `$1${encodeURIComponent(` ${settings}`)}`);
   return connectionString === given ? { ...address, options: settings } : { connectionString };
