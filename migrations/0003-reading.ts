@@ -65,6 +65,7 @@ async function statistics(db: Kysely<unknown>): Promise<void> {
       tasks integer not null,
       primary key (hour, measure, class)
     )`.execute(db);
+  await sql`create table event_counts (type text primary key, events bigint not null)`.execute(db);
   await sql`
     create table statistics_position (
       only_row boolean primary key default true check (only_row),

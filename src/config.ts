@@ -53,6 +53,7 @@ export type Config = {
   execution: { timeoutSeconds: number; killGraceSeconds: number; capacity: number; retryDelayMaxSeconds: number };
   preemption: PreemptionLimits;
   statistics: { cacheSeconds: number };
+  metrics: { open: boolean };
   retention: { tasksDays: number; logsDays: number; deliveriesDays: number; idempotencyHours: number };
   ssh: { probeSeconds: number };
   pages: { openOnLoopback: boolean };
@@ -143,7 +144,7 @@ const hostsOf = ({ hosts, execution, ssh }: ConfigFile): HostSettings[] =>
     lostAfterSeconds: host.lost_after_seconds ?? ssh.lost_after_seconds,
   }));
 
-const limitsOf = ({ database, dispatch, leases, execution, preemption, retention, stats }: ConfigFile) => ({
+const limitsOf = ({ database, dispatch, leases, execution, preemption, retention, stats, metrics }: ConfigFile) => ({
   database: {
     pool: database.pool,
     statementTimeoutSeconds: database.statement_timeout_seconds,
@@ -168,6 +169,7 @@ const limitsOf = ({ database, dispatch, leases, execution, preemption, retention
     minRunSeconds: preemption.min_run_seconds,
     maxPerTask: preemption.max_per_task,
   },
+  metrics: { open: metrics.open },
   statistics: { cacheSeconds: stats.cache_seconds },
   retention: {
     tasksDays: retention.tasks_days,

@@ -10,6 +10,7 @@ import { createApp } from './http/app.ts';
 import { ListenError, type Listening, listen } from './http/listen.ts';
 import { createLog, type Log } from './log.ts';
 import { startLoops } from './loops/index.ts';
+import { createMetrics, type Metrics, type MetricsSources } from './metrics.ts';
 import type { DatabaseAddress } from './store/address.ts';
 import { DatabaseStartError } from './store/embedded/errors.ts';
 import { startEmbedded } from './store/embedded/start-embedded.ts';
@@ -26,6 +27,7 @@ import { createFollowers } from './usecases/followers.ts';
 import { createFreshAttempts } from './usecases/fresh-attempts.ts';
 import { keepAgeing } from './usecases/keep-ageing.ts';
 import { type Installation, prepareInstallation } from './usecases/prepare-installation.ts';
+import { createFigures } from './usecases/read-figures.ts';
 import { createSignIn } from './usecases/sign-in.ts';
 import { createStatistics } from './usecases/statistics.ts';
 import { syncHosts } from './usecases/sync-hosts.ts';
@@ -128,11 +130,12 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
   await using parts = new AsyncDisposableStack();
   const { signal } = stopping;
   const { address, ended } = await startDatabase(config, log, signal, parts);
-  const deps = await openStore(config, address, log, parts);
+  const metrics = createMetrics({ ofProcess: true });
+  const { deps, pools } = await openStore(config, address, log, parts);
   const installation = await prepare(config, deps, log, signal);
   await syncHosts(deps, config.hosts);
   signal.throwIfAborted();
-  const { listening, publicUrl } = await startHttp(config, deps, installation, log, signal);
+  const { listening, publicUrl } = await startHttp(config, deps, { metrics, pools }, installation, log, signal);
   const stopHttp = () => listening.stop(ANSWER_WITHIN_MS);
   const loops = await startLoops({
     deps,
@@ -140,6 +143,7 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
     hosts: hostsOf(config, installation),
     probeSeconds: config.ssh.probeSeconds,
     publicUrl,
+    metrics,
     log,
   }).catch(async (error: unknown) => {
     await stopHttp();
@@ -189,7 +193,7 @@ async function openStore(
   address: DatabaseAddress,
   log: Log,
   parts: AsyncDisposableStack,
-): Promise<Deps> {
+): Promise<{ deps: Deps; pools: Pools }> {
   const { pool, statementTimeoutSeconds, lockTimeoutSeconds } = config.database;
   const limits = { ...address, statementTimeoutSeconds, lockTimeoutSeconds };
   const forHot = Math.min(MOST_HOT_CONNECTIONS, Math.floor(pool / 2));
@@ -203,7 +207,7 @@ async function openStore(
   const { leases, dispatch, execution, preemption, retention } = config;
   const settings = { leases, dispatch, execution, preemption, retention };
   const { secrets } = config;
-  return {
+  const deps = {
     db: database.db,
     hot: hot.db,
     fresh: createFreshAttempts(),
@@ -214,6 +218,7 @@ async function openStore(
     random: Math.random,
     followers: createFollowers(),
   };
+  return { deps, pools: { common: database.pool, hot: hot.pool } };
 }
 
 async function prepare(config: Config, deps: Deps, log: Log, signal: AbortSignal): Promise<Installation> {
@@ -243,12 +248,14 @@ async function keepSecret(path: string, secret: string): Promise<void> {
   }
 }
 
+type Pools = MetricsSources['pools'];
 type Http = { listening: Listening; publicUrl: () => string };
 
 /** The API, and the pages for people beside it. */
 async function startHttp(
   config: Config,
   deps: Deps,
+  { metrics, pools }: { metrics: Metrics; pools: Pools },
   installation: Installation,
   log: Log,
   stopping: AbortSignal,
@@ -257,13 +264,22 @@ async function startHttp(
   const nowMs = () => performance.now();
   const dequeues = createDequeues(deps);
   stopping.addEventListener('abort', dequeues.stop, { once: true });
+  const feed = createEventFeed(deps);
+  metrics.readFrom({
+    figures: createFigures(deps, nowMs),
+    waiting: dequeues.waiting,
+    feedFollowers: feed.followers,
+    pools,
+  });
   const common = {
     deps,
     dequeues,
     complete: createComplete(deps),
     create: createCreate(deps),
     signIn: createSignIn(deps, { adminToken, badTokensPerMinute: BAD_TOKENS_PER_MINUTE, nowMs }),
-    feed: createEventFeed(deps),
+    feed,
+    metrics,
+    openMetrics: config.metrics.open,
     statistics: createStatistics(deps, { ...config.statistics, nowMs }),
     log,
     version: version(),

@@ -90,6 +90,10 @@ const retention = z.strictObject({
   audit_days: days(1).default(365).describe('Acts without a task'),
 });
 
+const metrics = z.strictObject({
+  open: z.boolean().default(true).describe('Anybody may read `/metrics`; else a token of scope viewer is needed'),
+});
+
 const stats = z.strictObject({
   cache_seconds: seconds().default(30).describe('Figures of `/api/v1/stats` are computed at most this often'),
 });
@@ -137,6 +141,7 @@ export const configSchema = z.strictObject({
   preemption: preemption.prefault({}),
   retention: retention.prefault({}),
   stats: stats.prefault({}),
+  metrics: metrics.prefault({}),
   ssh: ssh.prefault({}),
   pages: pages.prefault({}),
   hosts: z.array(hostSchema).default([]),

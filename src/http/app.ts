@@ -14,6 +14,7 @@ import { eventsApi } from './events.ts';
 import { explainApi } from './explain.ts';
 import { healthApi } from './health.ts';
 import { logsApi } from './logs.ts';
+import { measured, metricsApi } from './metrics.ts';
 import { type OpenApiDocument, openApiDocument } from './openapi.ts';
 import { problemResponse } from './problem.ts';
 import { requestContext } from './request-context.ts';
@@ -29,6 +30,7 @@ import { webhooksApi } from './webhooks.ts';
 /** All of HTTP: the API, its document, and the pages for people, which are mounted at the root. */
 export function createApp<E extends Env>(http: HttpDeps, pages: Hono<E> | null = null): OpenAPIHono<HttpEnv> {
   const app = api();
+  app.use(measured(http.metrics));
   app.use(requestContext(http));
   app.use(
     methodNotAllowed<HttpEnv>({
@@ -59,6 +61,7 @@ function mountApi(app: OpenAPIHono<HttpEnv>): OpenAPIHono<HttpEnv> {
     explainApi(),
     eventsApi(),
     statisticsApi(),
+    metricsApi(),
     attemptsApi(),
     logsApi(),
     agentSelfApi(),

@@ -12,6 +12,7 @@ import type { SignIn } from '../usecases/sign-in.ts';
 import type { StatisticsReader } from '../usecases/statistics.ts';
 import type { TaskDefaults } from '../usecases/task-request.ts';
 import type { createClientAddress } from './addresses.ts';
+import type { HttpMetrics } from './metrics.ts';
 
 /** What all routes are given. */
 export type HttpDeps = {
@@ -24,6 +25,9 @@ export type HttpDeps = {
   /** All that happens, for those who follow it. */
   feed: EventFeed;
   statistics: StatisticsReader;
+  metrics: HttpMetrics;
+  /** Anybody may read the metrics. */
+  openMetrics: boolean;
   log: Log;
   installation: { id: string; generation: number };
   version: string;

@@ -18,6 +18,8 @@ export type DispatchLoopOptions = {
   hosts: Hosts;
   allHosts: readonly Host[];
   driver: Driver;
+  /** How long a pass took. */
+  passed: (seconds: number) => void;
   log: Log;
 };
 
@@ -43,7 +45,8 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
       lookedAt = performance.now();
       await resume(options, reachable, settler);
     }
-    const { attemptToken, replica } = options;
+    const { attemptToken, replica, passed } = options;
+    const beganMs = performance.now();
     const hostIds = reachable.map(({ id }) => id).filter((id) => !settler.isAsking(id));
     const { began, dispatched } = await dispatchToHosts(deps, {
       replicaId: replica.id,
@@ -56,6 +59,7 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
       driver.drive(attemptId);
     }
     if (look) await decideModes(deps, began);
+    passed((performance.now() - beganMs) / 1000);
   };
 
   const everyMs = Math.min(LOOK_MS, deps.settings.dispatch.tickSeconds * 1000);

@@ -12,8 +12,16 @@ import { createPreemptLoop } from './preempt.ts';
 import { createPruneLoop } from './prune.ts';
 import { isGone, ownProcess } from './replica-process.ts';
 import { createSweepLoop } from './sweep.ts';
+import { createSnapshotLoop } from './watch-snapshots.ts';
 
 type Log = Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>;
+
+/** What loops tell of themselves; durations and ages in seconds. */
+export type LoopMetrics = {
+  passed(seconds: number): void;
+  swept(lost: number): void;
+  snapshot(seconds: number): void;
+};
 
 export type LoopsOptions = {
   deps: Deps;
@@ -22,16 +30,18 @@ export type LoopsOptions = {
   probeSeconds: number;
   /** Where commands reach this server; asked when one is started. */
   publicUrl: () => string;
+  metrics: LoopMetrics;
   log: Log;
 };
 
 /** Everything that happens unasked, on this replica. */
 export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promise<void> }> {
-  const { deps, installation, log } = options;
+  const { deps, installation, metrics, log } = options;
   const replica = { id: randomUUIDv7(), ...ownProcess() };
   await registerReplica(deps, replica);
-  const sweeping = createSweepLoop(deps, log);
+  const sweeping = createSweepLoop(deps, metrics, log);
   const preempting = createPreemptLoop(deps, log);
+  const watching = createSnapshotLoop(deps, metrics.snapshot, log);
   const counting = createCountLoop(deps, log);
   const pruning = createPruneLoop(deps, log);
   const telling = createDependantsLoop(deps, log);
@@ -45,6 +55,7 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
     hosts,
     allHosts: options.hosts,
     driver,
+    passed: metrics.passed,
     log,
   });
   return {
@@ -56,6 +67,7 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
         telling.stop(),
         pruning.stop(),
         counting.stop(),
+        watching.stop(),
       ]);
       await driver.stop();
       try {

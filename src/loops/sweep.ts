@@ -6,13 +6,14 @@ import { every, type Loop } from './every.ts';
 type Log = Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>;
 
 /** Ends leases that lapsed and makes ready what is due; at least once a second, so that no task is due much later. */
-export function createSweepLoop(deps: Deps, log: Log): Loop {
+export function createSweepLoop(deps: Deps, metrics: { swept(lost: number): void }, log: Log): Loop {
   let keys = FROM_THE_FIRST;
   return every({
     name: 'sweep',
     everyMs: Math.min(deps.settings.leases.sweepSeconds * 1000, 1_000),
     async turn() {
       const { outage, lost } = await sweep(deps);
+      metrics.swept(lost);
       if (outage) log.info({}, 'nobody swept for a while: all leases of agents that pull begin anew');
       const { given, next } = await giveStrayKeys(deps, keys);
       keys = next;

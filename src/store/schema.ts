@@ -281,6 +281,7 @@ type StatisticsTable = {
   output_tokens: number;
 };
 type StatisticsTimesTable = { hour: Time; measure: 'wait' | 'duration'; class: number; tasks: number };
+type EventCountsTable = { type: string; events: number };
 type StatisticsPositionTable = { only_row: Generated<boolean>; sequence: number };
 
 /** Every table, as the migrations leave it. A test compares this with the database. */
@@ -307,6 +308,7 @@ export type Database = {
   pruned_tasks: PrunedTasksTable;
   statistics: StatisticsTable;
   statistics_times: StatisticsTimesTable;
+  event_counts: EventCountsTable;
   statistics_position: StatisticsPositionTable;
 };
 

@@ -26,11 +26,15 @@ const classOf = (seconds: ReturnType<typeof sql>) => sql`
 
 /**
  * Adds the ends of tasks that these events tell of. A task that waits again after it had ended is counted each time
- * that it ends; of a task that is gone meanwhile only how it ended.
+ * that it ends; of a task that is gone meanwhile only how it ended. All events are counted by type.
  */
 export async function countEnds(trx: Trx, after: number, upTo: number): Promise<void> {
   await sql`
-    with told as materialized (
+    with seen as (
+      insert into event_counts as c (type, events)
+      select type, count(*) from events where sequence > ${after} and sequence <= ${upTo} group by type
+      on conflict (type) do update set events = c.events + excluded.events),
+    told as materialized (
       select e.task_id, e.attempt_id, e.type, e.text::jsonb as text from events e
       where e.sequence > ${after} and e.sequence <= ${upTo} and e.type in ('completed', 'failed', 'cancelled')),
     ended as materialized (
@@ -118,4 +122,9 @@ export async function oldestPendingSeconds(db: Db): Promise<number | null> {
     db,
   );
   return rows[0]?.seconds ?? null;
+}
+
+export async function eventCounts(db: Db): Promise<Map<string, number>> {
+  const rows = await db.selectFrom('event_counts').selectAll().orderBy('type').execute();
+  return new Map(rows.map((row) => [row.type, row.events]));
 }

@@ -2,6 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createSshHost } from '../../src/executor/ssh/host.ts';
 import { startLoops } from '../../src/loops/index.ts';
+import { createMetrics } from '../../src/metrics.ts';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
@@ -54,6 +55,7 @@ describeIf('sshd', 'the loops over a real SSH host', () => {
       hosts: [{ id: 'h1', lostAfterSeconds: 600, ...host }],
       probeSeconds: 1,
       publicUrl: () => 'http://127.0.0.1:1',
+      metrics: createMetrics({ ofProcess: false }),
       log,
     });
   };

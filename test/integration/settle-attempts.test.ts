@@ -5,6 +5,7 @@ import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createSshHost } from '../../src/executor/ssh/host.ts';
 import { startLoops } from '../../src/loops/index.ts';
+import { createMetrics } from '../../src/metrics.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
@@ -55,7 +56,8 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
       return { id, lostAfterSeconds: 600, ...createSshHost({ installationId: installation.id, ...target }) };
     };
     const hosts = [host('slow', slow), host('quick', quick)];
-    const more = { probeSeconds: 1, publicUrl: () => 'http://127.0.0.1:1', log };
+    const metrics = createMetrics({ ofProcess: false });
+    const more = { probeSeconds: 1, publicUrl: () => 'http://127.0.0.1:1', metrics, log };
     loops = await startLoops({ deps, installation, hosts, ...more });
   };
   const hostsAre = (online: boolean) => sql`update agents set online = ${online}`.execute(deps.db);

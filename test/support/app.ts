@@ -6,6 +6,7 @@ import { compileSettings } from '../../src/forgejo/configuration.ts';
 import { createClientAddress } from '../../src/http/addresses.ts';
 import { createApp } from '../../src/http/app.ts';
 import { listen } from '../../src/http/listen.ts';
+import { createMetrics } from '../../src/metrics.ts';
 import { openDatabase } from '../../src/store/pool.ts';
 import { createComplete } from '../../src/usecases/complete-attempt.ts';
 import { createCreate } from '../../src/usecases/create-task.ts';
@@ -14,6 +15,7 @@ import type { Deps, Settings } from '../../src/usecases/deps.ts';
 import { createDequeues } from '../../src/usecases/dequeue.ts';
 import { createEventFeed, type EventFeed } from '../../src/usecases/event-feed.ts';
 import { prepareInstallation } from '../../src/usecases/prepare-installation.ts';
+import { createFigures } from '../../src/usecases/read-figures.ts';
 import { createSignIn } from '../../src/usecases/sign-in.ts';
 import { createStatistics } from '../../src/usecases/statistics.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
@@ -30,6 +32,9 @@ export type TestAppOptions = {
   rules?: readonly unknown[];
   badTokensPerMinute?: number;
   statisticsCacheSeconds?: number;
+  /** The clock by which figures of the metrics become old. */
+  figuresNowMs?: () => number;
+  openMetrics?: boolean;
   trustedProxies?: readonly string[];
   secrets?: Secrets;
   /** As people reach it; where it listens unless said. */
@@ -75,6 +80,11 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const dequeues = createDequeues(deps);
   stopping.signal.addEventListener('abort', dequeues.stop, { once: true });
   const feed = createEventFeed(deps);
+  const metrics = createMetrics({ ofProcess: false });
+  const nowMs = () => performance.now();
+  const pools = { common: database.pool };
+  const figures = createFigures(deps, options.figuresNowMs ?? nowMs);
+  metrics.readFrom({ figures, waiting: dequeues.waiting, feedFollowers: feed.followers, pools });
   const common = {
     deps,
     dequeues,
@@ -86,6 +96,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       nowMs: () => performance.now(),
     }),
     feed,
+    metrics,
+    openMetrics: options.openMetrics ?? true,
     statistics: createStatistics(deps, {
       cacheSeconds: options.statisticsCacheSeconds ?? 0,
       nowMs: () => performance.now(),

@@ -23,9 +23,11 @@ const allowed: Record<string, readonly string[]> = {
   'yaml-file': [],
   config: ['contract', 'domain', 'forgejo', 'yaml-file', 'executor/machine.ts', 'executor/ssh/host-key.ts'],
   log: [],
+  metrics: ['domain'],
   'server.ts': [
     'config',
     'log',
+    'metrics',
     'store',
     'usecases',
     'executor',
@@ -63,6 +65,7 @@ const packages: Record<string, RegExp> = {
   ajv: /^domain\/output-schema\.ts$/,
   ssh2: /^(executor\/ssh|demo)\/|^config\/hosts\.ts$/,
   pino: /^log[/.]/,
+  'prom-client': /^metrics\.ts$/,
   yaml: /^yaml-file[/.]/,
   commander: /^cli[/.]/,
 };

@@ -1,0 +1,37 @@
+import type { AgentState } from '../domain/agent.ts';
+import type { Status } from '../domain/task.ts';
+import { countAgents } from '../store/agent-counts.ts';
+import { eventCounts, oldestPendingSeconds } from '../store/statistics.ts';
+import { countByStatus } from '../store/task-list.ts';
+import { countNewEnds } from './count-ends.ts';
+import type { Deps } from './deps.ts';
+
+export type Figures = {
+  tasks: ReadonlyMap<Status, number>;
+  oldestPendingSeconds: number | null;
+  /** Of all tasks that ever were, by type. */
+  events: ReadonlyMap<string, number>;
+  agents: ReadonlyMap<AgentState, number>;
+};
+
+const KEPT_MS = 5_000;
+const BATCHES = 3;
+
+/** Figures of the database, read at most every few seconds however many ask. */
+export function createFigures(deps: Pick<Deps, 'db'>, nowMs: () => number): () => Promise<Figures> {
+  let last: { figures: Promise<Figures>; beganMs: number } | null = null;
+  return () => {
+    if (last === null || nowMs() - last.beganMs >= KEPT_MS) last = { figures: readFigures(deps), beganMs: nowMs() };
+    return last.figures;
+  };
+}
+
+async function readFigures(deps: Pick<Deps, 'db'>): Promise<Figures> {
+  await countNewEnds(deps, BATCHES);
+  return {
+    tasks: await countByStatus(deps.db),
+    oldestPendingSeconds: await oldestPendingSeconds(deps.db),
+    events: await eventCounts(deps.db),
+    agents: await countAgents(deps.db),
+  };
+}
