@@ -108,9 +108,10 @@ export type TimesRow = ClassCount & { day: string; measure: 'wait' | 'duration' 
 
 export async function timesByDay(db: Db, from: string, until: string): Promise<TimesRow[]> {
   const { rows } = await sql<TimesRow>`
-    select to_char(hour, 'YYYY-MM-DD') as day, measure, class, sum(tasks)::int as tasks
-    from statistics_times where hour >= ${from}::timestamptz and hour < ${until}::timestamptz
-    group by 1, 2, 3`.execute(db);
+    select to_char(day, 'YYYY-MM-DD') as day, measure, class, tasks from (
+      select date_trunc('day', hour) as day, measure, class, sum(tasks)::int as tasks
+      from statistics_times where hour >= ${from}::timestamptz and hour < ${until}::timestamptz
+      group by 1, 2, 3) t`.execute(db);
   return rows;
 }
 

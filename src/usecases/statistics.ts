@@ -59,10 +59,13 @@ async function computeStatistics(deps: Pick<Deps, 'db'>, asked: AskedRange): Pro
   await countNewEnds(deps, BATCHES);
   const { from, to, until } = await wholeHours(db, asked.from, asked.to, DAYS);
   if (from >= until) throw invalidField('from', 'must be before `to`');
-  const keyed = await endsByKey(db, from, until);
-  const days = await endsByDay(db, from, until);
-  const times = await timesByDay(db, from, until);
-  const counts = await countByStatus(db);
+  const [keyed, days, times, counts] = await Promise.all([
+    endsByKey(db, from, until),
+    endsByDay(db, from, until),
+    timesByDay(db, from, until),
+    countByStatus(db),
+  ]);
+  const timesOf = Map.groupBy(times, ({ day }) => day);
   const of = (status: 'pending' | 'assigned' | 'running') => counts.get(status) ?? 0;
   return {
     from,
@@ -79,7 +82,7 @@ async function computeStatistics(deps: Pick<Deps, 'db'>, asked: AskedRange): Pro
     byRepository: by('repository', keyed),
     byAgent: by('agent', keyed),
     series: days.map((day): Day => {
-      const ofDay = times.filter((time) => time.day === day.day);
+      const ofDay = timesOf.get(day.day) ?? [];
       return { ...day, waitP95: percentilesOf(ofDay, 'wait').p95, durationP95: percentilesOf(ofDay, 'duration').p95 };
     }),
   };
