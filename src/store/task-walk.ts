@@ -40,9 +40,14 @@ const FEW = 500;
 const MANY = 6_000;
 
 /** The next tasks in an order, at most so many. */
-export async function walk(db: Kysely<Database>, asked: Walk, limit: number): Promise<Walked> {
-  const near = await step(db, asked, limit, FEW);
-  return near.found.length === limit || near.reached === null ? near : step(db, asked, limit, MANY);
+export async function walk(
+  db: Kysely<Database>,
+  asked: Walk,
+  limit: number,
+  { few, many } = { few: FEW, many: MANY },
+): Promise<Walked> {
+  const near = await step(db, asked, limit, few);
+  return near.found.length === limit || near.reached === null ? near : step(db, asked, limit, many);
 }
 
 type Row = { id: string; key: string | number; found: boolean };

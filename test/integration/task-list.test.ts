@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { TaskFilter, TaskSort } from '../../src/domain/task.ts';
+import { NEWEST, type Place, type Walked, walk } from '../../src/store/task-walk.ts';
 import { countTasks, listTasks } from '../../src/usecases/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { fillTasks } from '../support/many-tasks.ts';
@@ -58,6 +59,24 @@ describe.each(orders)('a list in the order %s', (sort, order) => {
     expect(ids).toEqual(rows.map(({ id }) => id));
     expect(longest).toBeLessThanOrEqual(173);
   });
+});
+
+it('what is rare is found whole and in order, however few are looked at for a page', async () => {
+  const rare = sql<boolean>`tasks.title like '%7'`;
+  const ways = ['pending', 'failed', 'completed'].map(
+    (status) => sql<boolean>`tasks.status = ${status} and (tasks.status <> 'completed' or tasks.title like '%99%')`,
+  );
+  const ids: string[] = [];
+  for (let after: Place | null = null; ; ) {
+    const walked: Walked = await walk(db, { order: NEWEST, ways, fits: rare, after }, 5, { few: 3, many: 7 });
+    ids.push(...walked.found.map(({ id }) => id));
+    after = walked.reached;
+    if (after === null) break;
+  }
+  const { rows } = await sql<{ id: string }>`
+    select id from tasks where ${rare} and (status in ('pending', 'failed') or status = 'completed' and title like '%99%')
+    order by created_at desc, id desc`.execute(db);
+  expect(ids).toEqual(rows.map(({ id }) => id));
 });
 
 it('a page ends a list without another empty one', async () => {
