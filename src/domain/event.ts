@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson, type Json } from './canonical-json.ts';
 import type { Actor, Status } from './task.ts';
 
@@ -54,7 +54,4 @@ export const eventText = ({ actor, at, attemptId, data, fromStatus, n, taskId, t
 
 /** SHA-256 in lower-case hex over the hash of the event before (empty for the first) and this event's text. */
 export const eventHash = (previousHash: string | null, text: string): string =>
-  createHash('sha256')
-    .update(previousHash ?? '')
-    .update(text)
-    .digest('hex');
+  hash('sha256', (previousHash ?? '') + text);

@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHmac, hash, randomBytes } from 'node:crypto';
 import type { AgentMode } from './task.ts';
 
 export const SCOPES = ['admin', 'coordinator', 'agent', 'viewer', 'register'] as const;
@@ -21,7 +21,7 @@ export type Principal =
   | { kind: 'attempt'; attemptId: string; taskId: string; agentId: string; executionMode: AgentMode; open: boolean };
 
 const CHECK_LENGTH = 6;
-const checksum = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, CHECK_LENGTH);
+const checksum = (text: string) => hash('sha256', text).slice(0, CHECK_LENGTH);
 
 /** A new secret: 256 random bits, with its kind to be recognised by and a checksum against typing errors. */
 export function newToken(kind: Scope): string {
@@ -47,7 +47,7 @@ export function attemptOfToken(token: string): string | null {
 }
 
 /** Only this is stored. */
-export const tokenHash = (token: string): Buffer => createHash('sha256').update(token).digest();
+export const tokenHash = (token: string): Buffer => hash('sha256', token, 'buffer');
 
 /** Could this be a token of ours? False spares the database a look-up. */
 export function isWellFormedToken(token: string): boolean {

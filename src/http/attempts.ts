@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import {
   type Complete,
@@ -134,8 +134,8 @@ async function completeOne(c: HttpContext, attemptId: string, body: Complete): P
   const { deps, complete: completeTogether } = c.get('http');
   const holder = holderOf(c);
   await writeTexts(deps, holder, attemptId, body);
-  const hash = createHash('sha256').update(canonicalJson(body)).digest('hex');
-  return completeTogether({ holder, attemptId, result: resultOf(body), hash });
+  const said = hash('sha256', canonicalJson(body));
+  return completeTogether({ holder, attemptId, result: resultOf(body), hash: said });
 }
 
 const resultOf = (body: Complete): Result => ({

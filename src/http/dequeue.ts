@@ -37,7 +37,10 @@ const take = endpoint(
   },
 );
 
-const presentTaken = ({ task, attempt }: Taken) => ({ ...presentTask(task), attempt: presentLeased(attempt) });
+const presentTaken = ({ task, attempt }: Taken) =>
+  Object.assign(presentTask(task) as Omit<ReturnType<typeof presentTask>, 'attempt'>, {
+    attempt: presentLeased(attempt),
+  });
 
 /** Who hung up before the answer was written can't know what it was given, so that goes back at once. */
 function releaseIfUnwritten(c: HttpContext, taken: readonly Taken[]): void {

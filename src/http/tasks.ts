@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { type CreateTask, createTasks as createBody, task, taskList, tasksQuery } from '../contract/task.ts';
 import { canonicalJson, type Json } from '../domain/canonical-json.ts';
@@ -23,10 +23,7 @@ const idempotencyHeaders = z.object({
     .meta({ description: 'The same key with the same body has one effect' }),
 });
 const made = z.union([task, z.object({ items: z.array(task) })]);
-const bodyHash = (body: CreateTask | CreateTask[]): string =>
-  createHash('sha256')
-    .update(canonicalJson(body as Json))
-    .digest('hex');
+const bodyHash = (body: CreateTask | CreateTask[]): string => hash('sha256', canonicalJson(body as Json));
 
 /** Of several tasks the fields of each are named by where it stands. */
 function inList<T>(body: CreateTask | CreateTask[], at: number, make: () => T): T {

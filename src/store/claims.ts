@@ -165,21 +165,19 @@ export async function takeTasks(trx: Trx, takes: readonly Take[], options: TakeO
       const lease_expires_at = leases.get(attemptId);
       const event = events[index];
       if (lease_expires_at === undefined || event === undefined) return [];
-      const { avoided: _, ...row } = candidate;
-      const taken: TaskRow = {
-        ...row,
-        ...TAKEN,
+      // The row is ours: nobody else has seen it.
+      const taken: TaskRow = Object.assign(candidate, TAKEN, {
         execution_mode: mode,
         assigned_agent_id: agentId,
         assigned_at: at,
         attempt_id: attemptId,
-        attempts: row.attempts + 1,
+        attempts: candidate.attempts + 1,
         lease_expires_at,
         holder,
         event_n: event.n,
         event_hash: event.hash,
         updated_at: at,
-      };
+      });
       return [[attemptId, taken] as const];
     }),
   );

@@ -34,7 +34,7 @@ export function createAuthenticate(deps: Pick<Deps, 'hot' | 'wakeups'>, adminTok
   const remembered = new Map<string, Remembered>();
   // What is revoked during a look must not be remembered after it.
   let revocations = 0;
-  const find = coalesce((asked: readonly Asked[]) => owners(deps, asked), { most: 500, atOnce: 2 });
+  const find = coalesce((asked: readonly Asked[]) => owners(deps, asked), { most: 500 });
   deps.wakeups.subscribe((hint) => {
     if (hint.kind !== 'tokens' && hint.kind !== 'missed') return;
     revocations += 1;

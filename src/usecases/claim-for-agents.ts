@@ -8,7 +8,7 @@ import { newAttemptToken, tokenHash } from '../domain/token.ts';
 import { openAttemptsOfRequests, setAttemptToken } from '../store/attempts.ts';
 import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../store/claims.ts';
 import { renewLeases, touchAgents } from '../store/leases.ts';
-import type { AgentRow, Database } from '../store/schema.ts';
+import type { AgentRow, Database, TaskRow } from '../store/schema.ts';
 import { databaseTime } from '../store/task-changes.ts';
 import { findTasksOfAttempts, takenTaskOf } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
@@ -148,10 +148,21 @@ async function give(
     const row = opened.get(take.attemptId);
     if (row === undefined) continue;
     seat.taken.push(leased(deps, takenTaskOf(row), token));
-    deps.fresh.remember({ ...row, attemptId: take.attemptId, agentId: take.agentId });
+    deps.fresh.remember(freshOf(row, take));
   }
   return opened.size;
 }
+
+const freshOf = (row: TaskRow, { attemptId, agentId }: Take) => ({
+  attemptId,
+  agentId,
+  id: row.id,
+  status: row.status,
+  event_n: row.event_n,
+  event_hash: row.event_hash,
+  environment: row.environment,
+  output_schema: row.output_schema,
+});
 
 /** Each task goes to whoever asked first of those that may take it. Counts the places down. */
 function match(candidates: readonly Candidate[], seats: readonly Seat[], free: Map<string, number>): Given[] {

@@ -50,9 +50,10 @@ export async function completeAttempts(
   }
   const fresh = await completeFresh(deps, completions);
   const others = completions.filter(({ attemptId }) => !fresh.has(attemptId));
-  const { answers: long, ended, passedOn } = await completeLocked(deps, others);
+  const { answers: long, ended, awaited } = await completeLocked(deps, others);
   await judgeAgents(deps, [...Array.from(fresh.values(), (one) => one.ended), ...ended]);
-  if (passedOn) deps.wakeups.emit({ kind: 'ready' });
+  // Who waited for the key of one of them may be ready now, and dependants are to be told.
+  if (awaited) deps.wakeups.emit({ kind: 'ready' }, { kind: 'ended' });
   const answers = completions.map(
     (one) => fresh.get(one.attemptId)?.answer ?? (long[others.indexOf(one)] as Completed | AppError),
   );
@@ -64,7 +65,6 @@ export async function completeAttempts(
 
 /** So many are ended by one transaction at most. */
 const MOST = 100;
-const AT_ONCE = 2;
 
 /** Completes what comes together in one transaction; whoever is refused alone is answered alone. */
 export const createComplete = (deps: Deps): ((completion: Completion) => Promise<Completed>) =>
@@ -73,7 +73,7 @@ export const createComplete = (deps: Deps): ((completion: Completion) => Promise
       (await completeAttempts(deps, completions)).map((answer) =>
         answer instanceof AppError ? { error: answer } : { value: answer },
       ),
-    { most: MOST, atOnce: AT_ONCE, weigh: ({ result }) => weightOf(result), heaviest: HEAVIEST_BYTES },
+    { most: MOST, weigh: ({ result }) => weightOf(result), heaviest: HEAVIEST_BYTES },
   );
 
 /** Of the outputs and summaries of one batch together. */
@@ -83,14 +83,14 @@ const weightOf = ({ output, summary }: Result): number =>
 
 const completeLocked = async (deps: Deps, completions: readonly Completion[]) =>
   completions.length === 0
-    ? { answers: [], ended: [], passedOn: false }
+    ? { answers: [], ended: [], awaited: false }
     : deps.hot.transaction().execute((trx) => completeAll(trx, deps, completions));
 
 async function completeAll(
   trx: Trx,
   deps: Deps,
   completions: readonly Completion[],
-): Promise<{ answers: (Completed | AppError)[]; ended: Ended[]; passedOn: boolean }> {
+): Promise<{ answers: (Completed | AppError)[]; ended: Ended[]; awaited: boolean }> {
   const all = await lockAllOwn(trx, completions);
   const ends: (End & { index: number })[] = [];
   const answers: (Completed | AppError)[] = [];
@@ -104,8 +104,8 @@ async function completeAll(
   for (const [at, { index, held }] of ends.entries()) {
     answers[index] = { taskId: held.task.id, taskStatus: (ended[at] as Ended).status };
   }
-  // Whoever waited for the key of one of them may be ready now.
-  return { answers, ended, passedOn: ends.some(({ held }) => held.task.concurrency_key !== null) };
+  const awaited = ends.some(({ held: { task } }) => task.concurrency_key !== null || task.has_dependants);
+  return { answers, ended, awaited };
 }
 
 /** Whether an attempt may be ended like this by this holder, and as what it is to be stored. */
@@ -132,7 +132,6 @@ function wakeAfter({ wakeups }: Deps, { taskId, taskStatus }: Completed, { holde
   // A host has a place more, or the task itself waits again.
   if (holder.kind === 'replica' || !isFinal(taskStatus)) wakeups.emit({ kind: 'ready' });
   if (holder.kind === 'agent') wakeups.emit({ kind: 'place', agentId: holder.agentId });
-  if (isFinal(taskStatus)) wakeups.emit({ kind: 'ended' });
 }
 
 export const actorOf = (holder: Holder): Actor =>

@@ -71,7 +71,7 @@ export function createCreate(deps: Deps): Create {
       const tasks = await withWaitingReasons(deps, rows.map(newTaskOf));
       return tasks.map((task) => ({ value: task }));
     },
-    { most: MOST, atOnce: 2, weigh: ({ task }) => weightOf(task), heaviest: HEAVIEST },
+    { most: MOST, weigh: ({ task }) => weightOf(task), heaviest: HEAVIEST },
   );
   return async (actor, wanted, request) => {
     if (request !== null || !isPlain(wanted.task)) return createTasks(deps, actor, [wanted], request);

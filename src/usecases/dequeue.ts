@@ -4,6 +4,7 @@ import { type Claimed, claimForAgents, type Taken } from './claim-for-agents.ts'
 import { mayTryAlone } from './coalesce.ts';
 import type { Deps } from './deps.ts';
 import { lookFor, touchWaiting } from './look-for-waiters.ts';
+import { createTurns } from './turns.ts';
 import { createWaitingRoom, type TasksByLane, type Waiter, type WaitingRoom } from './waiting-room.ts';
 
 export type { Taken } from './claim-for-agents.ts';
@@ -25,7 +26,6 @@ export type Dequeues = {
 /** Whoever waits is looked after this often even when no hint comes: a hint may be lost. */
 const LOOK_MS = 1_000;
 const MOST_ASKS = 128;
-const CLAIMS_AT_ONCE = 2;
 
 /** What was told while a claim was under way, which may have looked before it was there. */
 type Flight = { tasks: TasksByLane; agentIds: Set<string> };
@@ -39,7 +39,8 @@ type Desk = {
   /** Tasks that hints told of, and nobody was woken for yet. */
   hinted: TasksByLane;
   flights: Set<Flight>;
-  scheduled: boolean;
+  /** Says when a claim begins. */
+  turns: { ask(): void };
   looking: NodeJS.Timeout | null;
   lookingSoon: boolean;
   stopped: boolean;
@@ -53,7 +54,11 @@ export function createDequeues(deps: Deps): Dequeues {
     fresh: [],
     hinted: new Map(),
     flights: new Set(),
-    scheduled: false,
+    turns: createTurns({
+      waiting: () => desk.fresh.length + (desk.room.size === 0 ? 0 : desk.hinted.size),
+      most: MOST_ASKS,
+      turn: () => serve(desk, nextBatch(desk)),
+    }),
     looking: null,
     lookingSoon: false,
     stopped: false,
@@ -76,7 +81,7 @@ export function createDequeues(deps: Deps): Dequeues {
       const giveUp = () => desk.room.has(waiter) && answer(desk, waiter, []);
       if (waitSeconds > 0) setTimeoutUntil(promise, giveUp, waitSeconds * 1000);
       desk.fresh.push(waiter);
-      schedule(desk);
+      desk.turns.ask();
       return { answer: promise, cancel: giveUp };
     },
     waiting: () => desk.room.size,
@@ -118,29 +123,14 @@ function askAgain(desk: Desk, waiters: readonly Waiter[]): void {
     waiter.passed = false;
     desk.fresh.push(waiter);
   }
-  schedule(desk);
+  desk.turns.ask();
 }
 
 function note(desk: Desk, tasks: TasksByLane): void {
   for (const known of [desk.hinted, ...[...desk.flights].map((flight) => flight.tasks)]) {
     for (const [lane, count] of tasks) known.set(lane, (known.get(lane) ?? 0) + count);
   }
-  schedule(desk);
-}
-
-/** At the end of this turn of the event loop, so that what comes together is served together. */
-function schedule(desk: Desk): void {
-  if (desk.scheduled || desk.flights.size >= CLAIMS_AT_ONCE) return;
-  if (desk.fresh.length === 0 && desk.hinted.size === 0) return;
-  desk.scheduled = true;
-  setImmediate(() => {
-    desk.scheduled = false;
-    while (desk.flights.size < CLAIMS_AT_ONCE) {
-      const batch = nextBatch(desk);
-      if (batch.length === 0) break;
-      void serve(desk, batch);
-    }
-  });
+  desk.turns.ask();
 }
 
 function nextBatch(desk: Desk): Waiter[] {
@@ -151,6 +141,7 @@ function nextBatch(desk: Desk): Waiter[] {
 }
 
 async function serve(desk: Desk, batch: readonly Waiter[]): Promise<void> {
+  if (batch.length === 0) return;
   const flight: Flight = { tasks: new Map(), agentIds: new Set() };
   desk.flights.add(flight);
   await claim(desk, batch);
@@ -160,7 +151,6 @@ async function serve(desk: Desk, batch: readonly Waiter[]): Promise<void> {
   const changed = untold.filter((waiter) => flight.agentIds.has(waiter.ask.agentId) && desk.room.has(waiter));
   for (const waiter of changed) desk.room.remove(waiter);
   askAgain(desk, changed);
-  schedule(desk);
 }
 
 async function claim(desk: Desk, batch: readonly Waiter[]): Promise<void> {
@@ -172,7 +162,7 @@ async function claim(desk: Desk, batch: readonly Waiter[]): Promise<void> {
     for (const [index, waiter] of batch.entries()) tell(desk, waiter, claimed[index] as Claimed);
     passOn(desk, batch);
   } catch (error) {
-    if (batch.length > 1 && mayTryAlone(error)) for (const waiter of batch) await claim(desk, [waiter]);
+    if (batch.length > 1 && mayTryAlone(error)) await Promise.all(batch.map((waiter) => claim(desk, [waiter])));
     else for (const waiter of batch) refuse(desk, waiter, error);
   }
 }

@@ -3,7 +3,7 @@ import type { TaskRow } from '../store/schema.ts';
 /** What this process wrote when it gave an attempt out. Good for a guess that the database then checks. */
 export type FreshAttempt = Pick<
   TaskRow,
-  'id' | 'status' | 'event_n' | 'event_hash' | 'environment' | 'output_schema' | 'created_at'
+  'id' | 'status' | 'event_n' | 'event_hash' | 'environment' | 'output_schema'
 > & { attemptId: string; agentId: string };
 
 export type FreshAttempts = {

@@ -175,7 +175,7 @@ export function newRow(
     input_bytes: task.inputBytes === null ? null : Buffer.from(task.inputBytes),
     environment: task.environment,
     requires: normalizeLabels(task.requires),
-    limits: task.limits,
+    limits: Object.values(task.limits).every((limit) => limit === null) ? null : task.limits,
     sandbox: task.sandbox,
     output_schema: task.outputSchema as TaskRow['output_schema'],
     repository: task.repository,
