@@ -10,14 +10,15 @@ type Row = { [K in keyof EventInTable]: EventInTable[K] | null } & { oldest: str
 /**
  * Events of all tasks after a number, but for those whose transaction isn't older than every open one. Two that are
  * written at the same time commit in any order, so this alone doesn't yet make a list without holes: `settle` does.
+ * With `young` the others are read too, for who needs no more than that nothing comes in between.
  */
-export async function readFeed(db: Kysely<Database>, after: number, limit: number): Promise<FeedPart> {
+export async function readFeed(db: Kysely<Database>, after: number, limit: number, young = false): Promise<FeedPart> {
   const { rows } = await sql<Row>`
     select s.oldest, e.sequence, e.n, e.text, e.hash, p.hash as previous_hash
     from (select pg_snapshot_xmin(pg_current_snapshot()) as oldest) s
     left join lateral (
       select sequence, task_id, n, text, hash from events
-      where sequence > ${after} and xact < s.oldest
+      where sequence > ${after} and (xact < s.oldest or ${young})
       order by sequence limit ${limit}) e on true
     left join lateral (
       select hash from events where task_id = e.task_id and n = e.n - 1) p on true

@@ -1,12 +1,28 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { lastSequences } from '../store/event-feed.ts';
 import { countEnds, countedUpTo, lockCountedUpTo, setCountedUpTo } from '../store/statistics.ts';
 import type { Deps } from './deps.ts';
 import { createFeedLooks } from './settle-feed.ts';
 
 const BATCH = 1_000;
+/** Of what was there when it was asked, what others write at the same moment is waited for, but not what takes long. */
+const LOOKS = 25;
+const BETWEEN_LOOKS_MS = 20;
+const BATCHES = 10;
+
+/** Counts what has ended by now, but for what would take long: that is left to the loop. */
+export async function catchUpCounting(deps: Pick<Deps, 'db'>): Promise<void> {
+  const [newest = 0] = await lastSequences(deps.db, 1);
+  for (let looks = 1; looks <= LOOKS; looks++) {
+    await countNewEnds(deps, BATCHES);
+    if ((await countedUpTo(deps.db)) >= newest) return;
+    await delay(BETWEEN_LOOKS_MS);
+  }
+}
 
 /** Counts the tasks that have ended since the last count into the statistics, at most so many batches of events. */
 export async function countNewEnds(deps: Pick<Deps, 'db'>, batches: number, signal?: AbortSignal): Promise<void> {
-  const look = createFeedLooks(deps);
+  const look = createFeedLooks(deps, { young: true });
   let heldBefore = false;
   for (let batch = 0; batch < batches && !signal?.aborted; batch++) {
     const after = await countedUpTo(deps.db);

@@ -3,7 +3,7 @@ import type { Status } from '../domain/task.ts';
 import { countAgents } from '../store/agent-counts.ts';
 import { eventCounts, oldestPendingSeconds } from '../store/statistics.ts';
 import { countByStatus } from '../store/task-list.ts';
-import { countNewEnds } from './count-ends.ts';
+import { catchUpCounting } from './count-ends.ts';
 import type { Deps } from './deps.ts';
 
 export type Figures = {
@@ -15,7 +15,6 @@ export type Figures = {
 };
 
 const KEPT_MS = 5_000;
-const BATCHES = 3;
 
 /** Figures of the database, read at most every few seconds however many ask. */
 export function createFigures(deps: Pick<Deps, 'db'>, nowMs: () => number): () => Promise<Figures> {
@@ -27,7 +26,7 @@ export function createFigures(deps: Pick<Deps, 'db'>, nowMs: () => number): () =
 }
 
 async function readFigures(deps: Pick<Deps, 'db'>): Promise<Figures> {
-  await countNewEnds(deps, BATCHES);
+  await catchUpCounting(deps);
   return {
     tasks: await countByStatus(deps.db),
     oldestPendingSeconds: await oldestPendingSeconds(deps.db),

@@ -10,7 +10,7 @@ import {
   wholeHours,
 } from '../store/statistics.ts';
 import { countByStatus } from '../store/task-list.ts';
-import { countNewEnds } from './count-ends.ts';
+import { catchUpCounting } from './count-ends.ts';
 import type { Deps } from './deps.ts';
 
 /** Null: the last days, up to now. */
@@ -19,8 +19,6 @@ export type Computed = { statistics: Statistics; ageSeconds: number };
 export type StatisticsReader = (range: AskedRange) => Promise<Computed>;
 
 const DAYS = 7;
-/** What the loop hasn't counted yet is counted first, unless that is very much. */
-const BATCHES = 10;
 const RANGES = 100;
 
 type Kept = { computing: Promise<Statistics> /** Null: it is under way. */; atMs: number | null };
@@ -56,7 +54,7 @@ export function createStatistics(
 
 async function computeStatistics(deps: Pick<Deps, 'db'>, asked: AskedRange): Promise<Statistics> {
   const { db } = deps;
-  await countNewEnds(deps, BATCHES);
+  await catchUpCounting(deps);
   const { from, to, until } = await wholeHours(db, asked.from, asked.to, DAYS);
   if (from >= until) throw invalidField('from', 'must be before `to`');
   const [keyed, days, times, counts] = await Promise.all([
