@@ -261,6 +261,31 @@ export const acceptance: Part[] = [
         ],
       },
       {
+        line: 'the feed of events is resumed without a hole, also beside slower transactions; one reader for all who follow',
+        proofs: [
+          'test/integration/event-feed.test.ts > a slower transaction beside a faster one > would leave a hole for who goes by the number alone',
+          'test/integration/event-feed.test.ts > a slower transaction beside a faster one > leaves no hole for who follows',
+          'test/integration/event-feed.test.ts > however many write at once, who follows and who comes back again and again see each event once, in order',
+          'test/integration/event-feed.test.ts > two hundred who follow are served by one reader',
+          'test/integration/event-feed.test.ts > who takes nothing is dropped when more has come than is kept, and nobody waits for it',
+        ],
+      },
+      {
+        line: 'what is over is deleted after its term, tasks only whole',
+        proofs: [
+          'test/integration/prune.test.ts > tasks > that ended before the term are deleted whole, and only the end of their chain is kept',
+          'test/integration/prune.test.ts > tasks > are deleted once though several replicas prune at once',
+          'test/integration/prune.test.ts > the history > can not be deleted',
+        ],
+      },
+      {
+        line: 'statistics: exact counts, computed once for all who ask',
+        proofs: [
+          'test/integration/statistics.test.ts > the statistics > count what ended by template, repository, agent and day, with what it cost',
+          'test/integration/statistics.test.ts > a range is computed once for all who ask at about the same time, and again when that is too old',
+        ],
+      },
+      {
         line: 'cancel against every race has exactly one ending',
         proofs: [
           'test/integration/steering-races.test.ts > of cancel and complete the first one decides how the task ends',
