@@ -7,6 +7,7 @@ export const violates = (error: unknown, constraint: string): boolean =>
 /** SQLSTATEs of statements that may succeed when they are tried again: nobody's fault who asked. */
 const PASSING_STATES = new Set([
   '40001', // serialization_failure
+  '25P03', // idle_in_transaction_session_timeout: this process stood still
   '40P01', // deadlock_detected
   '53100', // disk_full
   '53200', // out_of_memory
@@ -16,6 +17,7 @@ const PASSING_STATES = new Set([
   '57P01', // admin_shutdown
   '57P02', // crash_shutdown
   '57P03', // cannot_connect_now
+  '57P05', // idle_session_timeout
   '25006', // read_only_sql_transaction: a standby, or a full disk
 ]);
 const CONNECTION_STATE = /^08/;
@@ -43,7 +45,7 @@ export function isDatabaseAway(error: unknown): boolean {
 }
 
 /** States in which the server ends the session: what it was doing may have been committed or not. */
-const ENDING_STATE = /^(?:08|57P0)/;
+const ENDING_STATE = /^(?:08|57P0|25P03)/;
 
 /** Whether the database itself refused a statement, in a session that goes on: its transaction was rolled back. */
 export const isFromServer = (error: unknown): boolean =>

@@ -34,7 +34,8 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
     connectionTimeoutMillis: 10_000,
     statement_timeout: statementTimeoutMs,
     lock_timeout: (options.lockTimeoutSeconds ?? 5) * 1000,
-    idle_in_transaction_session_timeout: 30_000,
+    // A process that stands still in the middle of a transaction holds rows that others wait for; ours never pause.
+    idle_in_transaction_session_timeout: 5_000,
     // For a link that died silently. Longer than the server's limit, so that a slow statement has surely ended there.
     query_timeout: statementTimeoutMs + 5_000,
     keepAlive: true,

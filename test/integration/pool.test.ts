@@ -24,7 +24,7 @@ describe('a connection', () => {
       select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,
              current_setting('idle_in_transaction_session_timeout') as idle,
              current_setting('application_name') as name`.execute(db);
-    expect(rows).toEqual([{ statement: '10s', lock: '5s', idle: '30s', name: 'taskejo' }]);
+    expect(rows).toEqual([{ statement: '10s', lock: '5s', idle: '5s', name: 'taskejo' }]);
   });
 
   test('gives up a statement that takes too long', async () => {

@@ -11,6 +11,8 @@ describe('an error of the database', () => {
     error('shutting down', { code: '57P01' }),
     error('gone', { code: '08006' }),
     error('deadlock', { code: '40P01' }),
+    error('idle in a transaction', { code: '25P03' }),
+    error('read only', { code: '25006' }),
     error('connect ECONNREFUSED', { code: 'ECONNREFUSED', syscall: 'connect' }),
     error('connect ENOENT', { code: 'ENOENT', syscall: 'connect' }),
     error('Connection terminated unexpectedly'),
