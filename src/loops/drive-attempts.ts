@@ -43,10 +43,13 @@ export function createDriver(options: DriverOptions): Driver {
   const driving = new Map<string, Promise<void>>();
 
   const driveOne = async (attemptId: string) => {
+    const askedMs = performance.now();
     const found = await attemptToDrive(deps, replicaId, attemptId);
     const host = found && hosts.find(found.attempt.hostId);
     if (!found || !host) return;
-    const end = await runWatched(options, found, host, stopping.signal);
+    const goneSeconds = (performance.now() - askedMs) / 1000;
+    const driven = { ...found, leaseSeconds: found.leaseSeconds - goneSeconds };
+    const end = await runWatched(options, driven, host, stopping.signal);
     log.info({ attempt_id: attemptId, task_id: found.task.id, host: host.id, end }, 'attempt is driven no more');
   };
 
@@ -86,7 +89,7 @@ async function runWatched(
       spec: specOf(options, found),
       resume: found.resume,
       renewSeconds: deps.settings.leases.renewSeconds,
-      contactLease: { seconds: deps.settings.leases.seconds },
+      contactLease: { seconds: found.leaseSeconds },
       hooks: { onStarting: starting.onStarting, onContact: contact.answered },
       stopAsked: stop.asked,
       signal,

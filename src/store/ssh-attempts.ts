@@ -32,6 +32,17 @@ export async function heldAttempts(db: Db, replicaId: string): Promise<string[]>
   return rows.map((row) => row.attempt_id);
 }
 
+/** For how many seconds yet this replica has the lease of an attempt; null where it hasn't. */
+export async function leaseLeft(db: Db, replicaId: string, attemptId: string): Promise<number | null> {
+  const { rows } = await sql<{ seconds: number }>`
+    select extract(epoch from t.lease_expires_at - clock_timestamp())::float8 as seconds
+    from tasks t
+    where t.id = (select task_id from attempts where id = ${attemptId}) and t.attempt_id = ${attemptId}
+      and t.status in ('assigned', 'running') and t.holder = ${replicaId}::uuid
+      and t.lease_expires_at >= clock_timestamp()`.execute(db);
+  return rows[0]?.seconds ?? null;
+}
+
 /** Lets go of all leases of a replica: whoever comes next may adopt at once. */
 export async function lapseLeasesOf(db: Db, replicaId: string): Promise<void> {
   await sql`

@@ -15,19 +15,23 @@ export type AttemptToDrive = {
   task: Task;
   attempt: { id: string; number: number; hostId: string };
   resume: { store: HostStore | null; process: ProcessIdentity | null } | null;
+  /** For how long yet the replica has its lease, from when it asked or later. */
+  leaseSeconds: number;
 };
 
 /** Null for an attempt that has ended, or that another replica drives. */
 export async function attemptToDrive(deps: Deps, replicaId: string, attemptId: string): Promise<AttemptToDrive | null> {
   const row = await findAttemptRow(deps.db, attemptId);
   const task = row && (await findTask(deps.db, row.task_id));
-  if (!task || row.finished_at !== null || !(await ssh.heldAttempts(deps.db, replicaId)).includes(attemptId))
-    return null;
+  if (!task || row.finished_at !== null) return null;
+  const leaseSeconds = await ssh.leaseLeft(deps.db, replicaId, attemptId);
+  if (leaseSeconds === null) return null;
   return {
     task,
     attempt: { id: row.id, number: row.number, hostId: row.agent_id },
     // Asked to start once: whatever the earlier driver sent, it recorded before.
     resume: task.status === 'assigned' ? null : { store: row.host_store, process: row.process },
+    leaseSeconds,
   };
 }
 
