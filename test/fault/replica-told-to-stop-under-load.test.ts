@@ -1,0 +1,37 @@
+import { expect, inject, test } from 'vitest';
+import { expectHealthy } from '../support/examine.ts';
+import { startLoad } from '../support/load.ts';
+import { expectWrittenOnce } from '../support/load-check.ts';
+import { ADMIN_TOKEN, startReplica } from '../support/replica.ts';
+import { cloneDatabase } from '../support/test-server.ts';
+
+const post = (url: string, path: string, token: string, body: object) =>
+  fetch(`${url}/api/v1${path}`, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+
+test('a replica told to stop under load answers all that it took, tells who waits, and ends with 0', async () => {
+  const databaseUrl = await cloneDatabase(inject('testServer'), false);
+  const stopped = await startReplica({ databaseUrl });
+  const other = await startReplica({ databaseUrl });
+  const { token } = (await (await post(stopped.url, '/agents/register', ADMIN_TOKEN, { name: 'waits' })).json()) as {
+    token: string;
+  };
+  const load = await startLoad({ urls: [stopped.url, other.url], requires: ['load'] });
+  await load.goesOn();
+  const waiting = Array.from({ length: 5 }, () => post(stopped.url, '/tasks/dequeue', token, { wait_seconds: 60 }));
+  await load.goesOn(); // requests that came later were answered
+  const before = performance.now();
+  stopped.signal('SIGTERM');
+  expect(await stopped.exited).toEqual({ code: 0, signal: null });
+  expect(performance.now() - before).toBeLessThan(10_000);
+  expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([204, 204, 204, 204, 204]);
+  await load.goesOn();
+  await load.finish();
+  expect(load.othersThan(0, 200, 201, 204, 503)).toEqual([]);
+  expect(stopped.log()).not.toContain('"level":"error"');
+  await expectWrittenOnce(databaseUrl, load);
+  await expectHealthy({ databaseUrl });
+});
