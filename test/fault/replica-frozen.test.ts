@@ -17,7 +17,7 @@ const leases = { seconds: 2, renew_seconds: 0.5, sweep_seconds: 0.5 };
 
 test('what a replica does that was frozen in the middle of a load changes nothing that others did since', async () => {
   const databaseUrl = await cloneDatabase(inject('testServer'), false);
-  const replicas = [await startReplica({ databaseUrl }), await startReplica({ databaseUrl })];
+  const replicas = await Promise.all([startReplica({ databaseUrl }), startReplica({ databaseUrl })]);
   const load = await startLoad({ urls: replicas.map(({ url }) => url), patienceMs: 1_500 });
   await load.goesOn();
   for (const frozen of replicas) {

@@ -7,7 +7,7 @@ import { cloneDatabase } from '../support/test-server.ts';
 
 test('of what was acknowledged nothing is lost when replicas are killed, and each task is completed once', async () => {
   const databaseUrl = await cloneDatabase(inject('testServer'), false);
-  const replicas = [await startReplica({ databaseUrl }), await startReplica({ databaseUrl })];
+  const replicas = await Promise.all([startReplica({ databaseUrl }), startReplica({ databaseUrl })]);
   const load = await startLoad({ urls: replicas.map(({ url }) => url) });
   await load.goesOn();
   for (const victim of replicas) {

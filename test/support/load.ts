@@ -23,7 +23,7 @@ export type Load = {
   /** Statuses that were heard beside these; `0` is no answer. */
   othersThan(...expected: number[]): number[];
   /** Resolves when so many more tasks were completed than now. */
-  goesOn(tasks?: number): Promise<void>;
+  goesOn(how?: { tasks?: number; timeoutMs?: number }): Promise<void>;
   /** Makes no more tasks, waits until all that were made are completed, and ends. */
   finish(): Promise<void>;
 };
@@ -89,9 +89,9 @@ export async function startLoad({
     created,
     completed,
     othersThan: (...expected) => [...client.statuses.keys()].filter((status) => !expected.includes(status)),
-    async goesOn(tasks = 30) {
+    async goesOn({ tasks = 30, ...options } = {}) {
       const before = completed.length;
-      await waitFor(() => completed.length >= before + tasks, { what: 'the load goes on' });
+      await waitFor(() => completed.length >= before + tasks, { what: 'the load goes on', ...options });
     },
     async finish() {
       creating = false;

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { expectHealthy } from '../support/examine.ts';
+import { startLoad } from '../support/load.ts';
+import { expectWrittenOnce } from '../support/load-check.ts';
+import { startOwnPostgres } from '../support/own-postgres.ts';
+import { startReplica } from '../support/replica.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+test('a PostgreSQL that is killed and comes back loses nothing, and all goes on by itself', async () => {
+  const postgres = await startOwnPostgres();
+  const server = await startReplica({ databaseUrl: postgres.url });
+  const load = await startLoad({ urls: [server.url] });
+  await load.goesOn();
+  for (let round = 0; round < 2; round += 1) {
+    const refused = load.client.refusals.length;
+    await postgres.kill();
+    await waitFor(() => load.client.refusals.length > refused);
+    await postgres.start();
+    await load.goesOn({ timeoutMs: 10_000 });
+  }
+  await load.finish();
+  expect(load.othersThan(200, 201, 204, 503)).toEqual([]);
+  expect(load.client.refusals.filter(({ code, retryAfter }) => code !== 'unavailable' || !retryAfter)).toEqual([]);
+  await expectWrittenOnce(postgres.url, load);
+  await expectHealthy({ databaseUrl: postgres.url });
+});
