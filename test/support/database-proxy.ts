@@ -6,8 +6,8 @@ export type DatabaseProxy = {
   /** The database, by this way. */
   url: string;
   /**
-   * Of the next statement like this one the answer doesn't arrive: it was carried out and, where it stands in no
-   * transaction, committed; then its connection is cut. Answers how many were lost so far.
+   * Of the next transaction with a statement like this the end is not told: it was committed, and then its connection
+   * is cut. Answers how many were lost so far.
    */
   loseAnswer(statement: RegExp): { lost(): number };
   /** Connections of this name that are open now stay so, but nothing passes on them any more. Answers how many. */
@@ -67,23 +67,23 @@ const throughPort = (url: string, port: number): string =>
 
 function join(link: Link, lossNow: () => Loss | null): void {
   const { client, server } = link;
-  /** Texts of prepared statements by name, and of those sent whose answers have not come yet. */
-  const texts = new Map<string, string>();
-  const asked: string[] = [];
-  let bound = '';
+  const prepared = new Map<string, string>();
+  /** What was sent since the connection was last in no transaction. */
+  let sent: string[] = [];
   const read = createReader(true, (type, body) => {
     if (type === '') link.name = /application_name\0([^\0]*)/.exec(body)?.[1] ?? '';
-    const [name = '', text = ''] = body.split('\0');
-    if (type === 'P') texts.set(name, text);
-    if (type === 'B') bound = texts.get(text) ?? '';
-    if (type === 'Q') asked.push(name);
-    if (type === 'S') asked.push(bound);
+    const [first = '', second = ''] = body.split('\0');
+    if (type === 'P') prepared.set(first, second);
+    if (type === 'B') sent.push(prepared.get(second) ?? '');
+    if (type === 'Q') sent.push(first);
   });
-  const answered = createReader(false, (type) => {
-    if (type !== 'Z' || asked.length === 0) return;
-    const text = asked.shift() ?? '';
+  const answered = createReader(false, (type, body) => {
+    const isDone = type === 'Z' && body === 'I';
+    if (!isDone) return;
+    const done = sent;
+    sent = [];
     const loss = lossNow();
-    if (loss === null || !loss.armed || !loss.statement.test(text)) return;
+    if (!loss?.armed || !done.some((text) => loss.statement.test(text))) return;
     loss.armed = false;
     loss.count += 1;
     cut(link);
