@@ -1,4 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { isFromServer } from './database-errors.ts';
 
 type Logger = { warn(fields: object, message: string): void };
 
@@ -17,6 +19,11 @@ export type NotifyOptions = {
 };
 
 const RECONNECT_MS = 1_000;
+/** Whoever only listens doesn't notice when the other end is gone, so it is asked for a sign of life this often. */
+const BEAT_MS = 3_000;
+const ANSWER_WITHIN_MS = 3_000;
+const CONNECT_WITHIN_MS = 5_000;
+const FAREWELL_MS = 1_000;
 
 /** One connection that both LISTENs and NOTIFYs, made again whenever it is lost. Throws if the first one fails. */
 export async function openNotifyConnection(
@@ -27,20 +34,41 @@ export async function openNotifyConnection(
   let stopped = false;
 
   const connect = async () => {
-    const next = new pg.Client({ ...config, keepAlive: true, application_name: 'taskejo wakeups' });
+    const next = new pg.Client({
+      ...config,
+      keepAlive: true,
+      connectionTimeoutMillis: CONNECT_WITHIN_MS,
+      application_name: 'taskejo wakeups',
+    });
     next.on('error', (error) => lost(next, error));
     next.on('end', () => lost(next, new Error('connection ended')));
     next.on('notification', ({ payload }) => onPayload(payload ?? ''));
     try {
       await next.connect();
-      await next.query(`listen ${channel}`);
+      await inTime(next.query(`listen ${channel}`));
     } catch (error) {
       close(next);
       throw error;
     }
     if (stopped) return close(next);
     client = next;
+    void beat(next);
     onConnected();
+  };
+
+  const beat = async (which: pg.Client) => {
+    while (client === which) {
+      await delay(BEAT_MS, undefined, { ref: false });
+      if (client === which) await tell(which, 'select 1', []);
+    }
+  };
+
+  const tell = async (which: pg.Client, statement: string, values: unknown[]) => {
+    try {
+      await inTime(which.query(statement, values));
+    } catch (error) {
+      if (!isFromServer(error)) lost(which, error as Error);
+    }
   };
 
   const lost = (which: pg.Client, error: Error) => {
@@ -60,15 +88,34 @@ export async function openNotifyConnection(
   await connect();
   return {
     async notify(payload) {
-      await client?.query('select pg_notify($1, $2)', [channel, payload]).catch(() => {});
+      if (client !== null) await tell(client, 'select pg_notify($1, $2)', [channel, payload]);
     },
     async stop() {
       stopped = true;
-      await client?.end();
+      if (client !== null) await farewell(client);
     },
   };
 }
 
+/** What isn't answered in time will never be: the link is dead, or the database stands still. */
+async function inTime(answer: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error('no answer in time')), ANSWER_WITHIN_MS);
+  try {
+    await Promise.race([answer, late.promise]);
+  } finally {
+    clearTimeout(timer);
+    answer.catch(() => {}); // what was said of it was said
+  }
+}
+
+/** Over a dead link nobody answers it. */
+async function farewell(client: pg.Client): Promise<void> {
+  const timer = setTimeout(() => client.connection.stream.destroy(), FAREWELL_MS);
+  await client.end();
+  clearTimeout(timer);
+}
+
 function close(client: pg.Client): void {
-  client.end().catch(() => {});
+  farewell(client).catch(() => {});
 }

@@ -23,8 +23,10 @@ type Loss = { statement: RegExp; count: number; armed: boolean };
 export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseProxy> {
   const links: Link[] = [];
   let loss: Loss | null = null;
-  const way = createServer((client) => {
-    const link: Link = { client, server: connect(addressOf(databaseUrl)), name: '', silent: false };
+  // Half-open, so that on a silent link not even the farewell of one end is answered.
+  const way = createServer({ allowHalfOpen: true }, (client) => {
+    const server = connect({ ...addressOf(databaseUrl), allowHalfOpen: true });
+    const link: Link = { client, server, name: '', silent: false };
     links.push(link);
     join(link, () => loss);
   });
@@ -98,7 +100,11 @@ function join(link: Link, lossNow: () => Loss | null): void {
     answered(chunk);
     if (!client.destroyed) client.write(chunk);
   });
-  for (const socket of [client, server]) {
+  for (const [socket, other] of [
+    [client, server],
+    [server, client],
+  ] as const) {
+    socket.on('end', () => link.silent || other.end());
     socket.on('error', () => cut(link));
     socket.on('close', () => link.silent || cut(link));
   }
