@@ -34,10 +34,13 @@ export async function readBytes(c: HttpContext, maxBytes: number): Promise<Uint8
 function readDeclared(incoming: HttpContext['env']['incoming']): Promise<Uint8Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const chunks: Buffer[] = [];
-  incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-  incoming.once('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
-  incoming.once('error', reject);
-  incoming.once('close', () => reject(new Error('the connection was closed')));
+  const keep = (chunk: Buffer) => chunks.push(chunk);
+  const whole = () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+  const brokenOff = () => reject(new Error('the connection was closed'));
+  incoming.on('data', keep).once('end', whole).once('error', reject).once('close', brokenOff);
+  // Whoever waits for long must not hold what it sent.
+  const forget = () => incoming.off('data', keep).off('end', whole).off('error', reject).off('close', brokenOff);
+  promise.then(forget, forget);
   return promise;
 }
 

@@ -1,5 +1,5 @@
 import { createMiddleware } from 'hono/factory';
-import type { HttpDeps, HttpEnv } from './env.ts';
+import type { HttpContext, HttpDeps, HttpEnv } from './env.ts';
 
 /** For answers that are data. Pages say what they need instead. */
 const HEADERS = Object.entries({
@@ -18,13 +18,17 @@ export const requestContext = (http: HttpDeps) =>
     const requestId = crypto.randomUUID();
     c.set('http', http);
     c.set('requestId', requestId);
-    // Straight to the answer: what a route sets goes before these.
-    const { outgoing } = c.env;
-    outgoing.setHeader('X-Request-Id', requestId);
-    for (const [name, value] of HEADERS) outgoing.setHeader(name, value);
-    // Who stops soon must not be asked for more over the same connection.
-    if (http.stopping.aborted) outgoing.setHeader('Connection', 'close');
     await next();
+    answerHeaders(c, requestId);
     const ms = Math.round(performance.now() - beganMs);
     http.log.debug({ requestId, method: c.req.method, path: c.req.path, status: c.res.status, ms }, 'answered');
   });
+
+/** Straight to the answer, where what a route sets goes before these; and late, so that nobody who waits holds them. */
+function answerHeaders(c: HttpContext, requestId: string): void {
+  const { outgoing } = c.env;
+  outgoing.setHeader('X-Request-Id', requestId);
+  for (const [name, value] of HEADERS) outgoing.setHeader(name, value);
+  // Who stops soon must not be asked for more over the same connection.
+  if (c.get('http').stopping.aborted) outgoing.setHeader('Connection', 'close');
+}

@@ -12,7 +12,8 @@ export type PoolOptions = DatabaseAddress & {
   lockTimeoutSeconds?: number;
   /**
    * For statements that touch few rows of large tables by their keys. Before a new database has statistics the planner
-   * would read whole tables for them, and at times after; here it may not.
+   * would read whole tables for them, and at times after; here it may not. Statements needn't wait for the answers to
+   * those before them: see `transact`.
    */
   byKeys?: boolean;
 };
@@ -38,6 +39,7 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
     idle_in_transaction_session_timeout: 5_000,
     // For a link that died silently. Longer than the server's limit, so that a slow statement has surely ended there.
     query_timeout: statementTimeoutMs + 5_000,
+    pipeline: options.byKeys ?? false,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     types: { getTypeParser },

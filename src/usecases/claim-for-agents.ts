@@ -11,6 +11,7 @@ import { renewLeases, touchAgents } from '../store/leases.ts';
 import type { AgentRow, Database, TaskRow } from '../store/schema.ts';
 import { databaseTime } from '../store/task-changes.ts';
 import { findTasksOfAttempts, takenTaskOf } from '../store/tasks.ts';
+import { inOrder, transact } from '../store/transact.ts';
 import type { Deps } from './deps.ts';
 
 type Trx = Transaction<Database>;
@@ -33,7 +34,7 @@ const MOST_TASKS = 500;
  * at most as many as it has places. One transaction; the answers are in the order of the asks.
  */
 export async function claimForAgents(deps: Deps, asks: readonly Ask[]): Promise<Claimed[]> {
-  const claim = await deps.hot.transaction().execute((trx) => claimAll(trx, deps, asks));
+  const claim = await transact(deps.hot, (trx) => claimAll(trx, deps, asks));
   if (claim.online) deps.wakeups.emit({ kind: 'agents' });
   const again = await tasksAgain(deps, claim.again);
   for (const [index, { taken }] of claim.claimed.entries()) tellOf(deps, asks[index] as Ask, taken);
@@ -55,9 +56,12 @@ async function claimAll(
   asks: readonly Ask[],
 ): Promise<{ claimed: Claimed[]; again: Again; online: boolean }> {
   const ids = [...new Set(asks.map(({ agentId }) => agentId))].sort();
-  const agents = new Map((await lockAgents(trx, ids)).map((agent) => [agent.id, agent]));
-  const again = await leaseAgain(trx, deps, asks);
-  const { taken, newestLane } = await takenPlaces(trx, ids);
+  const [locked, again, { taken, newestLane }] = await inOrder(
+    lockAgents(trx, ids),
+    leaseAgain(trx, deps, asks),
+    takenPlaces(trx, ids),
+  );
+  const agents = new Map(locked.map((agent) => [agent.id, agent]));
   await deps.lanes.upTo(trx, newestLane);
   const seats = asks.map((ask, index) => seatOf(ask, agents.get(ask.agentId), again.has(index)));
   const free = new Map([...agents.values()].map((agent) => [agent.id, agent.capacity - (taken.get(agent.id) ?? 0)]));
@@ -101,13 +105,16 @@ async function fill(trx: Trx, deps: Deps, seats: readonly Seat[], free: Map<stri
     const places = asked.reduce((sum, seat) => sum + wants(seat, free), 0);
     if (places === 0) return false;
     const limit = Math.min(places * factor, MOST_TASKS);
-    const candidates = await lockCandidates(trx, {
-      mode: 'http_pull',
-      agentIds: [...new Set(asked.map(({ ask }) => ask.agentId))],
-      lanes: deps.lanes.servedBy(asked.flatMap(({ agent }) => agent ?? [])),
-      limit,
-    });
-    const given = await give(trx, deps, candidates, asked, free);
+    const [candidates, at] = await inOrder(
+      lockCandidates(trx, {
+        mode: 'http_pull',
+        agentIds: [...new Set(asked.map(({ ask }) => ask.agentId))],
+        lanes: deps.lanes.servedBy(asked.flatMap(({ agent }) => agent ?? [])),
+        limit,
+      }),
+      databaseTime(trx),
+    );
+    const given = await give(trx, deps, { candidates, at }, asked, free);
     if (given === candidates.length || candidates.length < limit) return given < candidates.length;
     asked = wanting();
   }
@@ -122,7 +129,7 @@ type Given = { seat: Seat; token: string; take: Take };
 async function give(
   trx: Trx,
   deps: Deps,
-  candidates: readonly Candidate[],
+  { candidates, at }: { candidates: readonly Candidate[]; at: string },
   seats: readonly Seat[],
   free: Map<string, number>,
 ): Promise<number> {
@@ -133,7 +140,7 @@ async function give(
     given.map(({ take }) => take),
     {
       mode: 'http_pull',
-      at: await databaseTime(trx),
+      at,
       leaseSeconds: deps.settings.leases.seconds,
       holder: null,
       happening: ({ agentId, attemptId }) => ({

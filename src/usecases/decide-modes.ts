@@ -1,6 +1,6 @@
 import type { ExecutionMode } from '../domain/task.ts';
 import { hostLabelSets, markHostMatched, tasksForHostsAgain, tasksWithoutHost } from '../store/lanes.ts';
-import { changeTask, type LockedTask, lockTask } from '../store/task-changes.ts';
+import { changeTasks, type LockedTask, lockTasks } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { SERVER } from './server-actor.ts';
 
@@ -15,38 +15,25 @@ export async function decideModes(deps: Deps, seenBefore: string): Promise<numbe
   const labelSets = await hostLabelSets(deps.db);
   await markHostMatched(deps.db, labelSets);
   const back = await tasksForHostsAgain(deps.db, labelSets, BATCH);
-  for (const id of back) await decideMode(deps, id, 'http_pull', 'undecided', 'a host with the labels is online');
+  await decideMode(deps, back, { from: 'http_pull', to: 'undecided', reason: 'a host with the labels is online' });
   const { pullAfterSeconds } = deps.settings.dispatch;
   const left = pullAfterSeconds === null ? [] : await tasksWithoutHost(deps.db, pullAfterSeconds, seenBefore, BATCH);
-  for (const id of left) {
-    await decideMode(deps, id, 'undecided', 'http_pull', `no host had the labels for ${pullAfterSeconds} s`);
-  }
+  const reason = `no host had the labels for ${pullAfterSeconds} s`;
+  await decideMode(deps, left, { from: 'undecided', to: 'http_pull', reason });
   if (back.length + left.length > 0) deps.wakeups.emit({ kind: 'ready' });
   return back.length + left.length;
 }
 
-async function decideMode(
-  deps: Deps,
-  taskId: string,
-  from: ExecutionMode,
-  to: ExecutionMode,
-  reason: string,
-): Promise<void> {
+type ModeChange = { from: ExecutionMode; to: ExecutionMode; reason: string };
+
+async function decideMode(deps: Deps, taskIds: readonly string[], { from, to, reason }: ModeChange): Promise<void> {
+  if (taskIds.length === 0) return;
   await deps.db.transaction().execute(async (trx) => {
-    const task = await lockTask(trx, taskId);
-    if (task === null || !mayChange(task, from)) return;
-    await changeTask(
-      trx,
-      task,
-      { execution_mode: to },
-      {
-        type: 'mode_decided',
-        actor: SERVER,
-        data: { execution_mode: to, reason },
-      },
-    );
+    const tasks = (await lockTasks(trx, taskIds)).filter((task) => mayChange(task, from));
+    const data = { execution_mode: to, reason };
+    await changeTasks(trx, tasks, { execution_mode: to }, { type: 'mode_decided', actor: SERVER, data });
   });
-  deps.wakeups.emit({ kind: 'task', taskId });
+  deps.wakeups.emit(...taskIds.map((taskId) => ({ kind: 'task', taskId }) as const));
 }
 
 /** A mode set at creation or by naming an agent never moves by itself. */

@@ -20,6 +20,7 @@ const ROUTES: [method: string, path: string, admitted: Role[]][] = [
   ['GET', '/api/v1/tasks/{id}/attempts', READ_OWN],
   ['GET', '/api/v1/tasks/{id}/explain', READ_OWN],
   ['GET', '/api/v1/events', READ],
+  ['GET', '/api/v1/stats', READ],
   ['GET', '/api/v1/templates', READ],
   ['PATCH', '/api/v1/tasks/{id}', STEER],
   ['POST', '/api/v1/tasks/{id}/assign', STEER],
@@ -50,7 +51,7 @@ const ROUTES: [method: string, path: string, admitted: Role[]][] = [
   ['GET', '/api/v1/deliveries/{id}', STEER],
 ];
 
-const OPEN = ['POST /webhooks/forgejo/{forge}', 'POST /webhooks/forgejo', 'GET /healthz', 'GET /readyz'];
+const OPEN = ['POST /webhooks/forgejo/{forge}', 'POST /webhooks/forgejo', 'GET /healthz', 'GET /readyz', 'GET /metrics'];
 
 describe('who is let in', () => {
   let app: TestApp;

@@ -154,6 +154,7 @@ describe('a database that is away', () => {
   it('is what a statement finds that waits too long for a lock', async () => {
     const { id } = await app.agent('locked');
     const patched = await app.database.db.transaction().execute(async (trx) => {
+      await sql`set local idle_in_transaction_session_timeout = '30s'`.execute(trx);
       await trx.selectFrom('agents').select('id').where('id', '=', id).forUpdate().execute();
       return app.call('PATCH', `/api/v1/agents/${id}`, { body: { capacity: 2 } });
     });

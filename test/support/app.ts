@@ -150,10 +150,16 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   };
 }
 
-const anotherPool = ({ connectionString }: TestDatabase): TestDatabase => ({
-  ...openDatabase({ connectionString, max: 10 }),
-  connectionString,
-});
+function anotherPool({ connectionString }: TestDatabase): TestDatabase {
+  const opened = openDatabase({ connectionString, max: 10 });
+  const hot = openDatabase({ connectionString, max: 5, byKeys: true });
+  return {
+    ...opened,
+    connectionString,
+    hot: hot.db,
+    close: async () => void (await Promise.all([opened.close(), hot.close()])),
+  };
+}
 
 function forgejoSettings({ forges = [], templates = [], rules, secrets = NO_SECRETS }: TestAppOptions) {
   const { settings, problems } = compileSettings({

@@ -3,7 +3,7 @@ import type { StoreLog } from '../../src/store/log.ts';
 import { type OpenDatabase, openDatabase } from '../../src/store/pool.ts';
 import { cloneDatabase } from './test-server.ts';
 
-export type TestDatabase = OpenDatabase & { connectionString: string };
+export type TestDatabase = OpenDatabase & { connectionString: string; hot: OpenDatabase['db'] };
 
 export type TestDatabaseOptions = {
   /** Connections of its pool; 10 unless said. */
@@ -21,11 +21,14 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
   const { max = 10, empty = false, log } = options;
   const connectionString = await cloneDatabase(inject('testServer'), empty);
   const opened = openDatabase({ connectionString, max }, log);
+  const hot = openDatabase({ connectionString, max: 5, byKeys: true }, log);
   const database = {
     ...opened,
     connectionString,
+    hot: hot.db,
     async close() {
-      if (open.delete(database)) await opened.close();
+      if (!open.delete(database)) return;
+      await Promise.all([opened.close(), hot.close()]);
     },
   };
   open.add(database);

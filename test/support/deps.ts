@@ -28,7 +28,7 @@ export async function createTestDeps(
   const wakeups = await createWakeups({ connectionString: database.connectionString }, { warn: () => {} });
   return {
     db: database.db,
-    hot: database.db,
+    hot: database.hot,
     fresh: createFreshAttempts(),
     wakeups,
     lanes: createLanes(database.db),
