@@ -4,6 +4,11 @@ import { isStalePlan } from './prepared.ts';
 export const violates = (error: unknown, constraint: string): boolean =>
   error instanceof Error && 'constraint' in error && error.constraint === constraint;
 
+const READ_ONLY = '25006';
+/** Whether a statement was refused because nothing can be written here: a standby, or a full disk. */
+export const isReadOnly = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === READ_ONLY;
+
 /** SQLSTATEs of statements that may succeed when they are tried again: nobody's fault who asked. */
 const PASSING_STATES = new Set([
   '40001', // serialization_failure
@@ -18,7 +23,7 @@ const PASSING_STATES = new Set([
   '57P02', // crash_shutdown
   '57P03', // cannot_connect_now
   '57P05', // idle_session_timeout
-  '25006', // read_only_sql_transaction: a standby, or a full disk
+  READ_ONLY,
 ]);
 const CONNECTION_STATE = /^08/;
 const SYSTEM_CODES = new Set([

@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { addressOptions, type DatabaseAddress } from './address.ts';
+import { isReadOnly } from './database-errors.ts';
 import { noLog, type StoreLog } from './log.ts';
 import { createPreparing } from './prepared.ts';
 import type { Database } from './schema.ts';
@@ -44,7 +45,14 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
     keepAliveInitialDelayMillis: 10_000,
     types: { getTypeParser },
   });
-  const prepare = createPreparing();
+  const readOnly = new WeakSet<pg.ClientBase>();
+  const prepare = createPreparing((client, error) => {
+    if (isReadOnly(error)) readOnly.add(client);
+  });
+  // A session that can't write may be with a server that is no longer the one to write to: the next one is made anew.
+  pool.on('release', (_, client) => {
+    if (readOnly.delete(client)) void client.end();
+  });
   // A client emits its own errors also while it is lent out, when the pool doesn't listen.
   pool.on('connect', (client) => {
     prepare(client);

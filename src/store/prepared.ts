@@ -9,7 +9,9 @@ const MOST = 300;
  * Sends statements that come again and again under a name, so that PostgreSQL parses and plans them once for each
  * connection. Planning is most of the cost of a short statement.
  */
-export function createPreparing(): (client: pg.ClientBase) => void {
+export function createPreparing(
+  onRefused: (client: pg.ClientBase, error: unknown) => void = () => {},
+): (client: pg.ClientBase) => void {
   const seen = new Map<string, number>();
   const names = new Map<string, string>();
   // After a migration by a newer program, what was prepared with other columns is refused for good: other names then.
@@ -35,13 +37,16 @@ export function createPreparing(): (client: pg.ClientBase) => void {
 
   return (client) => {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+    const refused = (error: unknown) => {
+      forget(error);
+      onRefused(client, error);
+    };
     const named = (...args: unknown[]) => {
       const [text, values] = args;
       if (typeof text !== 'string' || !Array.isArray(values) || args.length !== 2) return query(...args);
       const name = nameOf(text);
-      if (name === undefined) return query(text, values);
-      const answer = query({ name, text, values }) as Promise<unknown>;
-      answer.catch(forget);
+      const answer = query(name === undefined ? { text, values } : { name, text, values }) as Promise<unknown>;
+      answer.catch(refused);
       return answer;
     };
     client.query = named as typeof client.query;
