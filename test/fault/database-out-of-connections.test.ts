@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import { expectHealthy } from '../support/examine.ts';
+import { startLoad } from '../support/load.ts';
+import { expectWrittenOnce } from '../support/load-check.ts';
+import { startOwnPostgres } from '../support/own-postgres.ts';
+import { startReplica } from '../support/replica.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+test('while the database has no connection to give requests are refused with 503, and go on when it has', async () => {
+  const postgres = await startOwnPostgres();
+  // Limits don't hold for the superuser that made the database.
+  await postgres.query('create role app login');
+  await postgres.query('alter database taskejo owner to app');
+  await postgres.query('alter schema public owner to app');
+  const databaseUrl = postgres.url.replace('taskejo@', 'app@');
+  const server = await startReplica({ databaseUrl });
+  const load = await startLoad({ urls: [server.url] });
+  await load.goesOn();
+  const refused = load.client.refusals.length;
+  await postgres.query('alter role app connection limit 0');
+  await postgres.query(`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'`);
+  await waitFor(() => load.client.refusals.length >= refused + 20);
+  await postgres.query('alter role app connection limit -1');
+  await load.goesOn({ timeoutMs: 10_000 });
+  await load.finish();
+  expect(load.othersThan(200, 201, 204, 503)).toEqual([]);
+  expect(load.client.refusals.filter(({ code, retryAfter }) => code !== 'unavailable' || !retryAfter)).toEqual([]);
+  await expectWrittenOnce(postgres.url, load);
+  await expectHealthy({ databaseUrl: postgres.url });
+});
