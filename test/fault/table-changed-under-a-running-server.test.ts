@@ -1,0 +1,25 @@
+import { expect, inject, test } from 'vitest';
+import { openDatabase } from '../../src/store/pool.ts';
+import { expectHealthy } from '../support/examine.ts';
+import { startLoad } from '../support/load.ts';
+import { expectWrittenOnce } from '../support/load-check.ts';
+import { startReplica } from '../support/replica.ts';
+import { cloneDatabase } from '../support/test-server.ts';
+
+test('columns that a newer program adds while this one serves cost at most a repeat, never an error for good', async () => {
+  const databaseUrl = await cloneDatabase(inject('testServer'), false);
+  const server = await startReplica({ databaseUrl });
+  const { pool, close } = openDatabase({ connectionString: databaseUrl, max: 1 });
+  const load = await startLoad({ urls: [server.url] });
+  await load.goesOn(); // statements are prepared by now
+  for (const table of ['tasks', 'attempts', 'agents', 'tokens', 'lanes', 'events']) {
+    await pool.query(`alter table ${table} add column of_a_newer_program text`);
+    await load.goesOn({ tasks: 10, timeoutMs: 10_000 });
+  }
+  await close();
+  await load.finish();
+  expect(load.othersThan(200, 201, 204, 503)).toEqual([]);
+  expect(server.log()).not.toContain('"level":"error"');
+  await expectWrittenOnce(databaseUrl, load);
+  await expectHealthy({ databaseUrl });
+});
