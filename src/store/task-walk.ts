@@ -19,7 +19,13 @@ export const NEWEST: Order = {
   back: sql`asc`,
   beyond: sql`<`,
 };
-export const QUEUE: Order = { key: sql`tasks.rank`, type: sql`bigint`, on: sql`asc`, back: sql`desc`, beyond: sql`>` };
+export const QUEUE: Order = {
+  key: sql`(tasks.rank + 0)`,
+  type: sql`bigint`,
+  on: sql`asc`,
+  back: sql`desc`,
+  beyond: sql`>`,
+};
 
 export type Walk = {
   order: Order;
