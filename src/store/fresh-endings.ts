@@ -16,13 +16,15 @@ export type FreshEnding = {
 /**
  * Completes attempts whose tasks stand exactly as they are remembered: the number of the last event says so for all that
  * an event tells of, and the other conditions for the rest. A row that somebody holds is waited for and judged as it is
- * then. Answers the attempts that were completed.
+ * then; rows are come to in the order of their ids, as by everybody who locks many. Answers the attempts that were
+ * completed.
  */
 export async function finishFresh(
   db: Kysely<Database>,
-  endings: readonly FreshEnding[],
+  given: readonly FreshEnding[],
   at: string,
 ): Promise<Set<string>> {
+  const endings = given.toSorted((a, b) => (a.taskId < b.taskId ? -1 : 1));
   const events = endings.map(({ head, happening }) => nextEvent(head, happening, at, 'completed'));
   const results = endings.map(({ result }) => result);
   const { rows } = await sql<{ attempt_id: string }>`
