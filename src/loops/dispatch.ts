@@ -48,6 +48,7 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
     const { attemptToken, replica, passed } = options;
     const beganMs = performance.now();
     const hostIds = reachable.map(({ id }) => id).filter((id) => !settler.isAsking(id));
+    if (hostIds.length === 0 && !look) return;
     const { began, dispatched } = await dispatchToHosts(deps, {
       replicaId: replica.id,
       hostIds,

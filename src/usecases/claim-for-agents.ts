@@ -155,14 +155,15 @@ async function give(
     const row = opened.get(take.attemptId);
     if (row === undefined) continue;
     seat.taken.push(leased(deps, takenTaskOf(row), token));
-    deps.fresh.remember(freshOf(row, take));
+    deps.fresh.remember(freshOf(row, take, seat.agent));
   }
   return opened.size;
 }
 
-const freshOf = (row: TaskRow, { attemptId, agentId }: Take) => ({
+const freshOf = (row: TaskRow, { attemptId, agentId }: Take, agent: AgentRow | null) => ({
   attemptId,
   agentId,
+  doubted: agent === null || agent.own_failures.length > 0,
   id: row.id,
   status: row.status,
   event_n: row.event_n,

@@ -51,11 +51,11 @@ export async function completeAttempts(
   const fresh = await completeFresh(deps, completions);
   const others = completions.filter(({ attemptId }) => !fresh.has(attemptId));
   const { answers: long, ended, awaited } = await completeLocked(deps, others);
-  await judgeAgents(deps, [...Array.from(fresh.values(), (one) => one.ended), ...ended]);
+  await judgeAgents(deps, ended);
   // Who waited for the key of one of them may be ready now, and dependants are to be told.
   if (awaited) deps.wakeups.emit({ kind: 'ready' }, { kind: 'ended' });
   const answers = completions.map(
-    (one) => fresh.get(one.attemptId)?.answer ?? (long[others.indexOf(one)] as Completed | AppError),
+    (one) => fresh.get(one.attemptId) ?? (long[others.indexOf(one)] as Completed | AppError),
   );
   answers.forEach((answer, index) => {
     if (!(answer instanceof AppError)) wakeAfter(deps, answer, completions[index] as Completion);

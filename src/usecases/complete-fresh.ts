@@ -2,24 +2,17 @@ import { type FreshEnding, finishFresh } from '../store/fresh-endings.ts';
 import { databaseTime } from '../store/task-changes.ts';
 import type { Completed, Completion } from './complete-attempt.ts';
 import type { Deps } from './deps.ts';
-import { completedData, type Ended } from './end-attempt.ts';
+import { completedData } from './end-attempt.ts';
 import type { FreshAttempt } from './fresh-attempts.ts';
 import { storableResult } from './storable-result.ts';
-
-/** What is answered, and what it tells of the agent. */
-export type Finished = { answer: Completed; ended: Ended };
-
-const finishedOn = (agentId: string, taskId: string): Finished => ({
-  answer: { taskId, taskStatus: 'completed' },
-  ended: { taskId, agentId, status: 'completed', outcome: 'completed', failureClass: null, error: null },
-});
 
 /**
  * Completes, in one statement and without reading them first, those attempts that said `completed` and of which this
  * process knows how they were given out. The statement changes a row only where nothing has happened to it since, and
- * where nobody waits for its end; what is missing in the answer goes the long way.
+ * where nobody waits for its end; what is missing in the answer goes the long way. So does what an agent did that had
+ * failed before, which is to be judged anew.
  */
-export async function completeFresh(deps: Deps, completions: readonly Completion[]): Promise<Map<string, Finished>> {
+export async function completeFresh(deps: Deps, completions: readonly Completion[]): Promise<Map<string, Completed>> {
   const fresh = completions.flatMap((completion) => {
     const known = freshOf(deps, completion);
     return known === null ? [] : [known];
@@ -31,13 +24,13 @@ export async function completeFresh(deps: Deps, completions: readonly Completion
   return new Map(
     fresh
       .filter(({ attemptId }) => finished.has(attemptId))
-      .map(({ attemptId, taskId, happening }) => [attemptId, finishedOn(happening.actor.id, taskId)] as const),
+      .map(({ attemptId, taskId }) => [attemptId, { taskId, taskStatus: 'completed' }] as const),
   );
 }
 
 function freshOf(deps: Deps, { holder, attemptId, result: given, hash }: Completion): FreshEnding | null {
   const known = deps.fresh.find(attemptId);
-  if (known === undefined || holder.kind !== 'agent' || !isOwn(known, holder)) return null;
+  if (known === undefined || known.doubted || holder.kind !== 'agent' || !isOwn(known, holder)) return null;
   const result = storableResult(deps, known, given);
   if (result.outcome !== 'completed') return null;
   return {

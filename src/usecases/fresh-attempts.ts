@@ -4,7 +4,12 @@ import type { TaskRow } from '../store/schema.ts';
 export type FreshAttempt = Pick<
   TaskRow,
   'id' | 'status' | 'event_n' | 'event_hash' | 'environment' | 'output_schema'
-> & { attemptId: string; agentId: string };
+> & {
+  attemptId: string;
+  agentId: string;
+  /** Tasks had failed on the agent for causes of its own. */
+  doubted: boolean;
+};
 
 export type FreshAttempts = {
   remember(fresh: FreshAttempt): void;
