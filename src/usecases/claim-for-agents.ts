@@ -26,8 +26,8 @@ export type Claimed = {
   passed: boolean;
 };
 
-/** A claim never locks more tasks than this. */
-const MOST_TASKS = 500;
+/** A claim never locks more tasks than this, however many are asked for. */
+export const MOST_TASKS = 500;
 
 /**
  * Gives agents that ask together the best-ranked tasks that each can take now, whoever asked first before the others,

@@ -1,6 +1,6 @@
 import { isDatabaseAway } from '../store/database-errors.ts';
 import type { Hint } from '../store/wakeups.ts';
-import { type Claimed, claimForAgents, type Taken } from './claim-for-agents.ts';
+import { type Claimed, claimForAgents, MOST_TASKS, type Taken } from './claim-for-agents.ts';
 import { mayTryAlone } from './coalesce.ts';
 import type { Deps } from './deps.ts';
 import { lookFor, touchWaiting } from './look-for-waiters.ts';
@@ -134,10 +134,20 @@ function note(desk: Desk, tasks: TasksByLane): void {
 }
 
 function nextBatch(desk: Desk): Waiter[] {
-  if (desk.fresh.length > 0) return desk.fresh.splice(0, MOST_ASKS);
+  if (desk.fresh.length > 0) return desk.fresh.splice(0, countWithin(desk.fresh));
   const tasks = desk.hinted;
   desk.hinted = new Map();
   return desk.room.take(tasks, desk.deps.lanes.serves, MOST_ASKS);
+}
+
+/** How many of those in front one claim can give all that they ask for; at least one. */
+function countWithin(waiters: readonly Waiter[]): number {
+  let tasks = 0;
+  const beyond = waiters.findIndex(({ ask }, index) => {
+    tasks += ask.maxTasks;
+    return index >= MOST_ASKS || (index > 0 && tasks > MOST_TASKS);
+  });
+  return beyond < 0 ? waiters.length : beyond;
 }
 
 async function serve(desk: Desk, batch: readonly Waiter[]): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Ask, Taken } from './claim-for-agents.ts';
+import { type Ask, MOST_TASKS, type Taken } from './claim-for-agents.ts';
 
 /** An agent's request that is not answered yet. */
 export type Waiter = {
@@ -75,13 +75,15 @@ export function createWaitingRoom(): WaitingRoom {
 function choose(waiting: Iterable<Waiter>, tasks: TasksByLane, serves: Serves, most: number): Waiter[] {
   const left = new Map(tasks);
   const chosen: Waiter[] = [];
+  let wanted = 0;
   for (const waiter of waiting) {
-    if (left.size === 0 || chosen.length >= most) break;
+    if (left.size === 0 || chosen.length >= most || wanted >= MOST_TASKS) break;
     const lane = waiter.passed ? undefined : laneFor(waiter, left, serves);
     if (lane === undefined) continue;
     const rest = (left.get(lane) ?? 0) - waiter.ask.maxTasks;
     if (rest > 0) left.set(lane, rest);
     else left.delete(lane);
+    wanted += waiter.ask.maxTasks;
     chosen.push(waiter);
   }
   return chosen;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { NewTask } from '../../src/domain/task.ts';
 import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
-import { createTask } from '../../src/usecases/create-task.ts';
+import { createTask, createTasks } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { createTestDatabase } from '../support/database.ts';
@@ -104,4 +104,14 @@ it('agents that ask all at once get a task each, without waiting', async () => {
     const answers = await Promise.all(agents.map(pull));
     expect(answers.map((taken) => taken.length)).toEqual(agents.map(() => 1));
   }
+});
+
+it('agents that ask for a hundred each at once get a hundred each, as long as there are so many', async () => {
+  const wanted = Array.from({ length: 1_000 }, () => ({ task: newTask(), bodyHash: '' }));
+  await createTasks(deps, alice, wanted, null);
+  const agents = Array.from({ length: 12 }, (_, n) => `many ${n}`);
+  for (const id of agents) await addAgent(deps.db, id, { capacity: 200 });
+  const hundred = { maxTasks: 100, waitSeconds: 0, requestId: null };
+  const taken = await Promise.all(agents.map((id) => dequeue(deps, id, hundred, never)));
+  expect(taken.map(({ length }) => length)).toEqual([...Array<number>(10).fill(100), 0, 0]);
 });
