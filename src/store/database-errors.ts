@@ -4,6 +4,10 @@ import { isStalePlan } from './prepared.ts';
 export const violates = (error: unknown, constraint: string): boolean =>
   error instanceof Error && 'constraint' in error && error.constraint === constraint;
 
+/** Whether a statement got no answer at all in the time that it may take. */
+export const isUnanswered = (error: unknown): boolean =>
+  error instanceof Error && error.message === 'Query read timeout';
+
 const READ_ONLY = '25006';
 /** Whether a statement was refused because nothing can be written here: a standby, or a full disk. */
 export const isReadOnly = (error: unknown): boolean =>

@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { addressOptions, type DatabaseAddress } from './address.ts';
-import { isReadOnly } from './database-errors.ts';
+import { isReadOnly, isUnanswered } from './database-errors.ts';
 import { noLog, type StoreLog } from './log.ts';
 import { createPreparing } from './prepared.ts';
 import type { Database } from './schema.ts';
@@ -48,6 +48,8 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
   const readOnly = new WeakSet<pg.ClientBase>();
   const prepare = createPreparing((client, error) => {
     if (isReadOnly(error)) readOnly.add(client);
+    // The server's own limit is shorter: nobody is there any more, and a rollback would only wait as long again.
+    if (isUnanswered(error)) (client as pg.Client).connection.stream.destroy();
   });
   // A session that can't write may be with a server that is no longer the one to write to: the next one is made anew.
   pool.on('release', (_, client) => {
