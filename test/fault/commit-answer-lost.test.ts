@@ -1,9 +1,13 @@
 import { randomUUIDv7 } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, inject, test } from 'vitest';
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.ts';
 import { expectHealthy } from '../support/examine.ts';
 import { createInsistentClient, type Heard } from '../support/insistent-client.ts';
+import { RECORDED_FORGE_URL, RECORDED_SECRET, recorded } from '../support/recordings.ts';
 import { startReplica } from '../support/replica.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
 const CHANGE = /insert into "?events"?/;
@@ -12,11 +16,16 @@ const CHANGE = /insert into "?events"?/;
 async function world() {
   const databaseUrl = await cloneDatabase(inject('testServer'), false);
   const way = await startDatabaseProxy(databaseUrl);
-  const { url } = await startReplica({ databaseUrl: way.url });
+  const file = join(temporaryFolder(), 'taskejo.yaml');
+  const forges = [{ name: 'main', url: RECORDED_FORGE_URL, webhook_secrets: [RECORDED_SECRET] }];
+  const templates = [{ name: 'fix', command: ['true'], requires: ['nobody'] }];
+  writeFileSync(file, JSON.stringify({ forges, templates }), { mode: 0o600 });
+  const { url } = await startReplica({ databaseUrl: way.url, env: { TASKEJO_CONFIG: file } });
   const client = createInsistentClient([url]);
   const { json } = await client.ask('POST', '/api/v1/agents/register', { body: { name: 'a', capacity: 9 } });
   const token: string = json.token;
   return {
+    url,
     databaseUrl,
     way,
     client,
@@ -101,5 +110,21 @@ test('what a person asked of a task happens once', async () => {
   const { json: task } = await post('/tasks', { title: 'once', command: ['true'] });
   expect((await losing(way, () => post(`/tasks/${task.id}/cancel`, { reason: 'why' }))).status).toBe(200);
   expect(await types(task.id)).toEqual(['created', 'cancelled']);
+  await expectHealthy({ databaseUrl });
+});
+
+test('a delivery makes one task, however often the forge sends it', async () => {
+  const { url, databaseUrl, way, client, types } = await world();
+  const { headers, body } = recorded('v15', 'alice comments: /run fix this please');
+  const sent = headers.filter(([name]) => /^(?:x-|content-type)/i.test(name));
+  const send = () => fetch(`${url}/webhooks/forgejo`, { method: 'POST', headers: sent, body });
+  const loss = way.loseAnswer(CHANGE);
+  expect((await send()).status).toBe(503);
+  expect(loss.lost()).toBe(1);
+  const again = await send();
+  const { json } = await client.ask('GET', '/api/v1/tasks');
+  expect(json.items).toHaveLength(1);
+  expect([again.status, await again.json()]).toMatchObject([202, { task_ids: [json.items[0].id] }]);
+  expect(await types(json.items[0].id)).toEqual(['created']);
   await expectHealthy({ databaseUrl });
 });
