@@ -315,6 +315,56 @@ export const acceptance: Part[] = [
         ],
       },
       {
+        line: 'replicas killed, frozen and stopped under load: nothing acknowledged is lost, nothing is done twice',
+        proofs: [
+          'test/fault/replica-killed-under-load.test.ts > of what was acknowledged nothing is lost when replicas are killed, and each task is completed once',
+          'test/fault/replica-frozen.test.ts > what a replica does that was frozen in the middle of a load changes nothing that others did since',
+          'test/fault/replica-frozen.test.ts > a replica that drives an attempt on a host, frozen past its lease > writes nothing once another has taken it over',
+          'test/fault/replica-frozen.test.ts > a replica that drives an attempt on a host, frozen past its lease > adopts it again before it writes, where nobody else did',
+          'test/fault/replica-told-to-stop-under-load.test.ts > a replica told to stop under load answers all that it took, tells who waits, and ends with 0',
+        ],
+      },
+      {
+        line: 'whatever the database does, all goes on by itself within 10 s of its return, with 503 and never 500 meanwhile',
+        proofs: [
+          'test/fault/postgres-killed.test.ts > a PostgreSQL that is killed and comes back loses nothing, and all goes on by itself',
+          'test/fault/postgres-frozen.test.ts > a PostgreSQL frozen for longer than the leases ends no lease',
+          'test/fault/connections-terminated.test.ts > connections that the database ends under load are made again, and nothing is done twice or lost',
+          'test/fault/database-read-only.test.ts > while the database can only be read, what writes is refused with 503, and goes on when it can be written',
+          'test/fault/database-read-only.test.ts > so it is where another database answers in place of the one that can be written, until that is back',
+          'test/fault/database-out-of-connections.test.ts > while the database has no connection to give requests are refused with 503, and go on when it has',
+          'test/fault/database-link-half-open.test.ts > connections to the database that fall silent without an end are given up, and all goes on over new ones',
+          'test/fault/table-changed-under-a-running-server.test.ts > columns that a newer program adds while this one serves cost at most a repeat, never an error for good',
+        ],
+      },
+      {
+        line: 'a commit whose answer is lost has one effect, however often it is asked for again',
+        proofs: [
+          'test/fault/commit-answer-lost.test.ts > a task is made once by an Idempotency-Key, and by its own id, however often it was asked for',
+          'test/fault/commit-answer-lost.test.ts > a task is taken, started and completed once',
+          'test/fault/commit-answer-lost.test.ts > several tasks are completed once by one request',
+          'test/fault/commit-answer-lost.test.ts > what a person asked of a task happens once',
+          'test/fault/commit-answer-lost.test.ts > a delivery makes one task, however often the forge sends it',
+        ],
+      },
+      {
+        line: 'hints that no longer arrive delay a waiting agent by a second, and come again by themselves',
+        proofs: [
+          'test/fault/listen-connection-half-open.test.ts > an agent that waits where hints no longer arrive gets its task all the same, and its server can be stopped',
+          'test/fault/listen-connection-half-open.test.ts > hints come again by themselves after the connection that they come by has gone silent',
+        ],
+      },
+      {
+        line: 'every error code and every operation is reached by a test and answered as the document describes it',
+        proofs: [
+          'test/integration/http-every-code.test.ts > every code of the table has a case',
+          'test/integration/http-described.test.ts > every answer that succeeds is as the document describes it: its status, its type and all its fields',
+          'test/integration/http-described.test.ts > every success that the document knows was looked at',
+          'test/unit/http/document-rules.test.ts > the document describes every route of the program, and no other',
+          'test/unit/http/document-rules.test.ts > every reference leads somewhere, ids of operations are unique, and tags are explained',
+        ],
+      },
+      {
         line: 'a server killed during a run over SSH re-attaches and ends with the true exit code and log',
         proofs: [
           'test/fault/server-killed-during-a-run-over-ssh.test.ts > a server killed with SIGKILL while a task runs over SSH > is attached again after its restart, and ends with the true exit code and the whole log',
