@@ -4,8 +4,8 @@ import { openNotifyConnection } from './notify-connection.ts';
 
 /** What may have changed. Only a hint: whoever gets one reads the database, and looks once a second without any. */
 export type Hint =
-  /** Tasks wait; of one lane, if it is said. */
-  | { kind: 'ready'; lane?: number }
+  /** Tasks wait; of one lane, if it is said, and how many. */
+  | { kind: 'ready'; lane?: number; tasks?: number }
   /** An agent has a place more. */
   | { kind: 'place'; agentId: string }
   | { kind: 'agents' }
@@ -75,7 +75,7 @@ export async function createWakeups(config: pg.ClientConfig, log: Logger): Promi
     emit(...hints) {
       for (const hint of hints) {
         deliver(hint);
-        if (outgoing.size <= MAX_HINTS) outgoing.set(Object.values(hint).join(' '), hint);
+        if (outgoing.size <= MAX_HINTS) add(outgoing, hint);
       }
       flushing ??= delay(FLUSH_MS).then(flush);
     },
@@ -89,6 +89,18 @@ export async function createWakeups(config: pg.ClientConfig, log: Logger): Promi
       await connection.stop();
     },
   };
+}
+
+/** What is told twice is told once, but of tasks it matters how many there are. */
+function add(hints: Map<string, Hint>, hint: Hint): void {
+  if (hint.kind !== 'ready' || hint.lane === undefined) {
+    hints.set(Object.values(hint).join(' '), hint);
+    return;
+  }
+  const key = `ready ${hint.lane}`;
+  const before = hints.get(key);
+  const tasks = (hint.tasks ?? 1) + (before?.kind === 'ready' ? (before.tasks ?? 1) : 0);
+  hints.set(key, { ...hint, tasks });
 }
 
 /** Anybody who may use the database may notify; what we can't read says only that something may have changed. */

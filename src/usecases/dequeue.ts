@@ -73,6 +73,7 @@ export function createDequeues(deps: Deps): Dequeues {
         looked: false,
         labels: [],
         passed: false,
+        wokenFor: null,
         answered: false,
         answer: resolve,
         fail: reject,
@@ -82,7 +83,7 @@ export function createDequeues(deps: Deps): Dequeues {
       if (waitSeconds > 0) setTimeoutUntil(promise, giveUp, waitSeconds * 1000);
       desk.fresh.push(waiter);
       desk.turns.ask();
-      return { answer: promise, cancel: giveUp };
+      return { answer: promise, cancel: () => leave(desk, waiter) };
     },
     waiting: () => desk.room.size,
     stop() {
@@ -100,6 +101,14 @@ function setTimeoutUntil(answered: Promise<unknown>, act: () => void, ms: number
   answered.then(clear, clear);
 }
 
+/** Its caller is gone: it waits no longer, not even when a claim that is under way for it finds nothing. */
+function leave(desk: Desk, waiter: Waiter): void {
+  waiter.untilMs = 0;
+  const at = desk.fresh.indexOf(waiter);
+  if (at >= 0) desk.fresh.splice(at, 1);
+  if (at >= 0 || desk.room.has(waiter)) answer(desk, waiter, []);
+}
+
 function answer({ room }: Desk, waiter: Waiter, taken: Taken[]): void {
   waiter.answered = true;
   room.remove(waiter);
@@ -113,7 +122,7 @@ function hear(desk: Desk, hint: Hint): void {
   }
   if (hint.kind === 'missed') askAgain(desk, desk.room.takeAll());
   if (hint.kind !== 'ready' || desk.room.size + desk.flights.size === 0) return;
-  if (hint.lane !== undefined && desk.deps.lanes.knows(hint.lane)) note(desk, new Map([[hint.lane, 1]]));
+  if (hint.lane !== undefined && desk.deps.lanes.knows(hint.lane)) note(desk, new Map([[hint.lane, hint.tasks ?? 1]]));
   else lookSoon(desk);
 }
 
@@ -121,6 +130,7 @@ function hear(desk: Desk, hint: Hint): void {
 function askAgain(desk: Desk, waiters: readonly Waiter[]): void {
   for (const waiter of waiters) {
     waiter.passed = false;
+    waiter.wokenFor = null;
     desk.fresh.push(waiter);
   }
   desk.turns.ask();
@@ -135,9 +145,7 @@ function note(desk: Desk, tasks: TasksByLane): void {
 
 function nextBatch(desk: Desk): Waiter[] {
   if (desk.fresh.length > 0) return desk.fresh.splice(0, countWithin(desk.fresh));
-  const tasks = desk.hinted;
-  desk.hinted = new Map();
-  return desk.room.take(tasks, desk.deps.lanes.serves, MOST_ASKS);
+  return desk.room.take(desk.hinted, desk.deps.lanes.serves, MOST_ASKS);
 }
 
 /** How many of those in front one claim can give all that they ask for; at least one. */
@@ -169,7 +177,11 @@ async function claim(desk: Desk, batch: readonly Waiter[]): Promise<void> {
       desk.deps,
       batch.map(({ ask }) => ask),
     );
-    for (const [index, waiter] of batch.entries()) tell(desk, waiter, claimed[index] as Claimed);
+    for (const [index, waiter] of batch.entries()) {
+      const one = claimed[index] as Claimed;
+      tell(desk, waiter, one);
+      passOnRest(desk, waiter, one.taken.length);
+    }
     passOn(desk, batch);
   } catch (error) {
     if (batch.length > 1 && mayTryAlone(error)) await Promise.all(batch.map((waiter) => claim(desk, [waiter])));
@@ -187,6 +199,12 @@ function tell(desk: Desk, waiter: Waiter, { taken, labels, passed }: Claimed): v
   waiter.passed = passed;
   desk.room.add(waiter);
   watch(desk);
+}
+
+/** It had fewer places than it was woken for tasks: the others are for whoever comes next. */
+function passOnRest(desk: Desk, { wokenFor }: Waiter, taken: number): void {
+  if (wokenFor === null || taken === 0 || taken >= wokenFor.tasks) return;
+  note(desk, new Map([[wokenFor.lane, wokenFor.tasks - taken]]));
 }
 
 /** Somebody could not take what was there; of those who wait, others may. */
@@ -234,7 +252,7 @@ function lookSoon(desk: Desk): void {
 /** Finds where tasks are for those who wait, whether a hint told of them or not. */
 async function look(desk: Desk): Promise<void> {
   try {
-    note(desk, await lookFor(desk.deps, desk.room.agents()));
+    note(desk, await lookFor(desk.deps, desk.room.agents(), desk.room.wanted()));
   } catch {
     // The database is away; the next look finds what there is.
   }

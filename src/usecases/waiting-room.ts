@@ -11,6 +11,8 @@ export type Waiter = {
   labels: readonly string[];
   /** It could take nothing of what was there; others go first until the next look at everything. */
   passed: boolean;
+  /** What it was woken for; null for one that asks by itself. */
+  wokenFor: { lane: number; tasks: number } | null;
   answered: boolean;
   answer(taken: Taken[]): void;
   fail(error: unknown): void;
@@ -26,13 +28,18 @@ export type WaitingRoom = {
   has(waiter: Waiter): boolean;
   add(waiter: Waiter): void;
   remove(waiter: Waiter): void;
-  /** Takes out those that may serve one of these lanes, whoever waits longest: as many as tasks are there. */
+  /**
+   * Takes out those that may serve one of these lanes, whoever waits longest: as many as tasks are there. What stays in
+   * `tasks` others may be waiting for.
+   */
   take(tasks: TasksByLane, serves: Serves, most: number): Waiter[];
   takeOf(agentId: string): Waiter[];
   takeAll(): Waiter[];
   /** Everybody has a chance again. */
   forgive(): void;
   agents(): { id: string; labels: readonly string[] }[];
+  /** How many tasks all of them together ask for. */
+  wanted(): number;
 };
 
 /** Who waits for a task on this process, in the order in which they came. */
@@ -69,23 +76,26 @@ export function createWaitingRoom(): WaitingRoom {
       for (const waiter of waiting) waiter.passed = false;
     },
     agents: () => [...byAgent].map(([id, waiters]) => ({ id, labels: waiters.values().next().value?.labels ?? [] })),
+    wanted: () => [...waiting].reduce((sum, { ask }) => sum + ask.maxTasks, 0),
   };
 }
 
 function choose(waiting: Iterable<Waiter>, tasks: TasksByLane, serves: Serves, most: number): Waiter[] {
-  const left = new Map(tasks);
   const chosen: Waiter[] = [];
   let wanted = 0;
   for (const waiter of waiting) {
-    if (left.size === 0 || chosen.length >= most || wanted >= MOST_TASKS) break;
-    const lane = waiter.passed ? undefined : laneFor(waiter, left, serves);
+    if (tasks.size === 0 || chosen.length >= most || wanted >= MOST_TASKS) return chosen;
+    const lane = waiter.passed ? undefined : laneFor(waiter, tasks, serves);
     if (lane === undefined) continue;
-    const rest = (left.get(lane) ?? 0) - waiter.ask.maxTasks;
-    if (rest > 0) left.set(lane, rest);
-    else left.delete(lane);
-    wanted += waiter.ask.maxTasks;
+    const { maxTasks } = waiter.ask;
+    const left = tasks.get(lane) ?? 0;
+    waiter.wokenFor = { lane, tasks: Math.min(left, maxTasks) };
+    if (left > maxTasks) tasks.set(lane, left - maxTasks);
+    else tasks.delete(lane);
+    wanted += maxTasks;
     chosen.push(waiter);
   }
+  tasks.clear();
   return chosen;
 }
 

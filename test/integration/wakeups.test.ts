@@ -44,6 +44,17 @@ it('very many hints at once become general ones', async () => {
   expect(other.heard).toEqual([{ kind: 'ready' }, { kind: 'agents' }]);
 });
 
+it('tasks of one lane that are told of together are counted for other replicas', async () => {
+  const one = await replica();
+  const other = await replica();
+  one.wakeups.emit({ kind: 'ready', lane: 7 }, { kind: 'ready', lane: 8 }, { kind: 'ready', lane: 7 });
+  await waitFor(() => other.heard.length > 0);
+  expect(other.heard).toEqual([
+    { kind: 'ready', lane: 7, tasks: 2 },
+    { kind: 'ready', lane: 8, tasks: 1 },
+  ]);
+});
+
 it('who no longer listens hears nothing', async () => {
   const { wakeups } = await replica();
   const heard: Hint[] = [];
