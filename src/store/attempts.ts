@@ -70,17 +70,16 @@ export async function changeOpenAttempt(
   return numUpdatedRows === 1n;
 }
 
-/** Attempts of dequeues that may be repeats which are still open, of these agents and under these ids. */
-export async function openAttemptsOfRequests(
+/** What dequeues under these ids took for these agents, be it open or over. */
+export async function attemptsOfRequests(
   trx: Trx,
   requests: readonly { agentId: string; requestId: string }[],
-): Promise<Pick<AttemptRow, 'id' | 'agent_id' | 'request_id'>[]> {
-  const { rows } = await sql<Pick<AttemptRow, 'id' | 'agent_id' | 'request_id'>>`
-    select a.id, a.agent_id, a.request_id
+): Promise<(Pick<AttemptRow, 'id' | 'agent_id' | 'request_id'> & { open: boolean })[]> {
+  const { rows } = await sql<Pick<AttemptRow, 'id' | 'agent_id' | 'request_id'> & { open: boolean }>`
+    select a.id, a.agent_id, a.request_id, a.finished_at is null as open
     from unnest(${requests.map((one) => one.agentId)}::text[], ${requests.map((one) => one.requestId)}::text[])
       r(agent_id, request_id)
-    join attempts a on a.agent_id = r.agent_id and not a.settled
-    where a.request_id = r.request_id and a.finished_at is null
+    join attempts a on a.agent_id = r.agent_id and a.request_id = r.request_id and a.request_id is not null
     order by a.id`.execute(trx);
   return rows;
 }

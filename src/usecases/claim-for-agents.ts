@@ -5,7 +5,7 @@ import { hasLabels } from '../domain/match.ts';
 import { mayRun } from '../domain/may-run.ts';
 import type { Task } from '../domain/task.ts';
 import { newAttemptToken, tokenHash } from '../domain/token.ts';
-import { openAttemptsOfRequests, setAttemptToken } from '../store/attempts.ts';
+import { attemptsOfRequests, setAttemptToken } from '../store/attempts.ts';
 import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../store/claims.ts';
 import { renewLeases, touchAgents } from '../store/leases.ts';
 import type { AgentRow, Database, TaskRow } from '../store/schema.ts';
@@ -24,6 +24,8 @@ export type Claimed = {
   labels: readonly string[];
   /** The agent had no place, or somebody else's task was in the way: another who waits may have better luck. */
   passed: boolean;
+  /** What it asks for was asked for before: there is nothing to wait for. */
+  repeated: boolean;
 };
 
 /** A claim never locks more tasks than this, however many are asked for. */
@@ -33,12 +35,28 @@ export const MOST_TASKS = 500;
  * Gives agents that ask together the best-ranked tasks that each can take now, whoever asked first before the others,
  * at most as many as it has places. One transaction; the answers are in the order of the asks.
  */
-export async function claimForAgents(deps: Deps, asks: readonly Ask[]): Promise<Claimed[]> {
+export async function claimForAgents(deps: Deps, asked: readonly Ask[]): Promise<Claimed[]> {
+  const { asks, places } = withoutRepeats(asked);
   const claim = await transact(deps.hot, (trx) => claimAll(trx, deps, asks));
   if (claim.online) deps.wakeups.emit({ kind: 'agents' });
   const again = await tasksAgain(deps, claim.again);
   for (const [index, { taken }] of claim.claimed.entries()) tellOf(deps, asks[index] as Ask, taken);
-  return claim.claimed.map((one, index) => ({ ...one, taken: again.get(index) ?? one.taken }));
+  const claimed = claim.claimed.map((one, index) => ({ ...one, taken: again.get(index) ?? one.taken }));
+  return places.map((place) => claimed[place] as Claimed);
+}
+
+/** A request and its repeat may come together: then one of them asks, and both are answered the same. */
+function withoutRepeats(asked: readonly Ask[]): { asks: Ask[]; places: number[] } {
+  const placeOf = new Map<string, number>();
+  const asks: Ask[] = [];
+  const places = asked.map((ask) => {
+    if (ask.requestId === null) return asks.push(ask) - 1;
+    const key = JSON.stringify([ask.agentId, ask.requestId]);
+    const place = placeOf.get(key) ?? asks.push(ask) - 1;
+    placeOf.set(key, place);
+    return place;
+  });
+  return { asks, places };
 }
 
 /** Of a request that is repeated while the first still waits, both are answered the same. */
@@ -73,9 +91,10 @@ async function claimAll(
       offline.map(({ id }) => id),
     );
   }
-  const claimed = seats.map(({ taken: got, agent, ask }) => ({
+  const claimed = seats.map(({ taken: got, agent, ask }, index) => ({
     labels: agents.get(ask.agentId)?.labels ?? [],
     taken: got,
+    repeated: again.has(index),
     passed: got.length === 0 && (left || agent === null || (free.get(ask.agentId) ?? 0) <= 0),
   }));
   return { claimed, again, online: offline.length > 0 };
@@ -195,20 +214,22 @@ const isFor = (candidate: Candidate, agent: AgentRow): boolean =>
     : candidate.named_agent_id === agent.id);
 
 /**
- * What an earlier request under the same id took, if its answer was lost: fresh leases, new tokens. Looked for each
- * time, because the earlier one may still be waiting when it is repeated, and take something then that nobody is told of.
+ * What an earlier request under the same id took and is still open, if its answer was lost: fresh leases, new tokens.
+ * Where all of it is over, nothing: the repeat may be a late copy that nobody waits for. Looked for each time, because
+ * the earlier one may still be waiting when it is repeated, and take something then that nobody is told of.
  */
 async function leaseAgain(trx: Trx, deps: Deps, asks: readonly Ask[]): Promise<Again> {
   const again: Again = new Map();
   if (asks.every(({ requestId }) => requestId === null)) return again;
-  const open = await openAttemptsOfRequests(
+  const taken = await attemptsOfRequests(
     trx,
     asks.flatMap(({ agentId, requestId }) => (requestId === null ? [] : [{ agentId, requestId }])),
   );
   for (const [index, { agentId, requestId }] of asks.entries()) {
-    const ids = open.filter((one) => one.agent_id === agentId && one.request_id === requestId).map(({ id }) => id);
-    if (ids.length === 0) continue;
-    await renewLeases(trx, { agentId }, ids, deps.settings.leases.seconds);
+    const own = taken.filter((one) => one.agent_id === agentId && one.request_id === requestId);
+    if (own.length === 0) continue;
+    const ids = own.filter(({ open }) => open).map(({ id }) => id);
+    if (ids.length > 0) await renewLeases(trx, { agentId }, ids, deps.settings.leases.seconds);
     const tokens = new Map(ids.map((id) => [id, newAttemptToken(id)]));
     for (const [id, token] of tokens) await setAttemptToken(trx, id, tokenHash(token));
     again.set(index, tokens);

@@ -189,8 +189,8 @@ async function claim(desk: Desk, batch: readonly Waiter[]): Promise<void> {
   }
 }
 
-function tell(desk: Desk, waiter: Waiter, { taken, labels, passed }: Claimed): void {
-  if (taken.length > 0 || desk.stopped || waiter.untilMs <= performance.now()) {
+function tell(desk: Desk, waiter: Waiter, { taken, labels, passed, repeated }: Claimed): void {
+  if (taken.length > 0 || repeated || desk.stopped || waiter.untilMs <= performance.now()) {
     answer(desk, waiter, taken);
     return;
   }

@@ -146,6 +146,27 @@ it('a dequeue that is repeated under its request id gets the same attempt with a
   expect(second?.attempt.token).not.toBe(first?.attempt.token);
 });
 
+it('a dequeue that is repeated when all that it took is over takes nothing more, and does not wait', async () => {
+  await addAgent(deps.db, 'late', { labels: ['late'] });
+  for (let i = 0; i < 2; i++) await createTask(deps, alice, newTask({ requires: ['late'] }));
+  const wish = { ...now, waitSeconds: 60, requestId: 'r1' };
+  const [taken] = await dequeue(deps, 'late', wish, never);
+  const holder: Holder = { kind: 'agent', agentId: 'late', attemptId: null };
+  await completeAttempt(deps, holder, taken?.attempt.id ?? '', succeeded, { hash: 'h' });
+  expect(await dequeue(deps, 'late', wish, never)).toEqual([]);
+  expect(await dequeue(deps, 'late', { ...wish, requestId: 'r2' }, never)).toHaveLength(1);
+});
+
+it('a dequeue and its repeat that come together take one task, not two', async () => {
+  await addAgent(deps.db, 'twin', { labels: ['twin'] });
+  for (let i = 0; i < 2; i++) await createTask(deps, alice, newTask({ requires: ['twin'] }));
+  const wish = { ...now, requestId: 'r1' };
+  const ids = (await Promise.all([1, 2, 3].map(() => dequeue(deps, 'twin', wish, never)))).map((taken) =>
+    taken.map(({ attempt }) => attempt.id),
+  );
+  expect(ids).toEqual([[expect.any(String)], ids[0], ids[0]]);
+});
+
 it('an agent gets no more tasks than it has places', async () => {
   await addAgent(deps.db, 'small', { labels: ['s'], capacity: 2 });
   for (let i = 0; i < 4; i++) await createTask(deps, alice, newTask({ requires: ['s'] }));
