@@ -39,6 +39,7 @@ export async function claimForAgents(deps: Deps, asked: readonly Ask[]): Promise
   const { asks, places } = withoutRepeats(asked);
   const claim = await transact(deps.hot, (trx) => claimAll(trx, deps, asks));
   if (claim.online) deps.wakeups.emit({ kind: 'agents' });
+  tellOfSpare(deps, claim.spare);
   const again = await tasksAgain(deps, claim.again);
   for (const [index, { taken }] of claim.claimed.entries()) tellOf(deps, asks[index] as Ask, taken);
   const claimed = claim.claimed.map((one, index) => ({ ...one, taken: again.get(index) ?? one.taken }));
@@ -59,6 +60,13 @@ function withoutRepeats(asked: readonly Ask[]): { asks: Ask[]; places: number[] 
   return { asks, places };
 }
 
+/** What was locked and not taken other claims have skipped meanwhile, and whoever they were for waits again. */
+function tellOfSpare({ wakeups }: Deps, spare: readonly Candidate[]): void {
+  for (const [lane, { length: tasks }] of Map.groupBy(spare, (task) => task.lane)) {
+    wakeups.emit({ kind: 'ready', lane, tasks });
+  }
+}
+
 /** Of a request that is repeated while the first still waits, both are answered the same. */
 function tellOf({ wakeups }: Deps, { agentId, requestId }: Ask, taken: readonly Taken[]): void {
   for (const { task } of taken) wakeups.emit({ kind: 'task', taskId: task.id });
@@ -72,7 +80,7 @@ async function claimAll(
   trx: Trx,
   deps: Deps,
   asks: readonly Ask[],
-): Promise<{ claimed: Claimed[]; again: Again; online: boolean }> {
+): Promise<{ claimed: Claimed[]; again: Again; online: boolean; spare: Candidate[] }> {
   const ids = [...new Set(asks.map(({ agentId }) => agentId))].sort();
   const [locked, again, { taken, newestLane }] = await inOrder(
     lockAgents(trx, ids),
@@ -83,7 +91,7 @@ async function claimAll(
   await deps.lanes.upTo(trx, newestLane);
   const seats = asks.map((ask, index) => seatOf(ask, agents.get(ask.agentId), again.has(index)));
   const free = new Map([...agents.values()].map((agent) => [agent.id, agent.capacity - (taken.get(agent.id) ?? 0)]));
-  const left = await fill(trx, deps, seats, free);
+  const { left, spare } = await fill(trx, deps, seats, free);
   const offline = [...agents.values()].filter((agent) => !agent.online && agent.deleted_at === null);
   if (offline.length > 0) {
     await touchAgents(
@@ -97,7 +105,7 @@ async function claimAll(
     repeated: again.has(index),
     passed: got.length === 0 && (left || agent === null || (free.get(ask.agentId) ?? 0) <= 0),
   }));
-  return { claimed, again, online: offline.length > 0 };
+  return { claimed, again, online: offline.length > 0, spare };
 }
 
 /** One who asks, with what it may serve and gets. `agent` is null for one that takes nothing now. */
@@ -115,14 +123,24 @@ const mayTake = (agent: AgentRow): boolean =>
   !agent.draining &&
   agent.says_draining === null;
 
-/** Gives out tasks until nobody wants more or there is none. Answers whether there were some that nobody here may take. */
-async function fill(trx: Trx, deps: Deps, seats: readonly Seat[], free: Map<string, number>): Promise<boolean> {
+/**
+ * Gives out tasks until nobody wants more or there is none. Answers whether there were some that nobody who is left may
+ * take, and which were locked for nothing.
+ */
+async function fill(
+  trx: Trx,
+  deps: Deps,
+  seats: readonly Seat[],
+  free: Map<string, number>,
+): Promise<{ left: boolean; spare: Candidate[] }> {
   const wanting = () => seats.filter((seat) => wants(seat, free) > 0);
+  const spare = new Map<string, Candidate>();
+  const end = (left: boolean) => ({ left, spare: [...spare.values()] });
   let asked = wanting();
   // Of tasks in front that none of them may take, so many may fill a window; once more then with a larger one.
   for (const factor of [1, 8]) {
     const places = asked.reduce((sum, seat) => sum + wants(seat, free), 0);
-    if (places === 0) return false;
+    if (places === 0) return end(false);
     const limit = Math.min(places * factor, MOST_TASKS);
     const [candidates, at] = await inOrder(
       lockCandidates(trx, {
@@ -134,10 +152,12 @@ async function fill(trx: Trx, deps: Deps, seats: readonly Seat[], free: Map<stri
       databaseTime(trx),
     );
     const given = await give(trx, deps, { candidates, at }, asked, free);
-    if (given === candidates.length || candidates.length < limit) return given < candidates.length;
+    for (const candidate of candidates) spare.set(candidate.id, candidate);
+    for (const id of given) spare.delete(id);
+    if (given.length === candidates.length || candidates.length < limit) return end(given.length < candidates.length);
     asked = wanting();
   }
-  return true;
+  return end(true);
 }
 
 const wants = ({ ask, agent, promised }: Seat, free: ReadonlyMap<string, number>): number =>
@@ -151,9 +171,9 @@ async function give(
   { candidates, at }: { candidates: readonly Candidate[]; at: string },
   seats: readonly Seat[],
   free: Map<string, number>,
-): Promise<number> {
+): Promise<string[]> {
   const given = match(candidates, seats, free);
-  if (given.length === 0) return 0;
+  if (given.length === 0) return [];
   const opened = await takeTasks(
     trx,
     given.map(({ take }) => take),
@@ -176,7 +196,7 @@ async function give(
     seat.taken.push(leased(deps, takenTaskOf(row), token));
     deps.fresh.remember(freshOf(row, take, seat.agent));
   }
-  return opened.size;
+  return Array.from(opened.values(), ({ id }) => id);
 }
 
 const freshOf = (row: TaskRow, { attemptId, agentId }: Take, agent: AgentRow | null) => ({

@@ -62,8 +62,9 @@ const finish = (agentId: string, taken: Taken[]) =>
   completeAttempt(replicas.one, { kind: 'agent', agentId, attemptId: null }, taken[0]?.attempt.id ?? '', succeeded, {
     hash: 'h',
   });
-const statusOf = async (id: string) =>
-  (await database.db.selectFrom('tasks').select('status').where('id', '=', id).executeTakeFirstOrThrow()).status;
+const rowOf = (id: string) =>
+  database.db.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+const statusOf = async (id: string) => (await rowOf(id)).status;
 
 /** So many agents, those of each set of labels in turn, on both replicas. */
 async function manyWait(count: number, sets: readonly string[][], replicaOf: (n: number) => number) {
@@ -261,4 +262,28 @@ it('who stops answers everybody with nothing, also those for whom a claim is und
   expect(await statusOf(id)).toBe('pending');
   await cancelTask(replicas.one, alice, id, null);
   expect(await wait('waits')).toEqual([]);
+});
+
+it('tasks that a claim on another replica had in hand and did not take are given out when it has ended', async () => {
+  for (const id of ['x1', 'y1', 'x2']) await addAgent(database.db, id, { labels: [id.slice(0, 1)], capacity: 1 });
+  const { lane } = await create(['x']).then(({ id }) => rowOf(id));
+  await finish('x1', await wait('x1'));
+  const before = total('looks');
+  for (let round = 0; round < 6; round++) {
+    const answers = [wait('x2', 1)];
+    await allWait(1);
+    for (const label of ['x', 'x', 'y']) await create([label], silent());
+    await database.db.transaction().execute(async (trx) => {
+      // A claim has its candidates by then, and can't write that it takes them.
+      await sql`lock table attempts in share mode`.execute(trx);
+      answers.push(wait('x1'), wait('y1'));
+      await waitFor(() => somebodyWaits(database.db));
+      const { claims } = { ...desks[1]?.counted };
+      replicas.two.wakeups.emit({ kind: 'ready', lane });
+      await waitFor(() => desks[1]?.counted.claims !== claims);
+    });
+    for (const [index, taken] of (await Promise.all(answers)).entries())
+      await finish(['x2', 'x1', 'y1'][index] ?? '', taken);
+  }
+  expect(total('looks') - before).toBeLessThan(6);
 });
