@@ -13,6 +13,10 @@ const READ_ONLY = '25006';
 export const isReadOnly = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === READ_ONLY;
 
+/** Whether a statement was refused only because one before it in the same transaction had failed. */
+export const isFailedSince = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === '25P02';
+
 /** SQLSTATEs of statements that may succeed when they are tried again: nobody's fault who asked. */
 const PASSING_STATES = new Set([
   '40001', // serialization_failure

@@ -1,4 +1,5 @@
-import { type Kysely, sql, type Transaction } from 'kysely';
+import { CompiledQuery, type DatabaseConnection, Kysely, PostgresDialect, type Transaction } from 'kysely';
+import { isFailedSince } from './database-errors.ts';
 import type { Database } from './schema.ts';
 
 /**
@@ -7,26 +8,65 @@ import type { Database } from './schema.ts';
  * behind it fail, and all of it is rolled back.
  */
 export function transact<T>(db: Kysely<Database>, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
-  return db.connection().execute(async (connection) => {
-    const begun = sql`begin`.execute(connection);
+  return db.getExecutor().provideConnection(async (connection) => {
+    const tell = (statement: string) => connection.executeQuery<{ command: string }>(CompiledQuery.raw(statement));
+    const { trx, close } = withoutWaiting(db, connection);
+    const begun = tell('begin');
+    const working = work(trx);
+    await Promise.allSettled([begun, working]);
+    close();
     try {
-      const [result] = await Promise.all([work(connection as Transaction<Database>), begun]);
-      await sql`commit`.execute(connection);
+      await begun;
+      const result = await working;
+      const { rows } = await tell('commit');
+      // What PostgreSQL answers where something has failed, which isn't an error to it.
+      if (rows[0]?.command === 'ROLLBACK') throw new Error('a statement had failed; the transaction was rolled back');
       return result;
     } catch (error) {
       // Where the connection is gone there is nothing to roll back.
-      await sql`rollback`.execute(connection).catch(() => {});
+      await tell('rollback').catch(() => {});
       throw error;
     }
   });
 }
 
-/** Statements that don't need each other's answers, in this order. All have ended when it ends, also by an error. */
+const nowhere = new PostgresDialect({ pool: () => Promise.reject(new Error('this connects to nothing')) });
+const NOWHERE = { config: { dialect: nowhere }, dialect: nowhere, driver: nowhere.createDriver() };
+
+/**
+ * Kysely itself lends a connection to one statement at a time, so that each would wait for the one before it. Once
+ * closed it takes no more: what came after the end of the transaction would be done for good.
+ */
+function withoutWaiting(
+  db: Kysely<Database>,
+  connection: DatabaseConnection,
+): { trx: Transaction<Database>; close(): void } {
+  let closed = false;
+  const executor = db.getExecutor().withConnectionProvider({
+    async provideConnection(consumer) {
+      if (closed) throw new Error('the transaction has ended');
+      return consumer(connection);
+    },
+  });
+  return {
+    trx: new Kysely<Database>({ ...NOWHERE, executor }) as Transaction<Database>,
+    close: () => {
+      closed = true;
+    },
+  };
+}
+
+/**
+ * Statements that don't need each other's answers, in this order. All have ended when it ends, also by an error: the
+ * first one's, and not what those behind it say since.
+ */
 export async function inOrder<T extends readonly unknown[]>(
   ...statements: {
     [K in keyof T]: Promise<T[K]>;
   }
 ): Promise<T> {
-  await Promise.allSettled(statements);
+  const ended = await Promise.allSettled(statements);
+  const errors = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  if (errors.length > 0) throw errors.find((error) => !isFailedSince(error)) ?? errors[0];
   return (await Promise.all(statements)) as unknown as T;
 }
