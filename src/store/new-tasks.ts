@@ -10,7 +10,10 @@ export type Created = { row: TaskRow; actor: Actor; data: { readonly [key: strin
 /** The row as it stands with the first event of its chain. */
 type Begun = { row: TaskRow; text: string; hash: string };
 
-/** Writes new tasks, each with the first event of its chain, in one statement; answers the rows as they stand. */
+/**
+ * Writes new tasks, each with the first event of its chain, in one statement; answers the rows as they stand. A task is
+ * written before any event has its number: who reads the feed goes by the order of the transactions that wrote something.
+ */
 export async function insertTasks(db: Kysely<Database>, created: readonly Created[]): Promise<TaskRow[]> {
   const begun = created.map(begin);
   const rows = begun.map(({ row }) => row);
@@ -24,11 +27,13 @@ export async function insertTasks(db: Kysely<Database>, created: readonly Create
   await sql`
     with made as (
       insert into tasks (${columns})
-      select ${values} from json_populate_recordset(null::tasks, ${toJson(rows)}::json))
+      select ${values} from json_populate_recordset(null::tasks, ${toJson(rows)}::json)
+      returning id)
     insert into events (task_id, n, type, text, hash)
     select id, 1, 'created', text, hash
     from unnest(${rows.map((row) => row.id)}::uuid[], ${begun.map(({ text }) => text)}::text[],
-      ${rows.map((row) => row.event_hash)}::text[]) as e(id, text, hash)`.execute(db);
+      ${rows.map((row) => row.event_hash)}::text[]) as e(id, text, hash)
+    where exists (select from made)`.execute(db);
   return rows;
 }
 

@@ -68,8 +68,12 @@ export function createCreate(deps: Deps): Create {
     async (wanted: readonly WantedBy[]) => {
       const rows = await insertPlainTasks(deps, await planAll(deps, wanted));
       for (const row of rows) wakeForNew(deps, row);
-      const tasks = await withWaitingReasons(deps, rows.map(newTaskOf));
-      return tasks.map((task) => ({ value: task }));
+      // They are made now: what fails from here on must not have them made again.
+      const tasks = withWaitingReasons(deps, rows.map(newTaskOf));
+      return tasks.then(
+        (all) => all.map((task) => ({ value: task })),
+        (error: unknown) => rows.map(() => ({ error })),
+      );
     },
     { most: MOST, weigh: ({ task }) => weightOf(task), heaviest: HEAVIEST },
   );
