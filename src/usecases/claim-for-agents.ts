@@ -91,7 +91,9 @@ async function claimAll(
   await deps.lanes.upTo(trx, newestLane);
   const seats = asks.map((ask, index) => seatOf(ask, agents.get(ask.agentId), again.has(index)));
   const free = new Map([...agents.values()].map((agent) => [agent.id, agent.capacity - (taken.get(agent.id) ?? 0)]));
-  const { left, spare } = await fill(trx, deps, seats, free);
+  const spare = await fill(trx, deps, seats, free);
+  const spareLanes = [...new Set(spare.map(({ lane }) => lane))];
+  const sees = (agent: AgentRow) => spareLanes.some((lane) => deps.lanes.serves(agent, lane));
   const offline = [...agents.values()].filter((agent) => !agent.online && agent.deleted_at === null);
   if (offline.length > 0) {
     await touchAgents(
@@ -103,7 +105,7 @@ async function claimAll(
     labels: agents.get(ask.agentId)?.labels ?? [],
     taken: got,
     repeated: again.has(index),
-    passed: got.length === 0 && (left || agent === null || (free.get(ask.agentId) ?? 0) <= 0),
+    passed: got.length === 0 && (agent === null || (free.get(ask.agentId) ?? 0) <= 0 || sees(agent)),
   }));
   return { claimed, again, online: offline.length > 0, spare };
 }
@@ -123,24 +125,15 @@ const mayTake = (agent: AgentRow): boolean =>
   !agent.draining &&
   agent.says_draining === null;
 
-/**
- * Gives out tasks until nobody wants more or there is none. Answers whether there were some that nobody who is left may
- * take, and which were locked for nothing.
- */
-async function fill(
-  trx: Trx,
-  deps: Deps,
-  seats: readonly Seat[],
-  free: Map<string, number>,
-): Promise<{ left: boolean; spare: Candidate[] }> {
+/** Gives out tasks until nobody wants more or there is none. Answers those that were locked for nothing. */
+async function fill(trx: Trx, deps: Deps, seats: readonly Seat[], free: Map<string, number>): Promise<Candidate[]> {
   const wanting = () => seats.filter((seat) => wants(seat, free) > 0);
   const spare = new Map<string, Candidate>();
-  const end = (left: boolean) => ({ left, spare: [...spare.values()] });
   let asked = wanting();
   // Of tasks in front that none of them may take, so many may fill a window; once more then with a larger one.
   for (const factor of [1, 8]) {
     const places = asked.reduce((sum, seat) => sum + wants(seat, free), 0);
-    if (places === 0) return end(false);
+    if (places === 0) break;
     const limit = Math.min(places * factor, MOST_TASKS);
     const [candidates, at] = await inOrder(
       lockCandidates(trx, {
@@ -154,10 +147,10 @@ async function fill(
     const given = await give(trx, deps, { candidates, at }, asked, free);
     for (const candidate of candidates) spare.set(candidate.id, candidate);
     for (const id of given) spare.delete(id);
-    if (given.length === candidates.length || candidates.length < limit) return end(given.length < candidates.length);
+    if (given.length === candidates.length || candidates.length < limit) break;
     asked = wanting();
   }
-  return end(true);
+  return [...spare.values()];
 }
 
 const wants = ({ ask, agent, promised }: Seat, free: ReadonlyMap<string, number>): number =>
