@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { NewTask } from '../../src/domain/task.ts';
+import { claimForAgents } from '../../src/usecases/claim-for-agents.ts';
 import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask, createTasks } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
@@ -114,4 +115,16 @@ it('agents that ask for a hundred each at once get a hundred each, as long as th
   const hundred = { maxTasks: 100, waitSeconds: 0, requestId: null };
   const taken = await Promise.all(agents.map((id) => dequeue(deps, id, hundred, never)));
   expect(taken.map(({ length }) => length)).toEqual([...Array<number>(10).fill(100), 0, 0]);
+});
+
+it('an agent for which there is nothing has not passed over what was there for others', async () => {
+  for (const id of ['x1', 'y1', 'y2']) await addAgent(deps.db, id, { labels: [`only-${id.slice(0, 1)}`], capacity: 1 });
+  for (let n = 0; n < 2; n++) await createTask(deps, alice, newTask({ requires: ['only-x'] }));
+  const asks = ['x1', 'y1', 'y2'].map((agentId) => ({ agentId, maxTasks: 1, requestId: null }));
+  const claimed = await claimForAgents(deps, asks);
+  expect(claimed.map(({ taken, passed }) => [taken.length, passed])).toEqual([
+    [1, false],
+    [0, false],
+    [0, false],
+  ]);
 });

@@ -1,7 +1,6 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
-import { claimForAgents } from '../../src/usecases/claim-for-agents.ts';
 import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask, createTasks } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
@@ -287,16 +286,4 @@ it('tasks that a claim on another replica had in hand and did not take are given
       await finish(['x2', 'x1', 'y1'][index] ?? '', taken);
   }
   expect(total('looks') - before).toBeLessThan(6);
-});
-
-it('an agent for which there is nothing has not passed over what was there for others', async () => {
-  for (const id of ['x1', 'y1', 'y2']) await addAgent(database.db, id, { labels: [id.slice(0, 1)], capacity: 1 });
-  for (let n = 0; n < 3; n++) await create(['x']);
-  const asks = ['x1', 'y1', 'y2'].map((agentId) => ({ agentId, maxTasks: 1, requestId: null }));
-  const claimed = await claimForAgents(replicas.one, asks);
-  expect(claimed.map(({ taken, passed }) => [taken.length, passed])).toEqual([
-    [1, false],
-    [0, false],
-    [0, false],
-  ]);
 });
