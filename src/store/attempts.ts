@@ -2,7 +2,7 @@ import { type Kysely, sql, type Transaction, type Updateable } from 'kysely';
 import type { Attempt, StreamSizes } from '../domain/attempt.ts';
 import { LOG_HEAD_BYTES, LOG_TAIL_BYTES } from '../domain/attempt.ts';
 import type { Stream } from '../domain/machine.ts';
-import type { AttemptRow, Database } from './schema.ts';
+import type { AttemptRow, Database, TaskRow } from './schema.ts';
 
 type Db = Kysely<Database>;
 type Trx = Transaction<Database>;
@@ -17,6 +17,17 @@ export type AttemptOwner = Pick<AttemptRow, 'id' | 'task_id' | 'agent_id' | 'exe
 export async function ownersOfAttempts(db: Db, ids: readonly string[]): Promise<Map<string, AttemptOwner>> {
   const { rows } = await sql<AttemptOwner>`
     select id, task_id, agent_id, execution_mode from attempts where id = any(${ids}::uuid[])`.execute(db);
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** What the results of these attempts must keep to; never changes. */
+export type ResultTerms = Pick<TaskRow, 'environment' | 'output_schema'>;
+
+export async function resultTermsOf(db: Db, ids: readonly string[]): Promise<Map<string, ResultTerms>> {
+  if (ids.length === 0) return new Map();
+  const { rows } = await sql<ResultTerms & { id: string }>`
+    select a.id, t.environment, t.output_schema from attempts a join tasks t on t.id = a.task_id
+    where a.id = any(${ids}::uuid[])`.execute(db);
   return new Map(rows.map((row) => [row.id, row]));
 }
 

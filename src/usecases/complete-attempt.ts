@@ -12,7 +12,7 @@ import type { Deps } from './deps.ts';
 import { type End, type Ended, type EndOptions, endAll } from './end-attempt.ts';
 import { fenced, type Held, isHeld, lockAllOwn } from './holding.ts';
 import { judgeAgents } from './judge-agent.ts';
-import { storableResult } from './storable-result.ts';
+import { storableResults } from './storable-result.ts';
 
 type Trx = Transaction<Database>;
 
@@ -48,13 +48,14 @@ export async function completeAttempts(
     const first = await completeAttempts(deps, completions.slice(0, twice));
     return [...first, ...(await completeAttempts(deps, completions.slice(twice)))];
   }
-  const fresh = await completeFresh(deps, completions);
-  const others = completions.filter(({ attemptId }) => !fresh.has(attemptId));
+  const storable = await storableResults(deps, completions);
+  const fresh = await completeFresh(deps, storable);
+  const others = storable.filter(({ attemptId }) => !fresh.has(attemptId));
   const { answers: long, ended, awaited } = await completeLocked(deps, others);
   await judgeAgents(deps, ended);
   // Who waited for the key of one of them may be ready now, and dependants are to be told.
   if (awaited) deps.wakeups.emit({ kind: 'ready' }, { kind: 'ended' });
-  const answers = completions.map(
+  const answers = storable.map(
     (one) => fresh.get(one.attemptId) ?? (long[others.indexOf(one)] as Completed | AppError),
   );
   answers.forEach((answer, index) => {
@@ -95,10 +96,10 @@ async function completeAll(
   const ends: (End & { index: number })[] = [];
   const answers: (Completed | AppError)[] = [];
   for (const [index, completion] of completions.entries()) {
-    const judged = judge(deps, all[index] ?? null, completion);
+    const judged = judge(all[index] ?? null, completion);
     if (judged instanceof AppError) answers[index] = judged;
-    else if (judged.late) answers[index] = await afterTheEnd(trx, judged.held, completion, judged.result);
-    else ends.push({ ...judged, options: optionsOf(completion), index });
+    else if (judged.late) answers[index] = await afterTheEnd(trx, judged.held, completion);
+    else ends.push({ held: judged.held, result: completion.result, options: optionsOf(completion), index });
   }
   const ended = await endAll(trx, deps, ends);
   for (const [at, { index, held }] of ends.entries()) {
@@ -108,17 +109,12 @@ async function completeAll(
   return { answers, ended, awaited };
 }
 
-/** Whether an attempt may be ended like this by this holder, and as what it is to be stored. */
-function judge(
-  deps: Deps,
-  held: Held | AppError | null,
-  { holder, result: given }: Completion,
-): { held: Held; result: Result; late: boolean } | AppError {
+/** Whether an attempt may be ended like this by this holder; `late`: it has ended already. */
+function judge(held: Held | AppError | null, { holder, result }: Completion): { held: Held; late: boolean } | AppError {
   if (held === null) return new AppError('lease_lost', 'This database does not know the attempt.');
   if (held instanceof AppError) return held;
-  const result = storableResult(deps, held.task, given);
-  if (!isHeld(held, holder)) return { held, result, late: true };
-  return refusalOf(held, result) ?? { held, result, late: false };
+  if (!isHeld(held, holder)) return { held, late: true };
+  return refusalOf(held, result) ?? { held, late: false };
 }
 
 const optionsOf = ({ holder, hash }: Completion): EndOptions => ({
@@ -146,8 +142,7 @@ function refusalOf({ attempt }: Held, result: Result): AppError | null {
 async function afterTheEnd(
   trx: Trx,
   { task, attempt }: Held,
-  { holder, hash }: Completion,
-  result: Result,
+  { holder, hash, result }: Completion,
 ): Promise<Completed | AppError> {
   if (attempt.said_hash === hash) return { taskId: task.id, taskStatus: task.status };
   if (attempt.said_hash === null && (await keepLateResult(trx, attempt.id, result, hash))) {

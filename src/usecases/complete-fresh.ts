@@ -4,7 +4,6 @@ import type { Completed, Completion } from './complete-attempt.ts';
 import type { Deps } from './deps.ts';
 import { completedData } from './end-attempt.ts';
 import type { FreshAttempt } from './fresh-attempts.ts';
-import { storableResult } from './storable-result.ts';
 
 /**
  * Completes, in one statement and without reading them first, those attempts that said `completed` and of which this
@@ -28,10 +27,9 @@ export async function completeFresh(deps: Deps, completions: readonly Completion
   );
 }
 
-function freshOf(deps: Deps, { holder, attemptId, result: given, hash }: Completion): FreshEnding | null {
+function freshOf(deps: Deps, { holder, attemptId, result, hash }: Completion): FreshEnding | null {
   const known = deps.fresh.find(attemptId);
   if (known === undefined || known.doubted || holder.kind !== 'agent' || !isOwn(known, holder)) return null;
-  const result = storableResult(deps, known, given);
   if (result.outcome !== 'completed') return null;
   return {
     attemptId,

@@ -4,6 +4,7 @@ import { isDatabaseAway } from '../../src/store/database-errors.ts';
 import { openDatabase } from '../../src/store/pool.ts';
 import { inOrder, transact } from '../../src/store/transact.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { recordStatements } from '../support/recorded-statements.ts';
 
 let database: TestDatabase;
 
@@ -22,15 +23,7 @@ test('statements go out before the answers to those before them have come', asyn
   const told: string[] = [];
   const { connectionString } = database;
   const { db, pool, close } = openDatabase({ connectionString, byKeys: true });
-  pool.on('connect', (client) => {
-    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
-    client.query = ((text: string, ...rest: unknown[]) => {
-      told.push(`${text} is sent`);
-      const answer = query(text, ...rest);
-      void answer.then(() => told.push(`${text} is answered`));
-      return answer;
-    }) as typeof client.query;
-  });
+  recordStatements(pool, (line) => told.push(line));
   await transact(db, (trx) => inOrder(sql`select 1`.execute(trx), sql`select 2`.execute(trx)));
   expect(told.slice(0, 3)).toEqual(['begin is sent', 'select 1 is sent', 'select 2 is sent']);
   await close();

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keepLateResult } from '../../src/store/late-results.ts';
+import { openDatabase } from '../../src/store/pool.ts';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
 import { getTask } from '../../src/usecases/read-tasks.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { recordStatements } from '../support/recorded-statements.ts';
 import { alice, failed, succeeded } from '../support/tasks.ts';
 import { type WorkedTask, workOn } from '../support/worked-task.ts';
 
@@ -46,6 +48,29 @@ describe('an attempt of which a process was reported', () => {
     await worked.end(succeeded);
     expect(await getTask(deps, worked.task.id)).toMatchObject({ status: 'completed' });
   });
+});
+
+it('an output is compared with the schema of its task before anything is locked, as that may take long', async () => {
+  const told: string[] = [];
+  const { connectionString } = database;
+  const { db, pool, close } = openDatabase({ connectionString, byKeys: true });
+  recordStatements(pool, (line) => told.push(line));
+  const worked = await workOn({ ...deps, hot: db }, { outputSchema: { required: ['answer'] } });
+  await worked.take();
+  await worked.start();
+  told.length = 0;
+  const output = Object.defineProperty({}, 'answer', {
+    enumerable: true,
+    get: () => told.push('the output is read'),
+  });
+  await worked.end({ ...succeeded, output });
+  await close();
+  expect(await getTask(deps, worked.task.id)).toMatchObject({ status: 'completed' });
+  const [read, locked] = ['the output is read', 'for update is sent'].map((what) =>
+    told.findIndex((line) => line.includes(what)),
+  );
+  expect(locked).toBeGreaterThan(read ?? 0);
+  expect(read).toBeGreaterThanOrEqual(0);
 });
 
 describe('a task that has ended', () => {
