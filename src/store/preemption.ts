@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import type { Abilities } from '../domain/may-run.ts';
 import type { ContestedPlace, PreemptionLimits, RunningTask } from '../domain/preempt.ts';
 import type { AgentMode } from '../domain/task.ts';
 import { keptFrom } from './claims.ts';
@@ -62,7 +63,7 @@ export async function tasksThatMayPreempt(db: Db, limits: PreemptionLimits, limi
 
 export type WaitingTask = Pick<
   TaskRow,
-  'id' | 'requires' | 'execution_mode' | 'named_agent_id' | 'priority' | 'rank'
+  'id' | 'requires' | 'execution_mode' | 'named_agent_id' | 'priority' | 'rank' | 'command' | 'limits' | 'sandbox'
 > & {
   hasStopped: boolean;
   avoided: string[];
@@ -71,16 +72,20 @@ export type WaitingTask = Pick<
 /** Null for a task that doesn't wait for a place any more. */
 export async function findWaitingTask(db: Db, id: string): Promise<WaitingTask | null> {
   const { rows } = await sql<WaitingTask>`
-    select id, requires, execution_mode, named_agent_id, priority, rank, ${keptFrom} as avoided,
+    select id, requires, execution_mode, named_agent_id, priority, rank, command, limits, sandbox,
+      ${keptFrom} as avoided,
       ${isBeingServed(sql.ref('tasks.id'))} as "hasStopped"
     from tasks where id = ${id} and status = 'pending' and ready`.execute(db);
   return rows[0] ?? null;
 }
 
-/** The agents that could take the task if they had a place, and how their places stand; free ones first. */
-export async function matchingPlaces(db: Db, task: WaitingTask): Promise<ContestedPlace[]> {
-  const { rows } = await sql<ContestedPlace>`
-    select g.id as "agentId", g.capacity, count(a.id)::int as taken,
+/**
+ * The agents that have what the task requires, and how their places stand; free ones first. What they refuse to run is
+ * for the caller to judge.
+ */
+export async function matchingPlaces(db: Db, task: WaitingTask): Promise<(ContestedPlace & Abilities)[]> {
+  const { rows } = await sql<ContestedPlace & Abilities>`
+    select g.id as "agentId", g.capacity, g.limits, g.sandboxes, g.policy, count(a.id)::int as taken,
       (count(*) filter (where t.stop_reason is not null and a.finished_at is null))::int as stopping
     from agents g
     left join attempts a on a.agent_id = g.id and not a.settled

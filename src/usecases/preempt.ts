@@ -1,4 +1,5 @@
 import type { Kysely, Transaction } from 'kysely';
+import { mayRun } from '../domain/may-run.ts';
 import { chooseVictim, type RunningTask } from '../domain/preempt.ts';
 import {
   findWaitingTask,
@@ -51,7 +52,7 @@ async function look(deps: Deps, db: Kysely<Database>, taskId: string): Promise<P
   const { preemption } = deps.settings;
   const waiting = await findWaitingTask(db, taskId);
   if (waiting === null || waiting.hasStopped) return null;
-  const places = await matchingPlaces(db, waiting);
+  const places = (await matchingPlaces(db, waiting)).filter((agent) => mayRun(waiting, agent));
   const agentIds = places.map(({ agentId }) => agentId);
   const victim = chooseVictim(waiting, places, await stoppableTasks(db, agentIds, waiting, preemption), preemption);
   return victim && { waiting, victim };

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { NewTask } from '../../src/domain/task.ts';
+import { type NewTask, PLAIN } from '../../src/domain/task.ts';
 import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { recordContact } from '../../src/usecases/host-attempts.ts';
@@ -88,6 +88,32 @@ describe('a ready task that finds every place taken', () => {
     await urgent();
     expect(await preempt(deps)).toBe(0);
     await sql`update agents set cordoned = true where id = 'b'`.execute(deps.db);
+    expect(await preempt(deps)).toBe(1);
+    expect(await stopOf(id)).toMatchObject({ reason: 'preempted' });
+  });
+
+  it.each([
+    ['what it may run', { policy: { allowedCommands: ['echo'], deniedPatterns: [] } }],
+    ['what it must not run', { policy: { allowedCommands: [], deniedPatterns: ['^make'] } }],
+  ])('has nothing stopped on an agent that refuses it by %s, whatever runs there', async (_, refusing) => {
+    await addAgent(deps.db, 'a', { capacity: 1 });
+    await addAgent(deps.db, 'b', { capacity: 1 });
+    const onA = await runs('a', { command: ['echo'] });
+    const onB = await runs('b', { command: ['echo'], priority: 1 });
+    const policy = JSON.stringify(refusing.policy);
+    await sql`update agents set policy = ${policy} where id = 'b'`.execute(deps.db);
+    await urgent();
+    expect(await preempt(deps)).toBe(1);
+    expect(await stopOf(onA.id)).toMatchObject({ reason: 'preempted' });
+    expect(await stopOf(onB.id)).toMatchObject({ reason: null });
+  });
+
+  it('has one stopped though an agent has a free place that refuses it', async () => {
+    await addAgent(deps.db, 'a', { capacity: 1 });
+    const { id } = await runs('a');
+    await addAgent(deps.db, 'b', { capacity: 1 });
+    await sql`update agents set limits = '{}' where id = 'b'`.execute(deps.db);
+    await urgent({ limits: { ...PLAIN.limits, memoryBytes: 1_000_000 } });
     expect(await preempt(deps)).toBe(1);
     expect(await stopOf(id)).toMatchObject({ reason: 'preempted' });
   });
