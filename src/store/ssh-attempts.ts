@@ -43,11 +43,17 @@ export async function leaseLeft(db: Db, replicaId: string, attemptId: string): P
   return rows[0]?.seconds ?? null;
 }
 
-/** Lets go of all leases of a replica: whoever comes next may adopt at once. */
+/**
+ * Lets go of all leases of a replica: whoever comes next may adopt at once. Locked in the order of their ids, as by
+ * everybody who locks many.
+ */
 export async function lapseLeasesOf(db: Db, replicaId: string): Promise<void> {
   await sql`
     update tasks set lease_expires_at = clock_timestamp()
-    where execution_mode = 'ssh_cli' and status in ('assigned', 'running') and holder = ${replicaId}::uuid`.execute(db);
+    where id in (
+      select id from tasks
+      where execution_mode = 'ssh_cli' and status in ('assigned', 'running') and holder = ${replicaId}::uuid
+      order by id for no key update)`.execute(db);
 }
 
 /**
