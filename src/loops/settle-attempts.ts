@@ -74,7 +74,7 @@ async function settleOne({ deps, replicaId, log }: Settling, host: Host, attempt
     await host.machine.fence(attemptId, signal);
   } else {
     if (state === 'done') await sayLate(deps, replicaId, attemptId, report);
-    await settle(deps, attemptId);
+    await settle(deps, attemptId, report.left ?? []);
   }
 }
 

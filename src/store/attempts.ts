@@ -1,7 +1,7 @@
 import { type Kysely, sql, type Transaction, type Updateable } from 'kysely';
 import type { Attempt, StreamSizes } from '../domain/attempt.ts';
 import { LOG_HEAD_BYTES, LOG_TAIL_BYTES } from '../domain/attempt.ts';
-import type { Stream } from '../domain/machine.ts';
+import type { LeftProcess, Stream } from '../domain/machine.ts';
 import type { AttemptRow, Database, TaskRow } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -111,11 +111,15 @@ export async function openAttemptsOfAgent(db: Db, agentId: string): Promise<stri
   return rows.map((row) => row.id);
 }
 
-/** The machine was asked and runs nothing of it any more: its place is free. */
-export async function settleAttempt(db: Db, id: string): Promise<void> {
+/** The machine was asked: nothing of it runs there any more but what could not be killed. Its place is free. */
+export async function settleAttempt(db: Db, id: string, left: readonly LeftProcess[]): Promise<void> {
   await db
     .updateTable('attempts')
-    .set({ settled: true })
+    .set({
+      settled: true,
+      proof: left.length === 0 ? 'empty' : 'left',
+      left_processes: left.length === 0 ? null : JSON.stringify(left),
+    })
     .where('id', '=', id)
     .where('finished_at', 'is not', null)
     .execute();

@@ -1,4 +1,4 @@
-import type { ProcessIdentity } from '../domain/machine.ts';
+import type { LeftProcess, ProcessIdentity } from '../domain/machine.ts';
 import type { Contact, StopReason, Task } from '../domain/task.ts';
 import { findAttemptRow, settleAttempt, unsettledAttempts } from '../store/attempts.ts';
 import type { HostStore } from '../store/schema.ts';
@@ -106,8 +106,8 @@ async function loseOne(deps: Deps, { attempt_id: attemptId, dead_by: deadBy }: s
 export const unsettledOn = async (deps: Deps, hostId: string): Promise<string[]> =>
   (await unsettledAttempts(deps.db, hostId)).map((attempt) => attempt.id);
 
-/** The host runs nothing of it any more. */
-export async function settle(deps: Deps, attemptId: string): Promise<void> {
-  await settleAttempt(deps.db, attemptId);
+/** The host runs nothing of it any more but what could not be killed there. */
+export async function settle(deps: Deps, attemptId: string, left: readonly LeftProcess[]): Promise<void> {
+  await settleAttempt(deps.db, attemptId, left);
   deps.wakeups.emit({ kind: 'ready' });
 }

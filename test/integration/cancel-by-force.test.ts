@@ -66,7 +66,18 @@ it('ends an attempt on a host out of reach at once, unproven, and its place is f
   ]);
   expect(await unsettledOn(deps, 'h1')).toEqual([attemptId]);
   expect(await getAgent(deps, 'h1')).toMatchObject({ running: 1 });
-  await settle(deps, attemptId);
+  await settle(deps, attemptId, []);
+  expect(await getAgent(deps, 'h1')).toMatchObject({ running: 0 });
+  expect(await getAttempt(deps, attemptId)).toMatchObject({ proof: 'empty', leftProcesses: null });
+});
+
+it('says afterwards what the host could not end', async () => {
+  const { id, attemptId } = await onHost(true);
+  await contact(attemptId, 'unreachable');
+  await force(id);
+  const left = [{ pid: 4711, command: 'sleep' }];
+  await settle(deps, attemptId, left);
+  expect(await getAttempt(deps, attemptId)).toMatchObject({ proof: 'left', leftProcesses: left });
   expect(await getAgent(deps, 'h1')).toMatchObject({ running: 0 });
 });
 

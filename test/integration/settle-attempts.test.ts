@@ -11,7 +11,7 @@ import type { Deps } from '../../src/usecases/deps.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { loseHopeless, recordStarting } from '../../src/usecases/host-attempts.ts';
 import { getAgent } from '../../src/usecases/read-agents.ts';
-import { getTask, listEvents } from '../../src/usecases/read-tasks.ts';
+import { getTask, listAttempts, listEvents } from '../../src/usecases/read-tasks.ts';
 import { syncHosts } from '../../src/usecases/sync-hosts.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
@@ -78,10 +78,12 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
   }
 
   it('give their place back when the host was asked', async () => {
-    await unsettled('quick');
+    const id = await unsettled('quick');
     expect(await getAgent(deps, 'quick')).toMatchObject({ running: 1 });
     await start();
     await waitFor(async () => (await getAgent(deps, 'quick'))?.running === 0, { timeoutMs: 20_000 });
+    const [attempt] = (await listAttempts(deps, id, { limit: 1, cursor: null })).items;
+    expect(attempt).toMatchObject({ outcome: 'lost', proof: 'empty' });
   });
 
   it('keep no other host from its tasks while theirs does not answer about them', async () => {
