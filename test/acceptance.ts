@@ -469,6 +469,41 @@ export const acceptance: Part[] = [
         ],
       },
       {
+        line: 'each pair of what acts on a task, at once on two replicas: all of it or nothing, and the loser is told',
+        proofs: [
+          'test/integration/race-of-pairs.test.ts > cancel and complete of a task that is assigned at once: each does all of it or nothing, and is told which',
+          'test/integration/race-of-pairs.test.ts > adopt and adopt of a task that is running on a host at once: each does all of it or nothing, and is told which',
+          'test/integration/race-of-pairs.test.ts > expire and preempt of a task that is running at once: each does all of it or nothing, and is told which',
+          'test/integration/race-of-pairs.test.ts > each act has won, and after all these races everything is as it must be',
+        ],
+      },
+      {
+        line: 'the place of an agent is given out once, by whichever replica; the naive form fails',
+        proofs: [
+          'test/integration/race-for-a-place.test.ts > an agent with one place that asks two replicas at once gets one task',
+          'test/integration/race-for-a-place.test.ts > counting in the statement that waits for the lock would give out one place twice',
+          'test/integration/waiting-agents.test.ts > of several requests of an agent that wait on both replicas one is answered when there is one place',
+        ],
+      },
+      {
+        line: 'completing in one statement overlooks no log, no dependant, no cancel, and locks in the order of ids',
+        proofs: [
+          'test/integration/race-to-complete.test.ts > a task that is completed on the replica that gave it out > while its log is written has the whole log sealed, or refuses what came after',
+          'test/integration/race-to-complete.test.ts > a task that is completed on the replica that gave it out > while another comes to depend on it lets that one run',
+          'test/integration/race-to-complete.test.ts > a task that is completed on another replica > while the sweep ends its lapsed lease has one ending',
+          'test/integration/race-to-complete.test.ts > tasks that are completed together in one order and renewed by a heartbeat in another keep nobody waiting for each other',
+        ],
+      },
+      {
+        line: 'hundreds of agents wait on two replicas: one task each, few claims, lost hints cost one look, gone callers nothing',
+        proofs: [
+          'test/integration/waiting-agents.test.ts > three hundred agents of three sets of labels that wait on two replicas > get one task each, and no claim is made for those for whom there is nothing',
+          'test/integration/waiting-agents.test.ts > three hundred agents of three sets of labels that wait on two replicas > are found by the next look when nobody is told of their tasks',
+          'test/integration/waiting-agents.test.ts > an agent whose places are taken is given nothing, and the task as soon as one is free',
+          'test/integration/waiting-agents.test.ts > a caller that is gone > before a claim is made for it is given nothing',
+        ],
+      },
+      {
         line: 'two replicas, crashes and lapsed leases put in, do what a simple model says',
         proofs: [
           'test/integration/model.test.ts > whatever is done in whatever order, tasks are what a simple model says, and no invariant is breached',
