@@ -29,14 +29,14 @@ export type RenewedRow = { attempt_id: string; lease_expires_at: string; stop_re
  */
 export async function renewLeases(
   db: Kysely<Database>,
-  held: { agentId: string } | { replicaId: string },
+  held: { agentIds: readonly string[] } | { replicaId: string },
   attemptIds: readonly string[],
   seconds: number,
 ): Promise<RenewedRow[]> {
   if (attemptIds.length === 0) return [];
   const holds =
-    'agentId' in held
-      ? sql`t.assigned_agent_id = ${held.agentId} and t.execution_mode = 'http_pull'`
+    'agentIds' in held
+      ? sql`t.assigned_agent_id = any(${held.agentIds}::text[]) and t.execution_mode = 'http_pull'`
       : sql`t.holder = ${held.replicaId}::uuid`;
   const { rows } = await sql<RenewedRow>`
     with a as materialized (

@@ -1,23 +1,20 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
-import type { LeasedAttempt } from '../domain/attempt.ts';
 import { hasLabels } from '../domain/match.ts';
 import { mayRun } from '../domain/may-run.ts';
-import type { Task } from '../domain/task.ts';
 import { newAttemptToken, tokenHash } from '../domain/token.ts';
-import { attemptsOfRequests, setAttemptToken } from '../store/attempts.ts';
 import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../store/claims.ts';
-import { renewLeases, touchAgents } from '../store/leases.ts';
+import { touchAgents } from '../store/leases.ts';
 import type { AgentRow, Database, TaskRow } from '../store/schema.ts';
 import { databaseTime } from '../store/task-changes.ts';
-import { findTasksOfAttempts, takenTaskOf } from '../store/tasks.ts';
+import { takenTaskOf } from '../store/tasks.ts';
 import { inOrder, transact } from '../store/transact.ts';
 import type { Deps } from './deps.ts';
+import { leaseAgain } from './lease-again.ts';
+import { type Ask, leased, type Taken } from './taken.ts';
 
 type Trx = Transaction<Database>;
 
-export type Taken = { task: Task; attempt: LeasedAttempt };
-export type Ask = { agentId: string; maxTasks: number; requestId: string | null };
 export type Claimed = {
   taken: Taken[];
   /** What the agent may serve. */
@@ -40,10 +37,10 @@ export async function claimForAgents(deps: Deps, asked: readonly Ask[]): Promise
   const claim = await transact(deps.hot, (trx) => claimAll(trx, deps, asks));
   if (claim.online) deps.wakeups.emit({ kind: 'agents' });
   tellOfSpare(deps, claim.spare);
-  const again = await tasksAgain(deps, claim.again);
-  for (const [index, { taken }] of claim.claimed.entries()) tellOf(deps, asks[index] as Ask, taken);
-  const claimed = claim.claimed.map((one, index) => ({ ...one, taken: again.get(index) ?? one.taken }));
-  return places.map((place) => claimed[place] as Claimed);
+  for (const [index, { taken, repeated }] of claim.claimed.entries()) {
+    if (!repeated) tellOf(deps, asks[index] as Ask, taken);
+  }
+  return places.map((place) => claim.claimed[place] as Claimed);
 }
 
 /** A request and its repeat may come together: then one of them asks, and both are answered the same. */
@@ -73,14 +70,11 @@ function tellOf({ wakeups }: Deps, { agentId, requestId }: Ask, taken: readonly 
   if (requestId !== null && taken.length > 0) wakeups.emit({ kind: 'place', agentId });
 }
 
-/** Tokens of attempts that an earlier request had taken, by the place of the ask and the attempt's id. */
-type Again = Map<number, Map<string, string>>;
-
 async function claimAll(
   trx: Trx,
   deps: Deps,
   asks: readonly Ask[],
-): Promise<{ claimed: Claimed[]; again: Again; online: boolean; spare: Candidate[] }> {
+): Promise<{ claimed: Claimed[]; online: boolean; spare: Candidate[] }> {
   const ids = [...new Set(asks.map(({ agentId }) => agentId))].sort();
   const [locked, again, { taken, newestLane }] = await inOrder(
     lockAgents(trx, ids),
@@ -103,11 +97,11 @@ async function claimAll(
   }
   const claimed = seats.map(({ taken: got, agent, ask }, index) => ({
     labels: agents.get(ask.agentId)?.labels ?? [],
-    taken: got,
+    taken: again.get(index) ?? got,
     repeated: again.has(index),
     passed: got.length === 0 && (agent === null || (free.get(ask.agentId) ?? 0) <= 0 || sees(agent)),
   }));
-  return { claimed, again, online: offline.length > 0, spare };
+  return { claimed, online: offline.length > 0, spare };
 }
 
 /** One who asks, with what it may serve and gets. `agent` is null for one that takes nothing now. */
@@ -225,54 +219,3 @@ const isFor = (candidate: Candidate, agent: AgentRow): boolean =>
   (candidate.named_agent_id === null
     ? hasLabels(agent.labels, candidate.requires) && !candidate.avoided.includes(agent.id)
     : candidate.named_agent_id === agent.id);
-
-/**
- * What an earlier request under the same id took and is still open, if its answer was lost: fresh leases, new tokens.
- * Where all of it is over, nothing: the repeat may be a late copy that nobody waits for. Looked for each time, because
- * the earlier one may still be waiting when it is repeated, and take something then that nobody is told of.
- */
-async function leaseAgain(trx: Trx, deps: Deps, asks: readonly Ask[]): Promise<Again> {
-  const again: Again = new Map();
-  if (asks.every(({ requestId }) => requestId === null)) return again;
-  const taken = await attemptsOfRequests(
-    trx,
-    asks.flatMap(({ agentId, requestId }) => (requestId === null ? [] : [{ agentId, requestId }])),
-  );
-  for (const [index, { agentId, requestId }] of asks.entries()) {
-    const own = taken.filter((one) => one.agent_id === agentId && one.request_id === requestId);
-    if (own.length === 0) continue;
-    const ids = own.filter(({ open }) => open).map(({ id }) => id);
-    if (ids.length > 0) await renewLeases(trx, { agentId }, ids, deps.settings.leases.seconds);
-    const tokens = new Map(ids.map((id) => [id, newAttemptToken(id)]));
-    for (const [id, token] of tokens) await setAttemptToken(trx, id, tokenHash(token));
-    again.set(index, tokens);
-  }
-  return again;
-}
-
-async function tasksAgain(deps: Deps, again: Again): Promise<Map<number, Taken[]>> {
-  const found = new Map<number, Taken[]>();
-  for (const [index, tokens] of again) {
-    const tasks = await findTasksOfAttempts(deps.db, [...tokens.keys()]);
-    found.set(
-      index,
-      tasks.flatMap((task) => {
-        const token = task.attempt && tokens.get(task.attempt.id);
-        return token ? [leased(deps, task, token)] : [];
-      }),
-    );
-  }
-  return found;
-}
-
-const leased = (deps: Deps, task: Task, token: string): Taken => ({
-  task,
-  attempt: {
-    id: task.attempt?.id ?? '',
-    number: task.attempt?.number ?? 0,
-    leaseSeconds: deps.settings.leases.seconds,
-    renewSeconds: deps.settings.leases.renewSeconds,
-    leaseExpiresAt: task.attempt?.leaseExpiresAt ?? '',
-    token,
-  },
-});

@@ -1,13 +1,14 @@
 import { isDatabaseAway } from '../store/database-errors.ts';
 import type { Hint } from '../store/wakeups.ts';
-import { type Claimed, claimForAgents, MOST_TASKS, type Taken } from './claim-for-agents.ts';
+import { type Claimed, claimForAgents, MOST_TASKS } from './claim-for-agents.ts';
 import { mayTryAlone } from './coalesce.ts';
 import type { Deps } from './deps.ts';
 import { lookFor, touchWaiting } from './look-for-waiters.ts';
+import type { Taken } from './taken.ts';
 import { createTurns } from './turns.ts';
 import { createWaitingRoom, type TasksByLane, type Waiter, type WaitingRoom } from './waiting-room.ts';
 
-export type { Taken } from './claim-for-agents.ts';
+export type { Taken } from './taken.ts';
 export type DequeueWish = { maxTasks: number; waitSeconds: number; requestId: string | null };
 
 export type Dequeues = {

@@ -21,7 +21,7 @@ export type HeartbeatAnswer = {
 /** Renews all that an agent holds, and tells which it is to stop and which it holds no more. */
 export async function heartbeat(deps: Deps, agentId: string, beat: Heartbeat): Promise<HeartbeatAnswer> {
   const { draining } = await recordHeartbeat(deps.db, agentId, beat);
-  const rows = await renewLeases(deps.db, { agentId }, beat.attemptIds, deps.settings.leases.seconds);
+  const rows = await renewLeases(deps.db, { agentIds: [agentId] }, beat.attemptIds, deps.settings.leases.seconds);
   const held = new Set(rows.map((row) => row.attempt_id));
   const { generation } = await readInstallation(deps.db);
   return {

@@ -18,7 +18,7 @@ export async function renewAttempt(
   const { seconds } = deps.settings.leases;
   const renewed = await deps.db.transaction().execute(async (trx) => {
     const { task } = await lockHeld(trx, holder, attemptId);
-    const held = holder.kind === 'agent' ? { agentId: holder.agentId } : { replicaId: holder.replicaId };
+    const held = holder.kind === 'agent' ? { agentIds: [holder.agentId] } : { replicaId: holder.replicaId };
     const [row] = await renewLeases(trx, held, [attemptId], seconds);
     if (row === undefined) throw new AppError('lease_lost', 'The attempt is no longer yours.');
     if (progress !== null) await setProgress(trx, attemptId, storableProgress(deps, task, progress));

@@ -1,4 +1,5 @@
-import { type Ask, MOST_TASKS, type Taken } from './claim-for-agents.ts';
+import { MOST_TASKS } from './claim-for-agents.ts';
+import type { Ask, Taken } from './taken.ts';
 
 /** An agent's request that is not answered yet. */
 export type Waiter = {

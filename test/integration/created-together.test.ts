@@ -6,6 +6,7 @@ import { databaseTime } from '../../src/store/task-changes.ts';
 import { createCreate } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { newRow, plan } from '../../src/usecases/insert-tasks.ts';
+import { blindConnection } from '../support/blind.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { somebodyWaits } from '../support/locks.ts';
@@ -22,9 +23,7 @@ beforeAll(async () => {
 afterAll(() => deps.stop());
 
 it('tasks that were made are not made again when what is said of them can not be found out', async () => {
-  const { connectionString } = database;
-  const blind = `${connectionString}${connectionString.includes('?') ? '&' : '?'}options=${encodeURIComponent('-c search_path=nowhere')}`;
-  const { db, close } = openDatabase({ connectionString: blind });
+  const { db, close } = openDatabase({ connectionString: blindConnection(database) });
   const create = createCreate({ ...deps, db });
   const made = ['a', 'b', 'c'].map((title) => create(alice, { task: newTask({ title }), bodyHash: '' }, null));
   expect((await Promise.allSettled(made)).map(({ status }) => status)).toEqual(Array(3).fill('rejected'));
