@@ -1,12 +1,11 @@
 import { isDatabaseAway } from '../store/database-errors.ts';
-import type { Hint } from '../store/wakeups.ts';
 import { type Claimed, claimForAgents, MOST_TASKS } from './claim-for-agents.ts';
 import { mayTryAlone } from './coalesce.ts';
 import type { Deps } from './deps.ts';
-import { lookFor, touchWaiting } from './look-for-waiters.ts';
+import { answer, askAgain, type Desk, type Flight, hear, leave, lookSoon, note, watch } from './dequeue-desk.ts';
 import type { Taken } from './taken.ts';
 import { createTurns } from './turns.ts';
-import { createWaitingRoom, type TasksByLane, type Waiter, type WaitingRoom } from './waiting-room.ts';
+import { createWaitingRoom, type Waiter } from './waiting-room.ts';
 
 export type { Taken } from './taken.ts';
 export type DequeueWish = { maxTasks: number; waitSeconds: number; requestId: string | null };
@@ -24,28 +23,7 @@ export type Dequeues = {
   stop(): void;
 };
 
-/** Whoever waits is looked after this often even when no hint comes: a hint may be lost. */
-const LOOK_MS = 1_000;
 const MOST_ASKS = 128;
-
-/** What was told while a claim was under way, which may have looked before it was there. */
-type Flight = { tasks: TasksByLane; agentIds: Set<string> };
-
-/** What goes on between those who ask and the claims that answer them. */
-type Desk = {
-  deps: Deps;
-  room: WaitingRoom;
-  /** Asked and not looked at yet. */
-  fresh: Waiter[];
-  /** Tasks that hints told of, and nobody was woken for yet. */
-  hinted: TasksByLane;
-  flights: Set<Flight>;
-  /** Says when a claim begins. */
-  turns: { ask(): void };
-  looking: NodeJS.Timeout | null;
-  lookingSoon: boolean;
-  stopped: boolean;
-};
 
 /** Answers agents that ask together with one claim, and wakes of those that wait only as many as there are tasks for. */
 export function createDequeues(deps: Deps): Dequeues {
@@ -55,6 +33,7 @@ export function createDequeues(deps: Deps): Dequeues {
     fresh: [],
     hinted: new Map(),
     flights: new Set(),
+    unsure: new Set(),
     turns: createTurns({
       waiting: () => desk.fresh.length + (desk.room.size === 0 ? 0 : desk.hinted.size),
       most: MOST_ASKS,
@@ -102,48 +81,6 @@ function setTimeoutUntil(answered: Promise<unknown>, act: () => void, ms: number
   answered.then(clear, clear);
 }
 
-/** Its caller is gone: it waits no longer, not even when a claim that is under way for it finds nothing. */
-function leave(desk: Desk, waiter: Waiter): void {
-  waiter.untilMs = 0;
-  const at = desk.fresh.indexOf(waiter);
-  if (at >= 0) desk.fresh.splice(at, 1);
-  if (at >= 0 || desk.room.has(waiter)) answer(desk, waiter, []);
-}
-
-function answer({ room }: Desk, waiter: Waiter, taken: Taken[]): void {
-  waiter.answered = true;
-  room.remove(waiter);
-  waiter.answer(taken);
-}
-
-function hear(desk: Desk, hint: Hint): void {
-  if (hint.kind === 'place') {
-    for (const { agentIds } of desk.flights) agentIds.add(hint.agentId);
-    askAgain(desk, desk.room.takeOf(hint.agentId));
-  }
-  if (hint.kind === 'missed') askAgain(desk, desk.room.takeAll());
-  if (hint.kind !== 'ready' || desk.room.size + desk.flights.size === 0) return;
-  if (hint.lane !== undefined && desk.deps.lanes.knows(hint.lane)) note(desk, new Map([[hint.lane, hint.tasks ?? 1]]));
-  else lookSoon(desk);
-}
-
-/** These ask anew, as if they had just come: what is known of them may have changed. */
-function askAgain(desk: Desk, waiters: readonly Waiter[]): void {
-  for (const waiter of waiters) {
-    waiter.passed = false;
-    waiter.wokenFor = null;
-    desk.fresh.push(waiter);
-  }
-  desk.turns.ask();
-}
-
-function note(desk: Desk, tasks: TasksByLane): void {
-  for (const known of [desk.hinted, ...[...desk.flights].map((flight) => flight.tasks)]) {
-    for (const [lane, count] of tasks) known.set(lane, (known.get(lane) ?? 0) + count);
-  }
-  desk.turns.ask();
-}
-
 function nextBatch(desk: Desk): Waiter[] {
   if (desk.fresh.length > 0) return desk.fresh.splice(0, countWithin(desk.fresh));
   return desk.room.take(desk.hinted, desk.deps.lanes.serves, MOST_ASKS);
@@ -161,33 +98,36 @@ function countWithin(waiters: readonly Waiter[]): number {
 
 async function serve(desk: Desk, batch: readonly Waiter[]): Promise<void> {
   if (batch.length === 0) return;
-  const flight: Flight = { tasks: new Map(), agentIds: new Set() };
+  const flight: Flight = { tasks: new Map(), agentIds: new Set(), somewhere: false };
   desk.flights.add(flight);
   await claim(desk, batch);
   desk.flights.delete(flight);
   const untold = batch.filter(({ answered }) => !answered);
   if (untold.length > 0) note(desk, flight.tasks);
+  if (untold.length > 0 && flight.somewhere) lookSoon(desk);
   const changed = untold.filter((waiter) => flight.agentIds.has(waiter.ask.agentId) && desk.room.has(waiter));
   for (const waiter of changed) desk.room.remove(waiter);
   askAgain(desk, changed);
 }
 
 async function claim(desk: Desk, batch: readonly Waiter[]): Promise<void> {
+  let claimed: Claimed[];
   try {
-    const claimed = await claimForAgents(
+    claimed = await claimForAgents(
       desk.deps,
       batch.map(({ ask }) => ask),
     );
-    for (const [index, waiter] of batch.entries()) {
-      const one = claimed[index] as Claimed;
-      tell(desk, waiter, one);
-      passOnRest(desk, waiter, one.taken.length);
-    }
-    passOn(desk, batch);
   } catch (error) {
     if (batch.length > 1 && mayTryAlone(error)) await Promise.all(batch.map((waiter) => claim(desk, [waiter])));
     else for (const waiter of batch) refuse(desk, waiter, error);
+    return;
   }
+  for (const [index, waiter] of batch.entries()) {
+    const one = claimed[index] as Claimed;
+    tell(desk, waiter, one);
+    passOnRest(desk, waiter, one.taken.length);
+  }
+  passOn(desk, batch);
 }
 
 function tell(desk: Desk, waiter: Waiter, { taken, labels, passed, repeated }: Claimed): void {
@@ -216,45 +156,14 @@ function passOn(desk: Desk, batch: readonly Waiter[]): void {
   note(desk, new Map(lanes.map((lane) => [lane, 1])));
 }
 
-/** While the database is away, who waits goes on waiting: the next look tells whether it is back. */
+/** While the database is away, who waits goes on waiting, and asks anew with the next look. */
 function refuse(desk: Desk, waiter: Waiter, error: unknown): void {
   if (isDatabaseAway(error) && waiter.looked && waiter.untilMs > performance.now() && !desk.stopped) {
     desk.room.add(waiter);
+    desk.unsure.add(waiter);
     watch(desk);
   } else {
     waiter.answered = true;
     waiter.fail(error);
-  }
-}
-
-/** While anybody waits: a look once a second, and a sign of life of those who wait. */
-function watch(desk: Desk): void {
-  if (desk.looking !== null || desk.stopped) return;
-  desk.looking = setTimeout(async () => {
-    desk.room.forgive();
-    await look(desk);
-    const ids = desk.room.agents().map(({ id }) => id);
-    await touchWaiting(desk.deps, ids).catch(() => {});
-    desk.looking = null;
-    if (desk.room.size > 0) watch(desk);
-  }, LOOK_MS);
-}
-
-/** Of hints that come together, one look is enough. */
-function lookSoon(desk: Desk): void {
-  if (desk.lookingSoon) return;
-  desk.lookingSoon = true;
-  setImmediate(() => {
-    desk.lookingSoon = false;
-    void look(desk);
-  });
-}
-
-/** Finds where tasks are for those who wait, whether a hint told of them or not. */
-async function look(desk: Desk): Promise<void> {
-  try {
-    note(desk, await lookFor(desk.deps, desk.room.agents(), desk.room.wanted()));
-  } catch {
-    // The database is away; the next look finds what there is.
   }
 }
