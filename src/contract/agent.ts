@@ -70,6 +70,11 @@ export const heartbeat = z.strictObject({
   attempt_ids: z.array(id).max(1000),
   draining: z.enum(['drain', 'store_full']).nullable().optional(),
   metrics: z.record(z.string(), json()).optional(),
+  generation_seen: z
+    .int()
+    .min(0)
+    .optional()
+    .meta({ description: 'The highest `generation` that it was ever told: a higher one than ours is an alarm' }),
 });
 export const heartbeatAnswer = z.object({
   renewed: z.array(z.object({ attempt_id: id, lease_expires_at: z.string() })),

@@ -17,9 +17,16 @@ const beat = endpoint(
     responses: { 200: answers(heartbeatAnswer, 'What became of the attempts') },
   }),
   async (c) => {
-    const { attempt_ids, draining, metrics } = c.req.valid('json');
+    const { attempt_ids, draining, metrics, generation_seen: generationSeen = 0 } = c.req.valid('json');
     const said = { attemptIds: attempt_ids, draining: draining ?? null, metrics: metrics ?? null };
-    const answer = await heartbeat(c.get('http').deps, agentOf(c), said);
+    const { deps, log } = c.get('http');
+    const agentId = agentOf(c);
+    const answer = await heartbeat(deps, agentId, said);
+    if (generationSeen > answer.generation) {
+      const about = { agentId, generation: answer.generation, generationSeen };
+      // An agent may be wrong, or lie, so nothing stops because of it.
+      log.error(about, 'an agent has seen a later generation of this database: it may be older than the world');
+    }
     return c.json(
       {
         renewed: answer.renewed.map((one) => ({ attempt_id: one.attemptId, lease_expires_at: one.leaseExpiresAt })),

@@ -152,6 +152,18 @@ describe('an agent that pulls', () => {
   });
 });
 
+it('an agent that has seen a later generation of the database is believed no further than a line in the log', async () => {
+  const agent = await newAgent();
+  const beat = (seen: number) => {
+    const body = { attempt_ids: [], generation_seen: seen };
+    return app.call('POST', '/api/v1/agents/me/heartbeat', { token: agent.token, body });
+  };
+  const alarms = () => app.logged.filter(({ level }) => level === 'error');
+  expect([(await beat(1)).status, alarms()]).toEqual([200, []]);
+  expect((await beat(2)).json).toMatchObject({ generation: 1 });
+  expect(alarms()).toMatchObject([{ fields: { agentId: agent.id, generation: 1, generationSeen: 2 } }]);
+});
+
 describe('an agent that waits', () => {
   it('is answered as soon as there is a task', async () => {
     const agent = await newAgent();
