@@ -18,6 +18,10 @@ export type FreshAttempts = {
 };
 
 const MOST = 20_000;
+/** A task may have half a megabyte of environment: so many of them would fill the memory. */
+const HEAVIEST_CHARACTERS = 2_000;
+const weightOf = ({ environment, output_schema }: FreshAttempt): number =>
+  JSON.stringify(environment).length + (output_schema === null ? 0 : JSON.stringify(output_schema).length);
 
 /**
  * Attempts that this process gave out a moment ago. Most are completed with nothing else having happened to them, and
@@ -27,6 +31,7 @@ export function createFreshAttempts(): FreshAttempts {
   const known = new Map<string, FreshAttempt>();
   return {
     remember(fresh) {
+      if (weightOf(fresh) > HEAVIEST_CHARACTERS) return;
       known.set(fresh.attemptId, fresh);
       if (known.size <= MOST) return;
       // The oldest: a map keeps the order in which it was filled.

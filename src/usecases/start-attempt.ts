@@ -52,6 +52,8 @@ async function begin(
 ): Promise<{ taskId: string; missing: string | null }> {
   const { task, attempt } = held;
   refuseStopped(held);
+  // It doesn't stand any more as it was given out.
+  deps.fresh.forget(attempt.id);
   const missing = refusedSecret(deps.secrets, task)?.reason ?? null;
   if (missing !== null) {
     await endHeld(trx, deps, held, notSetUp(missing), { actor: SERVER, saidHash: null, settled: true });

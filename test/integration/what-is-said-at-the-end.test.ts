@@ -50,6 +50,14 @@ describe('an attempt of which a process was reported', () => {
   });
 });
 
+it('an attempt that was started is not taken any more for one to which nothing has happened', async () => {
+  const worked = await workOn(deps);
+  await worked.take();
+  expect(deps.fresh.find(worked.attemptId())).toMatchObject({ id: worked.task.id });
+  await worked.start();
+  expect(deps.fresh.find(worked.attemptId())).toBeUndefined();
+});
+
 it('an output is compared with the schema of its task before anything is locked, as that may take long', async () => {
   const told: string[] = [];
   const { connectionString } = database;
