@@ -60,6 +60,9 @@ export type Result = {
   usage: Record<string, number> | null;
 };
 
+/** How far a holder says that it is. */
+export type ProgressReport = { percent: number | null; message: string | null };
+
 /** Answer to a renewal: how long the lease lasts now, and whether the holder is to stop. */
 export type Renewal = {
   leaseSeconds: number;

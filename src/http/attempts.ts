@@ -19,7 +19,7 @@ import { canonicalJson } from '../domain/canonical-json.ts';
 import { AppError, ERROR_CODES } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import { STREAMS } from '../domain/machine.ts';
-import type { Completed } from '../usecases/complete-attempt.ts';
+import type { Completed } from '../usecases/completion.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { renewAttempt } from '../usecases/renew-attempt.ts';
 import { reportProgress } from '../usecases/report-progress.ts';

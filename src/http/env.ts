@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import type { Principal } from '../domain/token.ts';
 import type { Log } from '../log.ts';
 import type { IntakeConfig } from '../usecases/accept-delivery.ts';
-import type { Completed, Completion } from '../usecases/complete-attempt.ts';
+import type { Completed, Completion } from '../usecases/completion.ts';
 import type { Create } from '../usecases/create-task.ts';
 import type { Deps } from '../usecases/deps.ts';
 import type { Dequeues } from '../usecases/dequeue.ts';
@@ -12,7 +12,13 @@ import type { SignIn } from '../usecases/sign-in.ts';
 import type { StatisticsReader } from '../usecases/statistics.ts';
 import type { TaskDefaults } from '../usecases/task-request.ts';
 import type { createClientAddress } from './addresses.ts';
-import type { HttpMetrics } from './metrics.ts';
+
+/** What HTTP tells of itself, and where all figures are asked for. */
+export type HttpMetrics = {
+  answered(method: string, route: string, status: number, seconds: number): void;
+  text(): Promise<string>;
+  readonly contentType: string;
+};
 
 /** What all routes are given. */
 export type HttpDeps = {

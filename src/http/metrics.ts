@@ -2,15 +2,8 @@ import { createMiddleware } from 'hono/factory';
 import { routePath } from 'hono/route';
 import { z } from 'zod';
 import { admit } from './auth.ts';
-import type { HttpEnv } from './env.ts';
+import type { HttpEnv, HttpMetrics } from './env.ts';
 import { api, endpoint, openRoute } from './route.ts';
-
-/** What HTTP tells of itself, and where all figures are asked for. */
-export type HttpMetrics = {
-  answered(method: string, route: string, status: number, seconds: number): void;
-  text(): Promise<string>;
-  readonly contentType: string;
-};
 
 /** Measures each request by the route that answered it, so that there are as many figures as routes. */
 export const measured = (metrics: HttpMetrics) =>

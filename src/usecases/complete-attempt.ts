@@ -2,23 +2,20 @@ import type { Transaction } from 'kysely';
 import type { Result } from '../domain/attempt.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
-import { type Actor, isFinal, type Status } from '../domain/task.ts';
+import { isFinal } from '../domain/task.ts';
 import { keepLateResult } from '../store/late-results.ts';
 import type { Database } from '../store/schema.ts';
 import { changeTask } from '../store/task-changes.ts';
 import { coalesce } from './coalesce.ts';
 import { completeFresh } from './complete-fresh.ts';
+import type { Completed, Completion } from './completion.ts';
 import type { Deps } from './deps.ts';
 import { type End, type Ended, type EndOptions, endAll } from './end-attempt.ts';
-import { fenced, type Held, isHeld, lockAllOwn } from './holding.ts';
+import { actorOf, fenced, type Held, isHeld, lockAllOwn } from './holding.ts';
 import { judgeAgents } from './judge-agent.ts';
 import { storableResults } from './storable-result.ts';
 
 type Trx = Transaction<Database>;
-
-export type Completed = { taskId: string; taskStatus: Status };
-/** One attempt that is said to have ended; `hash` is of the body that says it. */
-export type Completion = { holder: Holder; attemptId: string; result: Result; hash: string };
 
 /**
  * The holder says how its attempt ended. Saying the same again is answered the same. A result that comes when the
@@ -129,9 +126,6 @@ function wakeAfter({ wakeups }: Deps, { taskId, taskStatus }: Completed, { holde
   if (holder.kind === 'replica' || !isFinal(taskStatus)) wakeups.emit({ kind: 'ready' });
   if (holder.kind === 'agent') wakeups.emit({ kind: 'place', agentId: holder.agentId });
 }
-
-export const actorOf = (holder: Holder): Actor =>
-  holder.kind === 'agent' ? { kind: 'agent', id: holder.agentId } : { kind: 'server', id: holder.replicaId };
 
 /** Handing back means that nothing was started; once a process was reported that can't be said any more. */
 function refusalOf({ attempt }: Held, result: Result): AppError | null {

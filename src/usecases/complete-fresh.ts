@@ -1,6 +1,6 @@
 import { type FreshEnding, finishFresh } from '../store/fresh-endings.ts';
 import { databaseTime } from '../store/task-changes.ts';
-import type { Completed, Completion } from './complete-attempt.ts';
+import type { Completed, Completion } from './completion.ts';
 import type { Deps } from './deps.ts';
 import { completedData } from './end-attempt.ts';
 import type { FreshAttempt } from './fresh-attempts.ts';

@@ -11,6 +11,7 @@ import type { Database } from '../store/schema.ts';
 import type { Deps } from './deps.ts';
 import { type Held, isHeld, lockOwn } from './holding.ts';
 import type { EndedAttempt as EndedOnAgent } from './judge-agent.ts';
+import { pendingAgain } from './pending-again.ts';
 import { releaseWaiters } from './release-waiters.ts';
 import { unnameIfDeleted } from './unname-tasks.ts';
 
@@ -138,16 +139,7 @@ function again(deps: Deps, task: Held['task'], ending: Ending): EndedTask {
       : 0;
   const dueAt = delaySeconds === 0 ? null : new Date(Date.parse(task.at) + delaySeconds * 1000).toISOString();
   return {
-    status: 'pending',
-    execution_mode: task.named_agent_id === null ? task.requested_mode : task.execution_mode,
-    assigned_agent_id: task.named_agent_id,
-    assigned_at: task.named_at,
-    finished_at: null,
-    progress: null,
-    stop_reason: null,
-    stop_detail: null,
-    stop_asked_at: null,
-    stop_for: null,
+    ...pendingAgain(task),
     retries: task.retries + (ending.spends === 'retries' ? 1 : 0),
     infra_retries: task.infra_retries + (ending.spends === 'infraRetries' ? 1 : 0),
     preemptions: task.preemptions + (ending.outcome === 'preempted' ? 1 : 0),

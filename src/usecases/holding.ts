@@ -1,7 +1,7 @@
 import type { Transaction } from 'kysely';
 import { AppError, notFound } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
-import { isTaken } from '../domain/task.ts';
+import { type Actor, isTaken } from '../domain/task.ts';
 import { type AttemptOwner, findAttemptRows, ownersOfAttempts } from '../store/attempts.ts';
 import type { AttemptRow, Database } from '../store/schema.ts';
 import { type LockedTask, lockTasks } from '../store/task-changes.ts';
@@ -76,3 +76,7 @@ export const fenced = (attempt: AttemptRow): AppError =>
   attempt.said_hash === null
     ? new AppError('lease_lost', 'The attempt was ended by the server; nothing was changed.')
     : new AppError('attempt_finished', 'The attempt was ended by its holder already.');
+
+/** Who stands in the history for what a holder does. */
+export const actorOf = (holder: Holder): Actor =>
+  holder.kind === 'agent' ? { kind: 'agent', id: holder.agentId } : { kind: 'server', id: holder.replicaId };

@@ -1,12 +1,10 @@
-import type { Renewal } from '../domain/attempt.ts';
+import type { ProgressReport, Renewal } from '../domain/attempt.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import { renewLeases, setProgress } from '../store/leases.ts';
 import type { Deps } from './deps.ts';
 import { lockHeld } from './holding.ts';
 import { storableProgress } from './storable-result.ts';
-
-export type ProgressReport = { percent: number | null; message: string | null };
 
 /** Renews the lease of a held attempt and tells whether to stop. Until the sweep ended it, a lapsed lease renews too. */
 export async function renewAttempt(

@@ -1,3 +1,4 @@
+import type { ProgressReport } from '../domain/attempt.ts';
 import { notFound } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import { findAttemptRow } from '../store/attempts.ts';
@@ -5,7 +6,6 @@ import { setProgress } from '../store/leases.ts';
 import { findTask } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
 import { fenced, lockHeld } from './holding.ts';
-import type { ProgressReport } from './renew-attempt.ts';
 import { storableProgress } from './storable-result.ts';
 
 /** Keeps how far an attempt has come; the token of the attempt may say it over SSH too. */

@@ -13,6 +13,7 @@ import { changeTask, type LockedTask, lockTask, type TaskPatch } from '../store/
 import { findTask } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
 import { findChanged } from './find-changed.ts';
+import { pendingAgain } from './pending-again.ts';
 import { unnameIfDeleted } from './unname-tasks.ts';
 
 type Trx = Transaction<Database>;
@@ -68,16 +69,7 @@ async function recount(trx: Trx, task: LockedTask, standing: ReadonlyMap<string,
 
 /** As it was asked for at its creation, or as the agent is reached that it names. Ready once its gates are open. */
 const fresh = (task: LockedTask, unmet: number): TaskPatch => ({
-  status: 'pending',
-  execution_mode: task.named_agent_id === null ? task.requested_mode : task.execution_mode,
-  assigned_agent_id: task.named_agent_id,
-  assigned_at: task.named_at,
-  finished_at: null,
-  progress: null,
-  stop_reason: null,
-  stop_detail: null,
-  stop_asked_at: null,
-  stop_for: null,
+  ...pendingAgain(task),
   retries: 0,
   infra_retries: 0,
   preemptions: 0,

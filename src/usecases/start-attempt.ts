@@ -9,10 +9,9 @@ import { changeOpenAttempt } from '../store/attempts.ts';
 import type { Database } from '../store/schema.ts';
 import { changeTask } from '../store/task-changes.ts';
 import { findTask } from '../store/tasks.ts';
-import { actorOf } from './complete-attempt.ts';
 import type { Deps } from './deps.ts';
 import { endHeld } from './end-attempt.ts';
-import { type Held, lockHeld } from './holding.ts';
+import { actorOf, type Held, lockHeld } from './holding.ts';
 import { SERVER } from './server-actor.ts';
 
 /**

@@ -1,12 +1,11 @@
 import { setImmediate as others } from 'node:timers/promises';
-import type { Result } from '../domain/attempt.ts';
+import type { ProgressReport, Result } from '../domain/attempt.ts';
 import { checkOutput } from '../domain/output-schema.ts';
 import { hideInJson, hideInText } from '../domain/redact.ts';
 import { valuesOf } from '../domain/secrets.ts';
 import { type ResultTerms, resultTermsOf } from '../store/attempts.ts';
 import type { TaskRow } from '../store/schema.ts';
 import type { Deps } from './deps.ts';
-import type { ProgressReport } from './renew-attempt.ts';
 
 /**
  * What a holder said of an attempt as it may be stored: without the secrets that the task was given, and a success whose
