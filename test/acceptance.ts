@@ -229,7 +229,7 @@ export const acceptance: Part[] = [
         line: 'an approval is for the version that was read',
         proofs: [
           'test/integration/http-steering.test.ts > approve > lets the version that was read run',
-          'test/integration/steering-races.test.ts > of approve and patch that have read the same version one is done',
+          'test/long/steering-races.test.ts > of approve and patch that have read the same version one is done',
         ],
       },
       {
@@ -237,8 +237,8 @@ export const acceptance: Part[] = [
         proofs: [
           'test/integration/http-steering.test.ts > retry > makes a failed task pending again, with fresh budgets and the next number',
           'test/integration/http-steering.test.ts > retry > waits again for a dependency that is retried, and runs when that one completes',
-          'test/integration/steering-races.test.ts > of several retries one makes the task pending again',
-          'test/integration/steering-races.test.ts > a task that is retried while its dependency completes is not left waiting for it',
+          'test/long/steering-races.test.ts > of several retries one makes the task pending again',
+          'test/long/steering-races.test.ts > a task that is retried while its dependency completes is not left waiting for it',
         ],
       },
       {
@@ -255,9 +255,9 @@ export const acceptance: Part[] = [
         line: 'gates: ready exactly when the last one opens, the concurrency key taken last, one holder under races',
         proofs: [
           'test/integration/gates.test.ts > a task is ready exactly when the last of its gates opens, whichever it is, and holds its key from then on',
-          'test/integration/race-for-a-key.test.ts > of tasks created with one key at once exactly one is ready, and none is forgotten',
-          'test/integration/race-for-a-key.test.ts > a key that is handed over while others come, are approved or cancelled has one holder at a time',
-          'test/integration/race-for-a-key.test.ts > asking whether anybody holds the key, in the statement that makes ready, would make two ready',
+          'test/long/race-for-a-key.test.ts > of tasks created with one key at once exactly one is ready, and none is forgotten',
+          'test/long/race-for-a-key.test.ts > a key that is handed over while others come, are approved or cancelled has one holder at a time',
+          'test/long/race-for-a-key.test.ts > asking whether anybody holds the key, in the statement that makes ready, would make two ready',
         ],
       },
       {
@@ -288,16 +288,16 @@ export const acceptance: Part[] = [
       {
         line: 'cancel against every race has exactly one ending',
         proofs: [
-          'test/integration/steering-races.test.ts > of cancel and complete the first one decides how the task ends',
-          'test/integration/steering-races.test.ts > a task that is cancelled while it is dequeued is never taken without being asked to stop',
+          'test/long/steering-races.test.ts > of cancel and complete the first one decides how the task ends',
+          'test/long/steering-races.test.ts > a task that is cancelled while it is dequeued is never taken without being asked to stop',
           'test/integration/cancel-by-force.test.ts > against the last word of its driver exactly one ending stands',
         ],
       },
       {
         line: 'agents deleted while tasks name them leave nobody waiting',
         proofs: [
-          'test/integration/steering-races.test.ts > an agent that is deleted while it is named and takes leaves no task waiting for it',
-          'test/integration/steering-races.test.ts > an agent that is deleted while a task that names it is cancelled and retried keeps nobody waiting',
+          'test/long/steering-races.test.ts > an agent that is deleted while it is named and takes leaves no task waiting for it',
+          'test/long/steering-races.test.ts > an agent that is deleted while a task that names it is cancelled and retried keeps nobody waiting',
           'test/integration/http-steering.test.ts > retry > unnames an agent that was deleted meanwhile',
         ],
       },
@@ -471,10 +471,10 @@ export const acceptance: Part[] = [
       {
         line: 'each pair of what acts on a task, at once on two replicas: all of it or nothing, and the loser is told',
         proofs: [
-          'test/integration/race-of-pairs.test.ts > cancel and complete of a task that is assigned at once: each does all of it or nothing, and is told which',
-          'test/integration/race-of-pairs.test.ts > adopt and adopt of a task that is running on a host at once: each does all of it or nothing, and is told which',
-          'test/integration/race-of-pairs.test.ts > expire and preempt of a task that is running at once: each does all of it or nothing, and is told which',
-          'test/integration/race-of-pairs.test.ts > each act has won, and after all these races everything is as it must be',
+          'test/long/race-of-pairs.test.ts > cancel and complete of a task that is assigned at once: each does all of it or nothing, and is told which',
+          'test/long/race-of-pairs.test.ts > adopt and adopt of a task that is running on a host at once: each does all of it or nothing, and is told which',
+          'test/long/race-of-pairs.test.ts > expire and preempt of a task that is running at once: each does all of it or nothing, and is told which',
+          'test/long/race-of-pairs.test.ts > each act has won, and after all these races everything is as it must be',
         ],
       },
       {
@@ -482,25 +482,25 @@ export const acceptance: Part[] = [
         proofs: [
           'test/integration/race-for-a-place.test.ts > an agent with one place that asks two replicas at once gets one task',
           'test/integration/race-for-a-place.test.ts > counting in the statement that waits for the lock would give out one place twice',
-          'test/integration/waiting-agents.test.ts > of several requests of an agent that wait on both replicas one is answered when there is one place',
+          'test/long/waiting-agents.test.ts > of several requests of an agent that wait on both replicas one is answered when there is one place',
         ],
       },
       {
         line: 'completing in one statement overlooks no log, no dependant, no cancel, and locks in the order of ids',
         proofs: [
-          'test/integration/race-to-complete.test.ts > a task that is completed on the replica that gave it out > while its log is written has the whole log sealed, or refuses what came after',
-          'test/integration/race-to-complete.test.ts > a task that is completed on the replica that gave it out > while another comes to depend on it lets that one run',
-          'test/integration/race-to-complete.test.ts > a task that is completed on another replica > while the sweep ends its lapsed lease has one ending',
-          'test/integration/race-to-complete.test.ts > tasks that are completed together in one order and renewed by a heartbeat in another keep nobody waiting for each other',
+          'test/long/race-to-complete.test.ts > a task that is completed on the replica that gave it out > while its log is written has the whole log sealed, or refuses what came after',
+          'test/long/race-to-complete.test.ts > a task that is completed on the replica that gave it out > while another comes to depend on it lets that one run',
+          'test/long/race-to-complete.test.ts > a task that is completed on another replica > while the sweep ends its lapsed lease has one ending',
+          'test/long/race-to-complete.test.ts > tasks that are completed together in one order and renewed by a heartbeat in another keep nobody waiting for each other',
         ],
       },
       {
         line: 'hundreds of agents wait on two replicas: one task each, few claims, lost hints cost one look, gone callers nothing',
         proofs: [
-          'test/integration/waiting-agents.test.ts > three hundred agents of three sets of labels that wait on two replicas > get one task each, and no claim is made for those for whom there is nothing',
-          'test/integration/waiting-agents.test.ts > three hundred agents of three sets of labels that wait on two replicas > are found by the next look when nobody is told of their tasks',
-          'test/integration/waiting-agents.test.ts > an agent whose places are taken is given nothing, and the task as soon as one is free',
-          'test/integration/waiting-agents.test.ts > a caller that is gone > before a claim is made for it is given nothing',
+          'test/long/waiting-agents.test.ts > three hundred agents of three sets of labels that wait on two replicas > get one task each, and no claim is made for those for whom there is nothing',
+          'test/long/waiting-agents.test.ts > three hundred agents of three sets of labels that wait on two replicas > are found by the next look when nobody is told of their tasks',
+          'test/long/waiting-agents.test.ts > an agent whose places are taken is given nothing, and the task as soon as one is free',
+          'test/long/waiting-agents.test.ts > a caller that is gone > before a claim is made for it is given nothing',
         ],
       },
       {

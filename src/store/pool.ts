@@ -97,7 +97,11 @@ function safeInteger(text: string): number {
 }
 
 /** The session's time zone is UTC, so PostgreSQL writes `2026-11-21 15:04:05.12+00`: RFC 3339 wants a few letters. */
+const WITH_SIX_DIGITS = '2026-11-21 15:04:05.123456+00'.length;
+
 function rfc3339(text: string): string {
+  // Most have them all, and there are several in each row.
+  if (text.length === WITH_SIX_DIGITS) return `${text.slice(0, 10)}T${text.slice(11, 26)}Z`;
   const [, date, time, fraction = ''] = /^(\S+) ([\d:]+)(?:\.(\d+))?\+00$/.exec(text) ?? [];
   return date === undefined ? text : `${date}T${time}.${fraction.padEnd(6, '0')}Z`;
 }

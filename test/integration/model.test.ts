@@ -1,3 +1,3 @@
 import { modelSuite } from '../suites/model-suite.ts';
 
-modelSuite({ runs: 35, steps: 120, seconds: 30 });
+modelSuite({ runs: 15, steps: 120, seconds: 20 });

@@ -1,3 +1,3 @@
 import { modelSuite } from '../suites/model-suite.ts';
 
-modelSuite({ runs: 400, steps: 200, seconds: 400 });
+modelSuite({ runs: 150, steps: 200, seconds: 60 });
