@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { leasedAttempt, MAX_TASKS } from '../contract/attempt.ts';
-import { limitsOf, task } from '../contract/task.ts';
+import { limitsOf } from '../contract/new-task.ts';
+import { task } from '../contract/task.ts';
 import { createBackoff } from '../executor/backoff.ts';
 import { commandEnvironment } from '../executor/command-environment.ts';
 import type { Log } from '../executor/log.ts';

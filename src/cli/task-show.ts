@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { type Event, eventList, type Task, task } from '../contract/task.ts';
+import { type Event, eventList } from '../contract/event.ts';
+import { type Task, task } from '../contract/task.ts';
 import { visible, visibleLines } from '../domain/visible.ts';
 import { ago, span } from './ages.ts';
 import { inPath } from './arguments.ts';

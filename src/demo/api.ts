@@ -1,8 +1,9 @@
 import { type Agent, agentList } from '../contract/agent.ts';
 import { type Attempt, attemptList } from '../contract/attempt.ts';
 import { type Delivery, delivery, deliveryList } from '../contract/delivery.ts';
+import { type Event, eventList } from '../contract/event.ts';
 import { problem } from '../contract/problem.ts';
-import { type Event, eventList, type Task, task, taskList } from '../contract/task.ts';
+import { type Task, task, taskList } from '../contract/task.ts';
 import { type CreatedToken, createdToken, type TokenScope } from '../contract/token.ts';
 import { DemoError } from './errors.ts';
 

@@ -1,6 +1,7 @@
 import type { Agent } from '../contract/agent.ts';
 import type { Attempt } from '../contract/attempt.ts';
-import type { Event, Task } from '../contract/task.ts';
+import type { Event } from '../contract/event.ts';
+import type { Task } from '../contract/task.ts';
 
 /* Turns what the API answers into sentences. Nothing is known here that was not read. */
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { inUtc, labels, text } from '../contract/common.ts';
-import { type CreateTask, command, createTask, environment, limitsOf } from '../contract/task.ts';
+import { type CreateTask, command, createTask, environment, limitsOf } from '../contract/new-task.ts';
 import { priorityNumber } from '../domain/task.ts';
 
 /*

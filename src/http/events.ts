@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { pageQuery } from '../contract/common.ts';
-import { eventList } from '../contract/task.ts';
+import { eventList } from '../contract/event.ts';
 import { invalidField } from '../domain/errors.ts';
 import type { Following } from '../usecases/event-feed.ts';
 import { listFeed } from '../usecases/list-feed.ts';

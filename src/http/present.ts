@@ -1,7 +1,7 @@
 import type * as agentWire from '../contract/agent.ts';
 import type * as attemptWire from '../contract/attempt.ts';
 import type * as deliveryWire from '../contract/delivery.ts';
-import type * as taskWire from '../contract/task.ts';
+import type { Event } from '../contract/event.ts';
 import type * as tokenWire from '../contract/token.ts';
 import { type Agent, agentState } from '../domain/agent.ts';
 import type { Attempt, LeasedAttempt, Renewal, StreamSizes } from '../domain/attempt.ts';
@@ -17,7 +17,7 @@ export const presentPage = <T, W>({ items, nextCursor }: PageOf<T>, present: (it
   next_cursor: nextCursor,
 });
 
-export const presentEvent = (event: StoredEvent): taskWire.Event => ({
+export const presentEvent = (event: StoredEvent): Event => ({
   sequence: event.sequence,
   n: event.n,
   task_id: event.taskId,

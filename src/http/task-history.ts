@@ -1,5 +1,5 @@
 import { attempt, attemptList } from '../contract/attempt.ts';
-import { eventList } from '../contract/task.ts';
+import { eventList } from '../contract/event.ts';
 import { notFound } from '../domain/errors.ts';
 import { getAttempt, getTask, listAttempts, listEvents } from '../usecases/read-tasks.ts';
 import { requireReadable } from './auth.ts';

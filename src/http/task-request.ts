@@ -1,5 +1,5 @@
 import { inUtc } from '../contract/common.ts';
-import { type CreateTask, limitsOf } from '../contract/task.ts';
+import { type CreateTask, limitsOf } from '../contract/new-task.ts';
 import { priorityNumber } from '../domain/task.ts';
 import type { TaskRequest } from '../usecases/task-request.ts';
 

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
-import { type CreateTask, createTasks as createBody, task, taskList, tasksQuery } from '../contract/task.ts';
+import { type CreateTask, createTasks as createBody } from '../contract/new-task.ts';
+import { task, taskList, tasksQuery } from '../contract/task.ts';
 import { canonicalJson, type Json } from '../domain/canonical-json.ts';
 import { notFound, underField } from '../domain/errors.ts';
 import { createTasks } from '../usecases/create-task.ts';

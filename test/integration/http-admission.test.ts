@@ -51,7 +51,13 @@ const ROUTES: [method: string, path: string, admitted: Role[]][] = [
   ['GET', '/api/v1/deliveries/{id}', STEER],
 ];
 
-const OPEN = ['POST /webhooks/forgejo/{forge}', 'POST /webhooks/forgejo', 'GET /healthz', 'GET /readyz', 'GET /metrics'];
+const OPEN = [
+  'POST /webhooks/forgejo/{forge}',
+  'POST /webhooks/forgejo',
+  'GET /healthz',
+  'GET /readyz',
+  'GET /metrics',
+];
 
 describe('who is let in', () => {
   let app: TestApp;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { event, task } from '../../src/contract/task.ts';
+import { event } from '../../src/contract/event.ts';
+import { task } from '../../src/contract/task.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
 import { addAgent } from '../support/tasks.ts';
 

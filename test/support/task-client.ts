@@ -1,5 +1,6 @@
 import type { Attempt } from '../../src/contract/attempt.ts';
-import type { Event, Task } from '../../src/contract/task.ts';
+import type { Event } from '../../src/contract/event.ts';
+import type { Task } from '../../src/contract/task.ts';
 import type { ServerProcess } from './serve.ts';
 import { type WaitOptions, waitFor } from './wait-for.ts';
 

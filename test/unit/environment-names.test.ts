@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import { agentConfigSchema } from '../../src/agent/config.ts';
-import { environment } from '../../src/contract/task.ts';
+import { environment } from '../../src/contract/new-task.ts';
 import { NO_LIMITS } from '../../src/domain/task.ts';
 import { encodeStart } from '../../src/executor/wrapper/protocol.ts';
 

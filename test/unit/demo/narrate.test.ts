@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Agent } from '../../../src/contract/agent.ts';
 import type { Attempt } from '../../../src/contract/attempt.ts';
-import type { Event, Task } from '../../../src/contract/task.ts';
+import type { Event } from '../../../src/contract/event.ts';
+import type { Task } from '../../../src/contract/task.ts';
 import { bornAs, endOf, sentenceOf } from '../../../src/demo/narrate.ts';
 
 const agent = (id: string, mode: string, labels: string[]) =>
