@@ -65,6 +65,8 @@ const SECTIONS: Record<string, string> = {
   leases: 'The right to work on an attempt, which a machine keeps only while it is heard from.',
   execution: 'What holds for tasks and hosts that say nothing else.',
   retention: 'For how long what is over is kept; it is deleted a little at a time.',
+  limits: 'What may be at a time.',
+  http: 'What callers may do.',
   metrics: 'Figures for Prometheus.',
   stats: 'The figures of what has ended and what waits.',
   preemption: 'When a running task makes room for a much more urgent one.',

@@ -29,7 +29,9 @@ const WHEN: Record<ErrorCode, string> = {
   invalid: '`errors` names each field that is wrong, missing or unknown.',
   dependency_cycle: 'None of these tasks could ever begin. Take one of the dependencies out.',
   unknown_template: 'The configuration has no template of this name.',
-  rate_limited: 'Too many bad tokens came from this address. Wait as long as `Retry-After` says.',
+  rate_limited:
+    'Too many bad tokens came from this address, or too many tasks of the repository are open. Wait as long as ' +
+    '`Retry-After` says.',
   internal: 'A fault of the server. Its log has the cause under the `request_id`.',
   unavailable: 'The database is away or too busy, or the server stops. Try again after `Retry-After` seconds.',
 };

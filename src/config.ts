@@ -55,6 +55,8 @@ export type Config = {
   statistics: { cacheSeconds: number };
   metrics: { open: boolean };
   retention: { tasksDays: number; logsDays: number; deliveriesDays: number; idempotencyHours: number };
+  limits: { maxOpenPerRepository: number | null };
+  http: { badTokensPerMinute: number; connections: number };
   ssh: { probeSeconds: number };
   pages: { openOnLoopback: boolean };
   hosts: readonly HostSettings[];
@@ -119,7 +121,9 @@ function toConfig({ value, saidBy }: YamlConfig<ConfigFile>, path: string | null
     ssh: { probeSeconds: value.ssh.probe_seconds },
     pages: { openOnLoopback: value.pages.open_on_loopback },
     hosts: hostsOf(value),
-    ...limitsOf(value),
+    limits: { maxOpenPerRepository: value.limits.max_open_per_repository },
+    http: { badTokensPerMinute: value.http.bad_tokens_per_minute, connections: value.http.connections },
+    ...figuresOf(value),
   };
 }
 
@@ -144,7 +148,7 @@ const hostsOf = ({ hosts, execution, ssh }: ConfigFile): HostSettings[] =>
     lostAfterSeconds: host.lost_after_seconds ?? ssh.lost_after_seconds,
   }));
 
-const limitsOf = ({ database, dispatch, leases, execution, preemption, retention, stats, metrics }: ConfigFile) => ({
+const figuresOf = ({ database, dispatch, leases, execution, preemption, retention, stats, metrics }: ConfigFile) => ({
   database: {
     pool: database.pool,
     statementTimeoutSeconds: database.statement_timeout_seconds,

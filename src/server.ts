@@ -56,7 +56,6 @@ const ANSWER_WITHIN_MS = 4_000;
 /** What comes most is answered in batches, a few at a time: more connections than this would only wait. */
 const MOST_HOT_CONNECTIONS = 5;
 const HOT_LOCK_SECONDS = 1;
-const BAD_TOKENS_PER_MINUTE = 600;
 
 /** Runs the server until it is told to stop. Resolves with the exit code: 0 stopped, 1 failed, 2 configuration. */
 export async function serve(options: ServeOptions): Promise<number> {
@@ -208,7 +207,7 @@ async function openStore(
   const wakeups = await createWakeups(address, log);
   parts.defer(() => wakeups.stop());
   const { leases, dispatch, execution, preemption, retention } = config;
-  const settings = { leases, dispatch, execution, preemption, retention };
+  const settings = { leases, dispatch, execution, preemption, retention, limits: config.limits };
   const { secrets } = config;
   const deps = {
     db: database.db,
@@ -279,7 +278,7 @@ async function startHttp(
     dequeues,
     complete: createComplete(deps),
     create: createCreate(deps),
-    signIn: createSignIn(deps, { adminToken, badTokensPerMinute: BAD_TOKENS_PER_MINUTE, nowMs }),
+    signIn: createSignIn(deps, { adminToken, badTokensPerMinute: config.http.badTokensPerMinute, nowMs }),
     feed,
     metrics,
     openMetrics: config.metrics.open,
@@ -300,7 +299,8 @@ async function startHttp(
     openOnLoopback: config.pages.openOnLoopback,
     epochMs: () => Date.now(),
   });
-  const listening = await listen(createApp({ ...common, ...forgejo, installation }, pages), config.listen);
+  const app = createApp({ ...common, ...forgejo, installation }, pages);
+  const listening = await listen(app, { ...config.listen, maxConnections: config.http.connections });
   url = listening.url;
   return { listening, publicUrl };
 }

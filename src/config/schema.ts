@@ -90,6 +90,26 @@ const retention = z.strictObject({
   audit_days: days(1).default(365).describe('Acts without a task'),
 });
 
+const limits = z.strictObject({
+  max_open_per_repository: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .nullable()
+    .default(null)
+    .describe('Tasks of one repository that have not ended, at most; `null`: as many as there are'),
+});
+
+const http = z.strictObject({
+  bad_tokens_per_minute: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(600)
+    .describe('An address that shows more bad tokens is answered 429 for a while; good tokens are never limited'),
+  connections: z.int().min(1).max(1_000_000).default(20_000).describe('Open at a time at most'),
+});
+
 const metrics = z.strictObject({
   open: z.boolean().default(true).describe('Anybody may read `/metrics`; else a token of scope viewer is needed'),
 });
@@ -140,6 +160,8 @@ export const configSchema = z.strictObject({
   execution: execution.prefault({}),
   preemption: preemption.prefault({}),
   retention: retention.prefault({}),
+  limits: limits.prefault({}),
+  http: http.prefault({}),
   stats: stats.prefault({}),
   metrics: metrics.prefault({}),
   ssh: ssh.prefault({}),

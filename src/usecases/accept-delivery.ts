@@ -109,7 +109,7 @@ async function carryOut(
   const found: string[] = [];
   const failed: string[] = [];
   for (const candidate of verdict.candidates) {
-    const why = await whyUnmakeable(trx, candidate.task);
+    const why = await whyUnmakeable(trx, deps, candidate.task);
     if (why !== null) {
       failed.push(why);
       continue;

@@ -12,6 +12,7 @@ import { coalesce } from './coalesce.ts';
 import type { Deps } from './deps.ts';
 import { insertNewTasks, insertPlainTasks, isPlain, type Planned, plan, refused } from './insert-tasks.ts';
 import { withWaitingReasons } from './read-tasks.ts';
+import { isCounted } from './repository-room.ts';
 
 /** A task to be made, with the hash of the body that asks for it. */
 export type Wanted = { task: NewTask; bodyHash: string };
@@ -78,7 +79,8 @@ export function createCreate(deps: Deps): Create {
     { most: MOST, weigh: ({ task }) => weightOf(task), heaviest: HEAVIEST },
   );
   return async (actor, wanted, request) => {
-    if (request !== null || !isPlain(wanted.task)) return createTasks(deps, actor, [wanted], request);
+    if (request !== null || !isPlain(wanted.task) || isCounted(deps, wanted.task))
+      return createTasks(deps, actor, [wanted], request);
     return { tasks: [await together({ ...wanted, actor })], replayed: false };
   };
 }

@@ -26,6 +26,8 @@ export type Settings = {
   };
   preemption: PreemptionLimits;
   retention: Retention;
+  /** Null: as many as there are. */
+  limits: { maxOpenPerRepository: number | null };
 };
 
 /** For how long what is over is kept. */

@@ -13,6 +13,7 @@ import type { Database, TaskRow } from '../store/schema.ts';
 import { databaseTime } from '../store/task-changes.ts';
 import { checkMode } from './assign-task.ts';
 import type { Deps } from './deps.ts';
+import { requireRoom } from './repository-room.ts';
 
 type Trx = Transaction<Database>;
 
@@ -27,14 +28,19 @@ export const plan = (task: NewTask, actor: Actor, lane: number, createdHash: str
 });
 
 /**
- * Writes new tasks within somebody's transaction, each ready if all its gates are open. Locks agents, then the tasks
- * depended on, then keys. Throws `invalid` for an agent or a dependency that doesn't exist.
+ * Writes new tasks within somebody's transaction, each ready if all its gates are open. Locks repositories, agents, then the tasks
+ * depended on, then keys. Throws `invalid` for an agent or a dependency that doesn't exist, `rate_limited` for one open task too many.
  */
 export async function insertNewTasks(
   trx: Trx,
   deps: Pick<Deps, 'settings'>,
   planned: readonly Planned[],
 ): Promise<TaskRow[]> {
+  await requireRoom(
+    trx,
+    deps,
+    planned.map(({ task }) => task),
+  );
   const modes = await namedModes(trx, planned);
   const dependencies = await dependenciesOf(trx, planned);
   const at = await databaseTime(trx);

@@ -74,6 +74,12 @@ describe('the settings of the server', () => {
     ]);
   });
 
+  test('say how many tasks of a repository may be open, and what callers may do', async () => {
+    const { limits, http } = await load('limits: {max_open_per_repository: 5}\nhttp: {bad_tokens_per_minute: 9}\n');
+    expect([limits, http]).toEqual([{ maxOpenPerRepository: 5 }, { badTokensPerMinute: 9, connections: 20_000 }]);
+    expect((await load('')).limits).toEqual({ maxOpenPerRepository: null });
+  });
+
   test('hold secrets with who may use them', async () => {
     const text =
       'secrets: {KEY: {value: {env: KEY}, templates: [ask], repositories: ["main:alice/*"]}}\n' +
