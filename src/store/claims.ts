@@ -36,9 +36,6 @@ export async function takenPlaces(
   return { taken: new Map(rows.map((row) => [row.agent_id, row.taken])), newestLane: rows[0]?.newest ?? 0 };
 }
 
-/** So many tasks ahead may be held by claims that run at the same moment, one for each connection, and be skipped. */
-const OTHER_CLAIMS = 32;
-
 /** A task that may be taken, as it is locked; `at` is the time after the lock was had. */
 export type Candidate = TaskRow & { avoided: string[] };
 
@@ -65,6 +62,8 @@ export type Asking = {
   agentIds: readonly string[];
   lanes: readonly number[];
   limit: number;
+  /** So many tasks ahead may be held by claims that run at the same moment, and be skipped. */
+  heldByOthers: number;
 };
 
 /**
@@ -73,9 +72,12 @@ export type Asking = {
  * The outer condition is checked again on the row as it is once locked; it stands in a coalesce so that the planner goes
  * by the primary key and doesn't read a whole claim index for it.
  */
-export async function lockCandidates(trx: Trx, { mode, agentIds, lanes, limit }: Asking): Promise<Candidate[]> {
+export async function lockCandidates(
+  trx: Trx,
+  { mode, agentIds, lanes, limit, heldByOthers }: Asking,
+): Promise<Candidate[]> {
   if (lanes.length === 0 || limit <= 0) return [];
-  const window = limit + OTHER_CLAIMS;
+  const window = limit + heldByOthers;
   const { rows } = await sql<Candidate>`
     select *, case when attempts = 0 then '{}' else ${keptFrom} end as avoided
     from tasks

@@ -119,13 +119,18 @@ const mayTake = (agent: AgentRow): boolean =>
   !agent.draining &&
   agent.says_draining === null;
 
+const WINDOWS = [
+  { factor: 1, heldByOthers: 32 },
+  { factor: 8, heldByOthers: 2 * MOST_TASKS },
+];
+
 /** Gives out tasks until nobody wants more or there is none. Answers those that were locked for nothing. */
 async function fill(trx: Trx, deps: Deps, seats: readonly Seat[], free: Map<string, number>): Promise<Candidate[]> {
   const wanting = () => seats.filter((seat) => wants(seat, free) > 0);
   const spare = new Map<string, Candidate>();
   let asked = wanting();
-  // Of tasks in front that none of them may take, so many may fill a window; once more then with a larger one.
-  for (const factor of [1, 8]) {
+  // Tasks in front that none of them may take, or that other claims hold, may fill a window: once more then with a larger.
+  for (const { factor, heldByOthers } of WINDOWS) {
     const places = asked.reduce((sum, seat) => sum + wants(seat, free), 0);
     if (places === 0) break;
     const limit = Math.min(places * factor, MOST_TASKS);
@@ -135,13 +140,15 @@ async function fill(trx: Trx, deps: Deps, seats: readonly Seat[], free: Map<stri
         agentIds: [...new Set(asked.map(({ ask }) => ask.agentId))],
         lanes: deps.lanes.servedBy(asked.flatMap(({ agent }) => agent ?? [])),
         limit,
+        heldByOthers,
       }),
       databaseTime(trx),
     );
     const given = await give(trx, deps, { candidates, at }, asked, free);
     for (const candidate of candidates) spare.set(candidate.id, candidate);
     for (const id of given) spare.delete(id);
-    if (given.length === candidates.length || candidates.length < limit) break;
+    const seenAll = given.length === candidates.length || candidates.length < limit;
+    if (seenAll && candidates.length > 0) break;
     asked = wanting();
   }
   return [...spare.values()];

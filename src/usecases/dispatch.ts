@@ -70,6 +70,7 @@ async function fillPlaces(
     agentIds: hosts.map(({ id }) => id),
     lanes: deps.lanes.servedBy(hosts),
     limit: free,
+    heldByOthers: HELD_BY_OTHERS,
   });
   const takes = placeAll(candidates, places, deps.settings.dispatch.policy, lastUsed).map((placed): Take => {
     const attemptId = randomUUIDv7();
@@ -94,6 +95,9 @@ async function fillPlaces(
 
 const takesWork = (host: AgentRow): boolean =>
   host.execution_mode === 'ssh_cli' && host.deleted_at === null && host.online && !host.cordoned && !host.draining;
+
+/** Tasks that claims of agents may hold at this moment. */
+const HELD_BY_OTHERS = 32;
 
 type Counted = { host: AgentRow; taken: number };
 
