@@ -465,7 +465,7 @@ export const acceptance: Part[] = [
           'test/integration/doctor.test.ts > has a test for each kind of breach',
           'test/integration/doctor.test.ts > finds an edited event: chain_broken',
           'test/integration/doctor.test.ts > raises no alarm of a server that works meanwhile',
-          'test/e2e/doctor.test.ts > taskejo doctor, while the server runs > says by task what is wrong and what to do about it',
+          'test/long/doctor.test.ts > taskejo doctor, while the server runs > says by task what is wrong and what to do about it',
         ],
       },
       {
