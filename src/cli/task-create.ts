@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { task } from '../contract/task.ts';
+import { ServerAwayError } from './client.ts';
 import { asksServer, type Context, connect, printJson, printsJson } from './connect.ts';
 import { CliError, EXIT } from './errors.ts';
 import { waitForEnd } from './follow.ts';
@@ -31,8 +32,13 @@ async function createTask(words: readonly string[], options: CreateOptions, cont
   if (body.title === undefined) throw new CliError('give a --title', EXIT.usage);
   const { terminal } = context;
   const client = connect(options, context);
-  const headers = options.idempotencyKey === undefined ? {} : { 'idempotency-key': options.idempotencyKey };
-  const created = await client.post('/api/v1/tasks', body, task, headers);
+  const headers = { 'idempotency-key': options.idempotencyKey ?? crypto.randomUUID() };
+  const ask = () => client.post('/api/v1/tasks', body, task, headers);
+  const created = await ask().catch((error: unknown) => {
+    // The task may be there though its answer was lost; the same key makes no second one.
+    if (error instanceof ServerAwayError) return ask();
+    throw error;
+  });
   if (!options.json) terminal.out(`${created.id}\n`);
   const last = options.wait ? await waitForEnd(client, created.id) : created;
   if (options.json) printJson(terminal, last);

@@ -1,5 +1,8 @@
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Task } from '../../src/contract/task.ts';
 import { type RunOptions, taskejo } from '../support/command-line.ts';
@@ -74,6 +77,31 @@ test('a task is made from JSON, and what is said stands over it', async () => {
   expect(input).toMatchObject({ code: 2, stderr: expect.stringContaining('--title') });
   await writeFile(file, '[]');
   expect(await cli(['create', '--from', file])).toMatchObject({ code: 2 });
+});
+
+test('a task whose answer is lost on the way is asked for again, and made once', async () => {
+  const keys: (string | undefined)[] = [];
+  const lossy = createServer((request, response) => {
+    keys.push(request.headers['idempotency-key'] as string | undefined);
+    const headers = { authorization: request.headers.authorization ?? '', 'content-type': 'application/json' };
+    const onward = { method: 'POST', headers: { ...headers, 'idempotency-key': keys.at(-1) ?? '' } };
+    text(request)
+      .then((body) => fetch(`${server.url}${request.url}`, { ...onward, body }))
+      .then(async (answer) => {
+        if (keys.length === 1) response.destroy();
+        else response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+      });
+  });
+  await new Promise<void>((resolve) => lossy.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(lossy.address() as AddressInfo).port}`;
+  const made = await cli(['create', '--title', 'Lost once', '--require', 'never', '--', 'true'], {
+    env: { ...env, TASKEJO_URL: url },
+  });
+  lossy.close();
+  expect(made).toMatchObject({ code: 0, stderr: '' });
+  expect(keys).toEqual([expect.stringMatching(/^.{36}$/), keys[0]]);
+  const { items } = JSON.parse(await ok('list', '--query', 'Lost once', '--json')) as { items: Task[] };
+  expect(items.map(({ id }) => id)).toEqual([made.stdout.trim()]);
 });
 
 test('waiting ends with 0 when the task completes and with 3 when it does not', async () => {
