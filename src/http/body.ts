@@ -20,7 +20,10 @@ export async function readBytes(c: HttpContext, maxBytes: number): Promise<Uint8
     );
   }
   const declared = c.req.header('content-length');
-  if (declared !== undefined && Number(declared) > maxBytes) throw tooLarge(maxBytes);
+  if (declared !== undefined && Number(declared) > maxBytes) {
+    await discard(c.env.incoming);
+    throw tooLarge(maxBytes);
+  }
   try {
     if (declared !== undefined) return await readDeclared(c.env.incoming);
     return await readStream(c.req.raw.body, maxBytes);
@@ -42,6 +45,27 @@ function readDeclared(incoming: HttpContext['env']['incoming']): Promise<Uint8Ar
   const forget = () => incoming.off('data', keep).off('end', whole).off('error', reject).off('close', brokenOff);
   promise.then(forget, forget);
   return promise;
+}
+
+const DISCARD_MS = 1_000;
+const DISCARD_BYTES = 64 * MiB;
+
+/**
+ * Reads what nobody wants, within limits: a caller that closes its connection after the answer would be cut off in the
+ * middle of sending, and many look at no answer then.
+ */
+async function discard(incoming: HttpContext['env']['incoming']): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, DISCARD_MS);
+  let size = 0;
+  const count = (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > DISCARD_BYTES) resolve();
+  };
+  incoming.on('data', count).once('end', resolve).once('error', resolve).once('close', resolve);
+  await promise;
+  clearTimeout(timer);
+  incoming.off('data', count).off('end', resolve).off('error', resolve).off('close', resolve);
 }
 
 async function readStream(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<Uint8Array> {

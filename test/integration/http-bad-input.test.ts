@@ -1,4 +1,6 @@
 import { request } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -70,6 +72,19 @@ describe('a body that can not be read', () => {
     for (let sent = 0; sent < 9; sent++) outgoing.write(' '.repeat(MiB));
     expect(await promise).toBe(413);
     outgoing.destroy();
+  });
+
+  it('is told so when it is too large, though its caller keeps no connection and sends all before it reads', async () => {
+    const { port } = new URL(app.url);
+    const size = 32 * MiB;
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.write(
+      `POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n` +
+        `Authorization: Bearer ${ADMIN_TOKEN}\r\nContent-Length: ${size}\r\n\r\n`,
+    );
+    const sent = new Promise<Error | null | undefined>((resolve) => socket.write(Buffer.alloc(size, ' '), resolve));
+    expect([await sent]).not.toContainEqual(expect.any(Error));
+    expect((await text(socket)).split('\r\n')[0]).toBe('HTTP/1.1 413 Payload Too Large');
   });
 
   it('of exactly the limit is read', async () => {
