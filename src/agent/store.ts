@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { z } from 'zod';
 import type { Result } from '../domain/attempt.ts';
-import type { ProcessIdentity } from '../domain/machine.ts';
+import type { ProcessIdentity } from '../domain/process.ts';
 import { NO_LIMITS, SANDBOXES } from '../domain/task.ts';
 import type { MachineStore } from '../executor/run-attempt.ts';
 import { AgentError } from './exit.ts';

@@ -1,5 +1,6 @@
 import type { Json } from './canonical-json.ts';
-import type { ProcessIdentity, Stream } from './machine.ts';
+import type { Stream } from './machine.ts';
+import type { ProcessIdentity } from './process.ts';
 import type { AgentMode, FailureClass, Outcome } from './task.ts';
 
 /** Kept of each stream, exactly: this many bytes from its beginning, and as many from its end. */

@@ -1,12 +1,10 @@
+import type { ProcessIdentity } from './process.ts';
 import type { Environment, Limits, Sandbox } from './task.ts';
 
 /**
  * What a machine can say about an attempt, whichever way it is reached. Over SSH and pulled alike the same wrapper
  * script answers, so both speak these words. See docs/architecture.md, "One life of an attempt, two transports".
  */
-
-/** Identity of a process that survives pid reuse: `startedAt` is the machine's own word, compared for equality only. */
-export type ProcessIdentity = { pid: number; startedAt: string; bootId: string };
 
 export const STREAMS = ['stdout', 'stderr'] as const;
 export type Stream = (typeof STREAMS)[number];

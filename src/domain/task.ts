@@ -1,5 +1,5 @@
 import type { Json } from './canonical-json.ts';
-import type { ProcessIdentity } from './machine.ts';
+import type { ProcessIdentity } from './process.ts';
 
 /** Where a task stands. The last three are final. */
 export const STATUSES = ['pending', 'assigned', 'running', 'completed', 'failed', 'cancelled'] as const;

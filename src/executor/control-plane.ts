@@ -1,5 +1,6 @@
 import type { Renewal, Result } from '../domain/attempt.ts';
-import type { ProcessIdentity, Stream } from '../domain/machine.ts';
+import type { Stream } from '../domain/machine.ts';
+import type { ProcessIdentity } from '../domain/process.ts';
 import type { Environment } from '../domain/task.ts';
 
 /**

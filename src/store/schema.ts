@@ -3,8 +3,9 @@ import type { StateReason } from '../domain/agent.ts';
 import type { Json } from '../domain/canonical-json.ts';
 import type { Decision, RuleVerdict } from '../domain/delivery.ts';
 import type { EventType } from '../domain/event.ts';
-import type { ProcessIdentity, Stream } from '../domain/machine.ts';
+import type { Stream } from '../domain/machine.ts';
 import type { AgentPolicy } from '../domain/may-run.ts';
+import type { ProcessIdentity } from '../domain/process.ts';
 import type {
   AgentMode,
   Contact,

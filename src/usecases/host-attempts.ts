@@ -1,4 +1,5 @@
-import type { LeftProcess, ProcessIdentity } from '../domain/machine.ts';
+import type { LeftProcess } from '../domain/machine.ts';
+import type { ProcessIdentity } from '../domain/process.ts';
 import type { Contact, StopReason, Task } from '../domain/task.ts';
 import { findAttemptRow, settleAttempt, unsettledAttempts } from '../store/attempts.ts';
 import type { HostStore } from '../store/schema.ts';

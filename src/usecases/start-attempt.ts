@@ -2,7 +2,7 @@ import type { Transaction } from 'kysely';
 import type { Result } from '../domain/attempt.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
-import type { ProcessIdentity } from '../domain/machine.ts';
+import type { ProcessIdentity } from '../domain/process.ts';
 import { refusedSecret, withSecrets } from '../domain/secrets.ts';
 import type { Task } from '../domain/task.ts';
 import { changeOpenAttempt } from '../store/attempts.ts';

@@ -1,5 +1,6 @@
 import type { Renewal, Result } from '../../src/domain/attempt.ts';
-import type { ProcessIdentity, Stream } from '../../src/domain/machine.ts';
+import type { Stream } from '../../src/domain/machine.ts';
+import type { ProcessIdentity } from '../../src/domain/process.ts';
 import { hideInStream } from '../../src/domain/redact.ts';
 import {
   type ControlPlane,

@@ -1,4 +1,4 @@
-import type { ProcessIdentity } from '../../domain/machine.ts';
+import type { ProcessIdentity } from '../../domain/process.ts';
 import { type ControlPlane, ControlPlaneError } from '../control-plane.ts';
 import type { Log } from '../log.ts';
 import type { Orders } from './orders.ts';

@@ -1,4 +1,5 @@
-import type { MachineReport, ProcessIdentity, StartSpec } from '../../domain/machine.ts';
+import type { MachineReport, StartSpec } from '../../domain/machine.ts';
+import type { ProcessIdentity } from '../../domain/process.ts';
 import { linkBackoff } from '../backoff.ts';
 import type { Log } from '../log.ts';
 import { type Machine, MachineError } from '../machine.ts';

@@ -1,5 +1,6 @@
 import type { Result } from '../../domain/attempt.ts';
-import type { ProcessIdentity, StartSpec } from '../../domain/machine.ts';
+import type { StartSpec } from '../../domain/machine.ts';
+import type { ProcessIdentity } from '../../domain/process.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import type { Log } from '../log.ts';
 import type { Machine } from '../machine.ts';
