@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely';
+import { onlyRow } from './answers.ts';
 import type { Database } from './schema.ts';
 
 type Trx = Transaction<Database>;
@@ -18,5 +19,5 @@ export async function recountDependencies(
     where d.task_id = ${taskId} and d.depends_on = x.depends_on and d.met <> x.met`.execute(trx);
   const { rows } = await sql<{ unmet: number }>`
     select count(*)::int as unmet from task_dependencies where task_id = ${taskId} and not met`.execute(trx);
-  return rows[0]?.unmet ?? 0;
+  return onlyRow(rows).unmet;
 }

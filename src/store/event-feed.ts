@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { onlyRow } from './answers.ts';
 import { type EventInTable, type StoredEvent, toEvent } from './events.ts';
 import type { Database } from './schema.ts';
 
@@ -24,13 +25,13 @@ export async function readFeed(db: Kysely<Database>, after: number, limit: numbe
       select hash from events where task_id = e.task_id and n = e.n - 1) p on true
     order by e.sequence`.execute(db);
   const events = rows.flatMap((row) => (row.sequence === null ? [] : [toEvent(row as EventInTable)]));
-  return { events, oldest: BigInt(rows[0]?.oldest ?? 0) };
+  return { events, oldest: BigInt(onlyRow(rows).oldest) };
 }
 
 /** The number of a new transaction: all that write already are older. A snapshot doesn't tell, so one is made. */
 export async function youngestTransaction(db: Kysely<Database>): Promise<bigint> {
   const { rows } = await sql<{ id: string }>`select pg_current_xact_id() as id`.execute(db);
-  return BigInt(rows[0]?.id ?? 0);
+  return BigInt(onlyRow(rows).id);
 }
 
 /** The numbers of the last few events as they stand now, the newest first. */

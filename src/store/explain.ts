@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { GateFacts, KeptFrom, Taker } from '../domain/explain.ts';
 import type { AgentPolicy } from '../domain/may-run.ts';
 import type { Task } from '../domain/task.ts';
+import { onlyRow } from './answers.ts';
 import { keptFrom } from './claims.ts';
 import type { AgentRow, Database } from './schema.ts';
 
@@ -77,12 +78,6 @@ export async function deadBy(db: Db, attemptId: string): Promise<string | null> 
   return row?.dead_by ?? null;
 }
 
-/** The highest number of a lane. */
-export async function newestLane(db: Db): Promise<number> {
-  const { rows } = await sql<{ newest: number | null }>`select max(id) as newest from lanes`.execute(db);
-  return rows[0]?.newest ?? 0;
-}
-
 /** More than this aren't counted. */
 export const MOST_AHEAD = 10_000;
 
@@ -110,5 +105,5 @@ export async function countAhead(
           and (execution_mode = 'ssh_cli' or l.id <> all(${lanes.pull}::int[]))
         order by rank, id limit ${MOST_AHEAD}) t
       limit ${MOST_AHEAD}) ahead`.execute(db);
-  return rows[0]?.ahead ?? 0;
+  return onlyRow(rows).ahead;
 }

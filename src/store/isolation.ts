@@ -1,5 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { AgentPatch } from './agents.ts';
+import { affectedRows } from './answers.ts';
 import type { Database } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -56,5 +57,5 @@ export async function letBackPullAgents(db: Db, seconds: number): Promise<number
     where execution_mode = 'http_pull' and isolated_at < clock_timestamp() - make_interval(secs => ${seconds})`.execute(
     db,
   );
-  return Number(numAffectedRows ?? 0n);
+  return affectedRows({ numAffectedRows });
 }

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { onlyRow } from './answers.ts';
 import type { Database } from './schema.ts';
 
 export type LaneKey = { requires: readonly string[]; repository: string | null; agentId: string | null };
@@ -34,7 +35,7 @@ async function insertLane(db: Kysely<Database>, { requires, repository, agentId 
 /** The highest number of a lane; 0 where there is none. */
 export async function newestLane(db: Kysely<Database>): Promise<number> {
   const { rows } = await sql<{ newest: number }>`select coalesce(max(id), 0) as newest from lanes`.execute(db);
-  return rows[0]?.newest ?? 0;
+  return onlyRow(rows).newest;
 }
 
 function noLane(): never {

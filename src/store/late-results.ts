@@ -1,5 +1,6 @@
 import { sql, type Transaction } from 'kysely';
 import type { Result } from '../domain/attempt.ts';
+import { affectedRows } from './answers.ts';
 import type { Database } from './schema.ts';
 
 const KEPT = 3;
@@ -21,5 +22,5 @@ export async function keepLateResult(
     update attempts set late_results = late_results || ${kept}::jsonb
     where id = ${attemptId} and finished_at is not null and jsonb_array_length(late_results) < ${KEPT}
       and not late_results @> jsonb_build_array(jsonb_build_object('hash', ${hash}::text))`.execute(trx);
-  return (numAffectedRows ?? 0n) === 1n;
+  return affectedRows({ numAffectedRows }) === 1;
 }

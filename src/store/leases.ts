@@ -1,4 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
+import { affectedRows } from './answers.ts';
 import type { Database } from './schema.ts';
 
 type Trx = Transaction<Database>;
@@ -61,7 +62,7 @@ export async function setProgress(
       'at', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
     where id = (select task_id from attempts where id = ${attemptId}) and attempt_id = ${attemptId}
       and status in ('assigned', 'running')`.execute(trx);
-  return (result.numAffectedRows ?? 0n) === 1n;
+  return affectedRows(result) === 1;
 }
 
 export type Beat = { outage: boolean; previousAt: string };
@@ -126,7 +127,7 @@ export async function markSilentAgents(db: Kysely<Database>, seconds: number): P
     update agents set online = false
     where execution_mode = 'http_pull' and online
       and last_seen_at < clock_timestamp() - make_interval(secs => ${seconds})`.execute(db);
-  return Number(result.numAffectedRows ?? 0n);
+  return affectedRows(result);
 }
 
 /** Any call of an agent counts as a sign of life. Locked in the order of their ids, as by everybody who locks many. */

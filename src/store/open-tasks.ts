@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely';
+import { onlyRow } from './answers.ts';
 import type { Database } from './schema.ts';
 
 const REPOSITORIES_LOCK = 0x7265706f; // "repo"
@@ -18,5 +19,5 @@ export async function countOpen(trx: Transaction<Database>, repository: string, 
       select from tasks
       where repository = ${repository} and status in ('pending', 'assigned', 'running')
       limit ${limit}) t`.execute(trx);
-  return rows[0]?.open ?? 0;
+  return onlyRow(rows).open;
 }

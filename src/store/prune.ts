@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { affectedRows, onlyRow } from './answers.ts';
 import type { Database } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -38,7 +39,7 @@ export async function oldFinishedTasks(
 /** Deletes finished tasks whole, with their history; answers how many. Those that something waits for stay. */
 export async function pruneTasks(db: Db, ids: readonly string[]): Promise<number> {
   const { rows } = await sql<{ pruned: number }>`select prune_tasks(${ids}::uuid[]) as pruned`.execute(db);
-  return rows[0]?.pruned ?? 0;
+  return onlyRow(rows).pruned;
 }
 
 /** The next attempts that have a log, in the order of their ids, which is that of their beginnings. */
@@ -64,7 +65,7 @@ export async function pruneLogs(db: Db, attemptIds: readonly string[], days: num
     deleted as (delete from attempt_logs where attempt_id in (select id from old)),
     marked as (update attempt_streams set log_pruned = true where attempt_id in (select id from old))
     select count(*)::int as pruned from old`.execute(db);
-  return rows[0]?.pruned ?? 0;
+  return onlyRow(rows).pruned;
 }
 
 /**
@@ -78,7 +79,7 @@ export async function pruneDeliveries(db: Db, days: number, limit: number): Prom
       where received_at < now() - make_interval(secs => ${days} * 86400.0)
         and not exists (select from deliveries again where again.duplicate_of = d.id)
       order by received_at, id limit ${limit} for update skip locked))`.execute(db);
-  return Number(result.numAffectedRows ?? 0n);
+  return affectedRows(result);
 }
 
 export async function pruneIdempotencyKeys(db: Db, hours: number, limit: number): Promise<number> {
@@ -88,5 +89,5 @@ export async function pruneIdempotencyKeys(db: Db, hours: number, limit: number)
       where created_at < now() - make_interval(secs => ${hours} * 3600.0)
       order by created_at limit ${limit} for update skip locked) old
     where k.principal = old.principal and k.key = old.key`.execute(db);
-  return Number(result.numAffectedRows ?? 0n);
+  return affectedRows(result);
 }

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { Contact, StopReason } from '../domain/task.ts';
+import { affectedRows } from './answers.ts';
 import type { Database, HostStore } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -77,7 +78,7 @@ export async function recordStarting(
     update attempts a set host_store = coalesce(a.host_store, ${store && JSON.stringify(store)}::jsonb),
       dead_by = clock_timestamp() + make_interval(secs => t.timeout_seconds + ${graceSeconds} + 60)
     from t where a.id = ${attemptId} and a.finished_at is null`.execute(db);
-  return (numAffectedRows ?? 0n) === 1n;
+  return affectedRows({ numAffectedRows }) === 1;
 }
 
 /** Changes nothing where another replica drives the attempt by now. */

@@ -1,6 +1,7 @@
 import { type Kysely, sql, type Transaction, type Updateable } from 'kysely';
 import { type EventType, eventHash, eventText } from '../domain/event.ts';
 import type { Actor, Status } from '../domain/task.ts';
+import { onlyRow } from './answers.ts';
 import type { Database, TaskRow } from './schema.ts';
 
 type Trx = Transaction<Database>;
@@ -8,7 +9,7 @@ type Trx = Transaction<Database>;
 /** The time of the database, RFC 3339 with microseconds. Read after a lock it is later than what the lock waited for. */
 export async function databaseTime(db: Kysely<Database>): Promise<string> {
   const { rows } = await sql<{ at: string }>`select clock_timestamp() as at`.execute(db);
-  return rows[0]?.at ?? '';
+  return onlyRow(rows).at;
 }
 
 /** Texts that may be large, and that no change of a task asks for. */

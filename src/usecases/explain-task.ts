@@ -4,7 +4,8 @@ import { type Explanation, explainNotPending, explainPending } from '../domain/e
 import { hasLabels } from '../domain/match.ts';
 import type { AgentMode, Status, Task } from '../domain/task.ts';
 import { agentNames } from '../store/agents.ts';
-import { avoidances, countAhead, deadBy, gateFacts, newestLane, takers } from '../store/explain.ts';
+import { avoidances, countAhead, deadBy, gateFacts, takers } from '../store/explain.ts';
+import { newestLane } from '../store/lanes.ts';
 import { findWaitingTask, stoppableTasks } from '../store/preemption.ts';
 import type { Database } from '../store/schema.ts';
 import { findTask } from '../store/tasks.ts';

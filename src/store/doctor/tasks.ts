@@ -7,6 +7,7 @@ import type {
   TaskFacts,
 } from '../../domain/doctor/facts.ts';
 import type { AgentMode } from '../../domain/task.ts';
+import { onlyRow } from '../answers.ts';
 import type { Database } from '../schema.ts';
 
 type Trx = Transaction<Database>;
@@ -18,7 +19,7 @@ type Trx = Transaction<Database>;
 export async function overdueBy(trx: Trx, patienceSeconds: number): Promise<string> {
   const { rows } = await sql<{ at: string }>`
     select greatest(previous_at - make_interval(secs => ${patienceSeconds}), 'epoch') as at from beat`.execute(trx);
-  return rows[0]?.at ?? '';
+  return onlyRow(rows).at;
 }
 
 export type TaskToExamine = { task: ExaminedTask; lane: TaskFacts['lane'] };

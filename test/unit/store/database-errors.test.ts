@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isDatabaseAway, violates } from '../../../src/store/database-errors.ts';
+import { isDatabaseAway, isFromServer, violates } from '../../../src/store/database-errors.ts';
 
 const error = (message: string, fields: object = {}) => Object.assign(new Error(message), fields);
 
@@ -35,5 +35,19 @@ describe('an error of the database', () => {
     expect(violates(error('x', { constraint: 'agents_name' }), 'agents_name')).toBe(true);
     expect(violates(error('x', { constraint: 'other' }), 'agents_name')).toBe(false);
     expect(violates(error('x'), 'agents_name')).toBe(false);
+  });
+
+  it.each([
+    [error('violates', { code: '23505' }), true],
+    [error('lock timeout', { code: '55P03' }), true],
+    [error('idle in a transaction', { code: '25P03' }), false],
+    [error('shutting down', { code: '57P01' }), false],
+    [error('gone', { code: '08006' }), false],
+    [error('connect ECONNREFUSED', { code: 'ECONNREFUSED', syscall: 'connect' }), false],
+    [error('read EPIPE', { code: 'EPIPE1', syscall: 'read' }), false],
+    [error('Connection terminated unexpectedly'), false],
+    ['not even an error', false],
+  ])('says whether its transaction was surely rolled back: %s', (one, surely) => {
+    expect(isFromServer(one)).toBe(surely);
   });
 });
