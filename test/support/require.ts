@@ -11,10 +11,7 @@ export function requireProgram(name: ProgramName, context: Pick<TestContext, 'sk
   return context.skip(missing(name));
 }
 
-/**
- * For a group of tests that need a program: they are skipped loudly without it, and where everything is required, fail.
- * `path` is empty then, so use it within tests and hooks only.
- */
+/** For a group of tests that need a program. Without it one skipped test says why; where everything is required it fails. */
 export function describeIf(name: ProgramName, title: string, body: (path: string) => void): void {
   const file = findProgram(name);
   if (file !== undefined) {
@@ -28,5 +25,5 @@ export function describeIf(name: ProgramName, title: string, body: (path: string
     return;
   }
   console.warn(`skipped: ${title}: ${missing(name)}`);
-  describe.skip(title, () => body(''));
+  test(title, (context) => context.skip(missing(name)));
 }

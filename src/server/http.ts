@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs';
+import type { Config } from '../config.ts';
+import { createDashboard } from '../dashboard/index.ts';
+import { createClientAddress } from '../http/addresses.ts';
+import { createApp } from '../http/app.ts';
+import { type Listening, listen } from '../http/listen.ts';
+import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import { createComplete } from '../usecases/complete-attempt.ts';
+import { createCreate } from '../usecases/create-task.ts';
+import type { Deps } from '../usecases/deps.ts';
+import { createDequeues } from '../usecases/dequeue.ts';
+import { createEventFeed } from '../usecases/event-feed.ts';
+import type { Installation } from '../usecases/prepare-installation.ts';
+import { createFigures } from '../usecases/read-figures.ts';
+import { createSignIn } from '../usecases/sign-in.ts';
+import { createStatistics } from '../usecases/statistics.ts';
+import type { Pools } from './database.ts';
+
+type Http = { listening: Listening; publicUrl: () => string };
+
+/** The API, and the pages for people beside it. */
+export async function startHttp(
+  config: Config,
+  deps: Deps,
+  { metrics, pools }: { metrics: Metrics; pools: Pools },
+  installation: Installation,
+  log: Log,
+  stopping: AbortSignal,
+): Promise<Http> {
+  const { adminToken, forgejo } = config;
+  const nowMs = () => performance.now();
+  const dequeues = createDequeues(deps);
+  stopping.addEventListener('abort', dequeues.stop, { once: true });
+  const feed = createEventFeed(deps);
+  metrics.readFrom({
+    figures: createFigures(deps, nowMs),
+    waiting: dequeues.waiting,
+    feedFollowers: feed.followers,
+    pools,
+  });
+  const common = {
+    deps,
+    dequeues,
+    complete: createComplete(deps),
+    create: createCreate(deps),
+    signIn: createSignIn(deps, { adminToken, badTokensPerMinute: config.http.badTokensPerMinute, nowMs }),
+    feed,
+    metrics,
+    openMetrics: config.metrics.open,
+    statistics: createStatistics(deps, { ...config.statistics, nowMs }),
+    log,
+    version: version(),
+    clientAddress: createClientAddress(config.trustedProxies),
+    stopping,
+  };
+  let url = '';
+  const publicUrl = () => config.publicUrl ?? url;
+  const pages = createDashboard({
+    ...common,
+    secret: installation.secret,
+    adminToken,
+    publicUrl,
+    forges: forgejo.forges.map(({ name }) => name),
+    openOnLoopback: config.pages.openOnLoopback,
+    epochMs: () => Date.now(),
+  });
+  const app = createApp({ ...common, ...forgejo, installation }, pages);
+  const listening = await listen(app, { ...config.listen, maxConnections: config.http.connections });
+  url = listening.url;
+  return { listening, publicUrl };
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
