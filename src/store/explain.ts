@@ -14,10 +14,33 @@ const MOST_TAKERS = 10_000;
 /** All that a claim goes by, of every agent that isn't deleted, by name. */
 export async function takers(db: Db): Promise<Taker[]> {
   const { rows } = await sql<TakerRow>`
-    select id, name, execution_mode, labels, capacity, online, state_reason, cordoned, cordon_reason,
-      draining or says_draining is not null as draining, last_seen_at, limits, sandboxes, policy::text as policy,
-      (select count(*)::int from attempts where attempts.agent_id = agents.id and not attempts.settled) as running
-    from agents where deleted_at is null order by name limit ${MOST_TAKERS}`.execute(db);
+    select ${takerColumns} from agents where deleted_at is null order by name limit ${MOST_TAKERS}`.execute(db);
+  return toTakers(rows);
+}
+
+/** Of whom a task with these labels could be, in this mode. */
+export type Wish = Pick<Task, 'requires' | 'executionMode'>;
+const MOST_FREE = 16;
+
+/** For each wish some agents that have a free place and the labels now: enough to see that a task needn't wait. */
+export async function freeTakers(db: Db, wishes: readonly Wish[]): Promise<Taker[]> {
+  const { rows } = await sql<TakerRow>`
+    select free.* from jsonb_to_recordset(${JSON.stringify(wishes)}::jsonb) as w(requires text[], "executionMode" text)
+    cross join lateral (
+      select ${takerColumns} from agents
+      where deleted_at is null and online and not cordoned and not draining and says_draining is null
+        and labels @> w.requires and w."executionMode" in ('undecided', execution_mode) and ${running} < capacity
+      limit ${MOST_FREE}) free`.execute(db);
+  return toTakers(rows);
+}
+
+const running = sql`(
+  select count(*)::int from attempts where attempts.agent_id = agents.id and not attempts.settled)`;
+const takerColumns = sql`id, name, execution_mode, labels, capacity, online, state_reason, cordoned, cordon_reason,
+  draining or says_draining is not null as draining, last_seen_at, limits, sandboxes, policy::text as policy,
+  ${running} as running`;
+
+function toTakers(rows: readonly TakerRow[]): Taker[] {
   const policyOf = sharedPolicies();
   return rows.map((row) => ({
     id: row.id,

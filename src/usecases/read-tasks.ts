@@ -5,7 +5,7 @@ import { waitingReasons } from '../domain/explain.ts';
 import type { Task, TaskFilter, TaskSort } from '../domain/task.ts';
 import * as attempts from '../store/attempts.ts';
 import * as events from '../store/events.ts';
-import { avoidances, takers } from '../store/explain.ts';
+import { avoidances, freeTakers, takers } from '../store/explain.ts';
 import type { Database } from '../store/schema.ts';
 import * as lists from '../store/task-list.ts';
 import * as tasks from '../store/tasks.ts';
@@ -58,6 +58,8 @@ export const countTasks = (deps: Reading): Promise<Map<string, number>> => lists
 export async function withWaitingReasons(deps: Reading, found: readonly Task[]): Promise<Task[]> {
   const pending = found.filter((task) => task.status === 'pending');
   if (pending.length === 0) return [...found];
+  const seen = await seenAtOnce(deps, pending);
+  if (seen !== null) return found.map((task) => ({ ...task, waitingReason: seen.get(task.id) ?? null }));
   const all = await takers(deps.db);
   // Only where a task was tried once can it be kept from.
   const tried = pending.filter((task) => task.attempt !== null && task.namedAgentId === null);
@@ -67,6 +69,28 @@ export async function withWaitingReasons(deps: Reading, found: readonly Task[]):
   );
   const reasonOf = waitingReasons(all);
   return found.map((task) => ({ ...task, waitingReason: reasonOf(task, kept.get(task.id)) }));
+}
+
+/** So many different wishes are looked for one by one; for more all agents are read at once. */
+const FEW_WISHES = 2;
+
+/**
+ * The reasons of tasks that nobody has tried, if a look at a few free agents tells them all: a closed gate is a reason
+ * whoever there is, and where somebody can take a task, others don't matter. Null where it doesn't.
+ */
+async function seenAtOnce(deps: Reading, pending: readonly Task[]): Promise<Map<string, string | null> | null> {
+  if (pending.some(({ attempt, namedAgentId }) => attempt !== null || namedAgentId !== null)) return null;
+  const wishes = new Map(
+    pending.map(({ requires, executionMode }) => {
+      const wish = { requires, executionMode };
+      return [JSON.stringify(wish), wish];
+    }),
+  );
+  if (wishes.size > FEW_WISHES) return null;
+  const reasonOf = waitingReasons(await freeTakers(deps.db, [...wishes.values()]));
+  const reasons = new Map(pending.map((task) => [task.id, reasonOf(task)]));
+  const told = pending.every((task) => !task.ready || reasons.get(task.id) === null);
+  return told ? reasons : null;
 }
 
 const encode = (position: unknown): string => Buffer.from(JSON.stringify(position)).toString('base64url');
