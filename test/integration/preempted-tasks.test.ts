@@ -10,17 +10,11 @@ import { renewAttempt } from '../../src/usecases/renew-attempt.ts';
 import { startAttempt } from '../../src/usecases/start-attempt.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
-import { holderOf, runningTasks } from '../support/running-tasks.ts';
+import { holderOf, runningTasks, stopped } from '../support/running-tasks.ts';
 import { addAgent, alice, failed, succeeded } from '../support/tasks.ts';
 
 let deps: Deps & { stop(): Promise<void> };
 const { create, pull, age, urgent, runs, stopOf } = runningTasks(() => deps);
-const stopped = {
-  ...succeeded,
-  outcome: 'cancelled',
-  exitCode: null,
-  error: 'a more urgent task took its place',
-} as const;
 
 beforeEach(async () => {
   deps = await createTestDeps(await createTestDatabase({ max: 8 }));

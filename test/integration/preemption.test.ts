@@ -8,17 +8,11 @@ import { preempt } from '../../src/usecases/preempt.ts';
 import { getTask } from '../../src/usecases/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
-import { driver, runningTasks } from '../support/running-tasks.ts';
-import { addAgent, succeeded } from '../support/tasks.ts';
+import { driver, runningTasks, stopped } from '../support/running-tasks.ts';
+import { addAgent } from '../support/tasks.ts';
 
 let deps: Deps & { stop(): Promise<void> };
 const { create, pull, dispatch, urgent, runs, runsOnHost, stopOf } = runningTasks(() => deps);
-const stopped = {
-  ...succeeded,
-  outcome: 'cancelled',
-  exitCode: null,
-  error: 'a more urgent task took its place',
-} as const;
 
 beforeEach(async () => {
   deps = await createTestDeps(await createTestDatabase({ max: 8 }));

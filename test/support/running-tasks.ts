@@ -6,7 +6,7 @@ import type { Deps } from '../../src/usecases/deps.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { startAttempt } from '../../src/usecases/start-attempt.ts';
 import { dequeue } from './dequeue.ts';
-import { alice, newTask } from './tasks.ts';
+import { alice, newTask, succeeded } from './tasks.ts';
 
 const never = new AbortController().signal;
 const now = { maxTasks: 1, waitSeconds: 0, requestId: null };
@@ -15,6 +15,13 @@ const replicaId = randomUUID();
 /** The replica that drives what runs on hosts here. */
 export const driver = { kind: 'replica', replicaId } as const;
 export const holderOf = (agentId: string) => ({ kind: 'agent', agentId, attemptId: null }) as const;
+/** What is said of an attempt that was stopped for another task. */
+export const stopped = {
+  ...succeeded,
+  outcome: 'cancelled',
+  exitCode: null,
+  error: 'a more urgent task took its place',
+} as const;
 
 /** Tasks that have been running for a while, and what it takes to have them make room for others. */
 export function runningTasks(deps: () => Deps) {
