@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { openDatabase } from '../../src/store/pool.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
-import type { Deps } from '../../src/usecases/deps.ts';
 import { createDequeues } from '../../src/usecases/dequeue.ts';
 import { blindConnection } from '../support/blind.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { addAgent, alice, newTask } from '../support/tasks.ts';
 
-let database: TestDatabase;
-let deps: Deps & { stop(): Promise<void> };
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  deps = await createTestDeps(database);
-});
+const database = await createTestDatabase();
+const deps = await createTestDeps(database);
 afterAll(() => deps.stop());
 
 const now = { maxTasks: 1, waitSeconds: 0 };

@@ -1,25 +1,19 @@
 import { sql } from 'kysely';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { insertTasks } from '../../src/store/new-tasks.ts';
 import { openDatabase } from '../../src/store/pool.ts';
 import { databaseTime } from '../../src/store/task-changes.ts';
 import { createCreate } from '../../src/usecases/create-task.ts';
-import type { Deps } from '../../src/usecases/deps.ts';
 import { newRow, plan } from '../../src/usecases/insert-tasks.ts';
 import { blindConnection } from '../support/blind.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { somebodyWaits } from '../support/locks.ts';
 import { alice, newTask } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-let database: TestDatabase;
-let deps: Deps & { stop(): Promise<void> };
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  deps = await createTestDeps(database);
-});
+const database = await createTestDatabase();
+const deps = await createTestDeps(database);
 afterAll(() => deps.stop());
 
 it('tasks that were made are not made again when what is said of them can not be found out', async () => {

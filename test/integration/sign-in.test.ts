@@ -1,17 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { ADMIN_BY_ENVIRONMENT } from '../../src/usecases/authenticate.ts';
 import { createToken } from '../../src/usecases/create-token.ts';
 import { createSignIn } from '../../src/usecases/sign-in.ts';
 import { ownerOfToken } from '../../src/usecases/token-owner.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 
-let database: TestDatabase;
-let deps: Awaited<ReturnType<typeof createTestDeps>>;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  deps = await createTestDeps(database);
-});
+const database = await createTestDatabase();
+const deps = await createTestDeps(database);
 afterAll(() => deps.stop());
 
 describe('bad tokens', () => {

@@ -1,20 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { keepLateResult } from '../../src/store/late-results.ts';
 import { openDatabase } from '../../src/store/pool.ts';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
 import { getTask } from '../../src/usecases/read-tasks.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { recordStatements } from '../support/recorded-statements.ts';
 import { alice, failed, succeeded } from '../support/tasks.ts';
 import { type WorkedTask, workOn } from '../support/worked-task.ts';
 
-let database: TestDatabase;
-let deps: Awaited<ReturnType<typeof createTestDeps>>;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  deps = await createTestDeps(database);
-});
+const database = await createTestDatabase();
+const deps = await createTestDeps(database);
 afterAll(() => deps.stop());
 
 async function running(): Promise<WorkedTask> {
