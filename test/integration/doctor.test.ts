@@ -141,11 +141,26 @@ const BREAKS: [what: string, code: BreachCode, ...RawBuilder<unknown>[]][] = [
     'ready_wrong',
     set('to be approved', sql`ready = true, ready_at = now()`),
   ],
+  [
+    'a task that is stored as ready before its time',
+    'ready_wrong',
+    set('due later', sql`ready = true, ready_at = now()`),
+  ],
   ['a ready task without its key', 'ready_wrong', sql`delete from concurrency where key = 'release'`],
   [
     'a key that is held under another name',
     'key_misplaced',
     sql`update concurrency set key = 'other' where key = 'deploy'`,
+  ],
+  [
+    'a key of a task that waits for its time',
+    'key_misplaced',
+    set('holds a key', sql`due_at = now() + interval '1 hour', run_after = now() + interval '1 hour', ready = false`),
+  ],
+  [
+    'a key of a task that waits for its approval',
+    'key_misplaced',
+    set('holds a key', sql`requires_approval = true, ready = false`),
   ],
   ['a key of a final task', 'key_misplaced', sql`insert into concurrency values ('old', ${task('completed')})`],
   [
@@ -191,7 +206,25 @@ const BREAKS: [what: string, code: BreachCode, ...RawBuilder<unknown>[]][] = [
     'lane_wrong',
     set('names an agent', sql`lane = (select lane from tasks where title = 'pending')`),
   ],
+  [
+    'a task in the lane of the same labels for a repository',
+    'lane_wrong',
+    sql`insert into lanes (requires, repository) values ('{nobody}', 'a/b')`,
+    set('pending', sql`lane = (select max(id) from lanes)`),
+  ],
+  [
+    'a task that names nobody in the lane of an agent',
+    'lane_wrong',
+    set('pending', sql`lane = (select lane from tasks where title = 'names an agent')`),
+  ],
   ['a mode that its agent does not have', 'lane_wrong', set('names an agent', sql`execution_mode = 'ssh_cli'`)],
+  [
+    'a named task that is assigned since another time',
+    'assignment_wrong',
+    set('names an agent', sql`assigned_at = ${longAgo}`),
+  ],
+  ['a task that was handed back and says when', 'assignment_wrong', set('handed back', sql`assigned_at = now()`)],
+  ['a named task that is assigned to nobody', 'assignment_wrong', set('names an agent', sql`assigned_agent_id = null`)],
   [
     'an agent that was there',
     'agent_missing',

@@ -30,6 +30,8 @@ const ADVICE = {
   place_kept:
     'A place of the agent is kept for an attempt that has ended: delete the agent and register it anew, and report it.',
   lane_wrong: 'No claim finds this task where it stands: assign it to an agent, or cancel it and create it anew.',
+  assignment_wrong:
+    'The task says wrongly to whom it is assigned, or since when: assign it to its agent again, or unassign it; report it.',
   agent_missing: 'Rows of agents are never deleted by the program: compare with a backup.',
   deleted_agent_named: 'The agent that the task names was deleted: unassign the task, or assign it to another.',
   log_not_whole: 'Pieces of the log are missing: compare with a backup; the exit code and the result are not affected.',

@@ -32,8 +32,11 @@ export type ExaminedTask = {
   repository: string | null;
   ready: boolean;
   dueAt: string | null;
+  runAfter: string | null;
   namedAgentId: string | null;
+  namedAt: string | null;
   assignedAgentId: string | null;
+  assignedAt: string | null;
   attemptId: string | null;
   attempts: number;
   leaseExpiresAt: string | null;

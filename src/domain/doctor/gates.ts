@@ -13,7 +13,8 @@ export function checkReady(facts: Facts): Breach[] {
   const shut = shutGates(facts);
   const holds = task.concurrencyKey === null || keysHeld.includes(task.concurrencyKey);
   if (task.ready) {
-    const why = [...shut, ...(holds ? [] : [`it does not hold its concurrency key`])];
+    const early = task.dueAt === null ? [] : [`it is due at ${task.dueAt}`];
+    const why = [...early, ...shut, ...(holds ? [] : [`it does not hold its concurrency key`])];
     return why.length === 0 ? [] : [breach('ready_wrong', task.id, `stored as ready, but ${why.join(', ')}`)];
   }
   if (task.dueAt !== null && task.dueAt < overdueBy) {
@@ -33,17 +34,30 @@ function shutGates({ task }: Facts): string[] {
   ];
 }
 
-/** A key is held from the moment when a task is ready until it is final. */
-export function checkKey({ task, keysHeld }: Facts): Breach[] {
+/** A key is held from the moment when a task is ready until it is final, or made to wait for another gate. */
+export function checkKey(facts: Facts): Breach[] {
+  const { task, keysHeld } = facts;
   const say = (detail: string) => breach('key_misplaced', task.id, detail);
-  const wrong = keysHeld.filter((key) => key !== task.concurrencyKey || isFinal(task.status));
+  const mayHold = !isFinal(task.status) && !waitsWithoutKey(facts);
+  const wrong = keysHeld.filter((key) => key !== task.concurrencyKey || !mayHold);
   const taken = task.status === 'assigned' || task.status === 'running';
   const missing = taken && task.concurrencyKey !== null && !keysHeld.includes(task.concurrencyKey);
   return [
-    ...wrong.map((key) => say(`it is ${task.status} and holds ${JSON.stringify(key)}`)),
+    ...wrong.map((key) => say(`it is ${standing(task)} and holds ${JSON.stringify(key)}`)),
     ...(missing ? [say(`it is ${task.status} and does not hold ${JSON.stringify(task.concurrencyKey)}`)] : []),
   ];
 }
+
+/** For a gate that is shut before the key is looked at. In the delay before a new try a task keeps its key. */
+function waitsWithoutKey(facts: Facts): boolean {
+  const { task } = facts;
+  if (task.status !== 'pending' || task.ready) return false;
+  const delayed = task.retries > 0 && task.dueAt !== task.runAfter;
+  return shutGates(facts).length > 0 || (task.dueAt !== null && !delayed);
+}
+
+const standing = ({ status, ready }: Facts['task']): string =>
+  status === 'pending' && !ready ? 'waiting for another gate' : status;
 
 export function checkDependencies({ task, dependencies, overdueBy }: Facts): Breach[] {
   const miscounted = (detail: string) => breach('dependency_miscounted', task.id, detail);

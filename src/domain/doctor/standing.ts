@@ -36,12 +36,18 @@ export function checkPlace({ task, attempts, agents, lane }: TaskFacts): Breach[
       `it is ${task.executionMode}, and agent ${task.namedAgentId} is reached by ${agent.executionMode}`,
     );
   }
-  return stands(task, lane) ? [] : say('lane_wrong', 'it stands in a lane that is not its own');
+  if (!stands(task, lane)) return say('lane_wrong', 'it stands in a lane that is not its own');
+  const assignedTo = says(task.assignedAgentId, task.assignedAt);
+  const names = says(task.namedAgentId, task.namedAt);
+  return assignedTo === names ? [] : say('assignment_wrong', `it is assigned to ${assignedTo}, and names ${names}`);
 }
 
-function stands(task: TaskFacts['task'], lane: TaskFacts['lane']): boolean {
-  if (lane === null) return false;
-  if (task.namedAgentId !== null) return lane.agentId === task.namedAgentId;
-  const same = lane.requires.toSorted().join() === [...new Set(task.requires)].sort().join();
-  return lane.agentId === null && lane.repository === task.repository && same;
+const says = (agentId: string | null, since: string | null): string =>
+  `${agentId ?? 'nobody'} since ${since ?? 'never'}`;
+
+/** In the lane of the agent that it names, whatever it requires; else in that of its labels and its repository. */
+function stands({ namedAgentId, requires, repository }: TaskFacts['task'], lane: TaskFacts['lane']): boolean {
+  if (lane === null || lane.agentId !== namedAgentId) return false;
+  const [labels, of] = namedAgentId === null ? [requires, repository] : [[], null];
+  return lane.repository === of && JSON.stringify(lane.requires) === JSON.stringify(labels);
 }

@@ -26,6 +26,7 @@ export type TaskToExamine = { task: ExaminedTask; lane: TaskFacts['lane'] };
 
 const examined = sql`
   t.id, t.status, t.execution_mode as "executionMode", t.requires, t.repository, t.ready, t.due_at as "dueAt",
+  t.run_after as "runAfter", t.named_at as "namedAt", t.assigned_at as "assignedAt",
   t.named_agent_id as "namedAgentId", t.assigned_agent_id as "assignedAgentId", t.attempt_id as "attemptId",
   t.attempts, t.lease_expires_at as "leaseExpiresAt", t.holder, t.retries, t.infra_retries as "infraRetries",
   t.depends_on as "dependsOn", t.unmet_dependencies as "unmetDependencies",
