@@ -63,25 +63,27 @@ const HEAVIEST = 4 * 1024 * 1024;
 type WantedBy = Wanted & { actor: Actor };
 export type Create = (actor: Actor, wanted: Wanted, request: RequestKey | null) => Promise<Created>;
 
-/** Creates one task at a time for its caller; plain ones that are asked for together are written together. */
+/**
+ * Creates one task at a time for its caller; plain ones that are asked for together are written together. What is said
+ * of them is found out after that, so that nothing is made again should that fail, and the next are not kept waiting.
+ */
 export function createCreate(deps: Deps): Create {
-  const together = coalesce(
+  const make = coalesce(
     async (wanted: readonly WantedBy[]) => {
       const rows = await insertPlainTasks(deps, await planAll(deps, wanted));
       for (const row of rows) wakeForNew(deps, row);
-      // They are made now: what fails from here on must not have them made again.
-      const tasks = withWaitingReasons(deps, rows.map(newTaskOf));
-      return tasks.then(
-        (all) => all.map((task) => ({ value: task })),
-        (error: unknown) => rows.map(() => ({ error })),
-      );
+      return rows.map((row) => ({ value: newTaskOf(row) }));
     },
     { most: MOST, weigh: ({ task }) => weightOf(task), heaviest: HEAVIEST },
+  );
+  const sayWhyItWaits = coalesce(
+    async (made: readonly Task[]) => (await withWaitingReasons(deps, made)).map((task) => ({ value: task })),
+    { most: MOST },
   );
   return async (actor, wanted, request) => {
     if (request !== null || !isPlain(wanted.task) || isCounted(deps, wanted.task))
       return createTasks(deps, actor, [wanted], request);
-    return { tasks: [await together({ ...wanted, actor })], replayed: false };
+    return { tasks: [await sayWhyItWaits(await make({ ...wanted, actor }))], replayed: false };
   };
 }
 
