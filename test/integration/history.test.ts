@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
@@ -48,12 +48,16 @@ it('an event has its time with microseconds', async () => {
   expect(items[0]?.at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
 });
 
+const TABLES = readdirSync(new URL('../../src/store/tables', import.meta.url));
+
 it('the types of the tables name the columns that the database has', async () => {
-  const source = readFileSync(new URL('../../src/store/schema.ts', import.meta.url), 'utf8');
+  const read = (path: string) => readFileSync(new URL(`../../src/store/${path}`, import.meta.url), 'utf8');
+  const source = read('schema.ts');
   const tables = new Map(
     [...source.matchAll(/^ {2}(\w+): (\w+Table);$/gm)].map(([, table, type]) => [table ?? '', type ?? '']),
   );
-  const told = new Map([...tables].map(([table, type]) => [table, columnsOf(source, type)]));
+  const types = TABLES.map((name) => read(`tables/${name}`)).join('\n');
+  const told = new Map([...tables].map(([table, type]) => [table, columnsOf(types, type)]));
   const { rows } = await sql<{ table_name: string; columns: string[] }>`
     select table_name, array_agg(column_name::text order by column_name) as columns
     from information_schema.columns where table_schema = 'public' and table_name not in ('migrations', 'schema')
@@ -62,6 +66,6 @@ it('the types of the tables name the columns that the database has', async () =>
 });
 
 function columnsOf(source: string, type: string): string[] {
-  const body = new RegExp(`^type ${type} = \\{([^}]*)\\};`, 'm').exec(source)?.[1] ?? '';
+  const body = new RegExp(`^export type ${type} = \\{([^}]*)\\};`, 'm').exec(source)?.[1] ?? '';
   return [...body.matchAll(/(\w+): /g)].map(([, column]) => column ?? '').sort();
 }
