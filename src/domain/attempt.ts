@@ -61,6 +61,17 @@ export type Result = {
   usage: Record<string, number> | null;
 };
 
+/** A result that tells nothing more than how the attempt ended. */
+export const BLANK_RESULT: Omit<Result, 'outcome'> = {
+  exitCode: null,
+  signal: null,
+  error: null,
+  failureClass: null,
+  summary: null,
+  output: null,
+  usage: null,
+};
+
 /** How far a holder says that it is. */
 export type ProgressReport = { percent: number | null; message: string | null };
 

@@ -1,4 +1,4 @@
-import type { Result } from '../domain/attempt.ts';
+import { BLANK_RESULT, type Result } from '../domain/attempt.ts';
 import { AppError, notFound } from '../domain/errors.ts';
 import { type Actor, isTaken, type Task } from '../domain/task.ts';
 import { findAttemptRow } from '../store/attempts.ts';
@@ -39,12 +39,7 @@ const notOutOfReach = (status: string): AppError =>
   );
 
 const unproven = (hostId: string): Result => ({
+  ...BLANK_RESULT,
   outcome: 'cancelled',
-  exitCode: null,
-  signal: null,
   error: `cancelled by force while host ${hostId} was out of reach; what it ran is not proven to have ended`,
-  failureClass: null,
-  summary: null,
-  output: null,
-  usage: null,
 });

@@ -1,5 +1,5 @@
 import type { Transaction } from 'kysely';
-import type { Result } from '../domain/attempt.ts';
+import { BLANK_RESULT, type Result } from '../domain/attempt.ts';
 import { type Ending, endAttempt, type Standing } from '../domain/endings.ts';
 import type { EventType } from '../domain/event.ts';
 import { retryDelaySeconds } from '../domain/retry.ts';
@@ -188,16 +188,7 @@ function sentence({ outcome, failureClass }: Ending, { exitCode, signal }: Resul
 }
 
 /** What the server says in place of a holder that is gone. */
-export const lostResult = (error: string): Result => ({
-  outcome: 'lost',
-  exitCode: null,
-  signal: null,
-  error,
-  failureClass: null,
-  summary: null,
-  output: null,
-  usage: null,
-});
+export const lostResult = (error: string): Result => ({ ...BLANK_RESULT, outcome: 'lost', error });
 
 /** Ends an agent's open attempts as lost, at once: it has left. */
 export async function loseAttempts(deps: Deps, agentId: string): Promise<void> {

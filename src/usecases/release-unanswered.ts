@@ -1,18 +1,13 @@
-import type { Result } from '../domain/attempt.ts';
+import { BLANK_RESULT, type Result } from '../domain/attempt.ts';
 import type { Deps } from './deps.ts';
 import { endHeld } from './end-attempt.ts';
 import { isHeld, lockOwn } from './holding.ts';
 import { SERVER } from './server-actor.ts';
 
 const handedBack: Result = {
+  ...BLANK_RESULT,
   outcome: 'released',
-  exitCode: null,
-  signal: null,
   error: 'the agent was gone before it could be told of the task',
-  failureClass: null,
-  summary: null,
-  output: null,
-  usage: null,
 };
 
 /** Hands back at once what an agent was given that had hung up before the answer was written. */

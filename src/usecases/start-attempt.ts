@@ -1,5 +1,5 @@
 import type { Transaction } from 'kysely';
-import type { Result } from '../domain/attempt.ts';
+import { BLANK_RESULT, type Result } from '../domain/attempt.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import type { ProcessIdentity } from '../domain/process.ts';
@@ -8,9 +8,9 @@ import type { Task } from '../domain/task.ts';
 import { changeOpenAttempt } from '../store/attempts.ts';
 import type { Database } from '../store/schema.ts';
 import { changeTask } from '../store/task-changes.ts';
-import { findTask } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
 import { endHeld } from './end-attempt.ts';
+import { findChanged } from './find-changed.ts';
 import { actorOf, type Held, lockHeld } from './holding.ts';
 import { SERVER } from './server-actor.ts';
 
@@ -36,8 +36,7 @@ export async function startAttempt(
     deps.wakeups.emit({ kind: 'ready' });
     throw new AppError('lease_lost', `The attempt was ended, because ${missing}.`);
   }
-  const task = await findTask(deps.db, taskId);
-  if (task === null) throw new Error(`task ${taskId} is gone`);
+  const task = await findChanged(deps, taskId);
   return { ...task, environment: withSecrets(deps.secrets, task) };
 }
 
@@ -73,12 +72,8 @@ function refuseStopped({ task }: Held): void {
 }
 
 const notSetUp = (error: string): Result => ({
+  ...BLANK_RESULT,
   outcome: 'failed',
   failureClass: 'setup',
   error,
-  exitCode: null,
-  signal: null,
-  summary: null,
-  output: null,
-  usage: null,
 });

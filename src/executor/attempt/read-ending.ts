@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import type { Result } from '../../domain/attempt.ts';
+import { BLANK_RESULT, type Result } from '../../domain/attempt.ts';
 import type { Json } from '../../domain/canonical-json.ts';
 import type { MachineReport } from '../../domain/machine.ts';
 import type { FailureClass } from '../../domain/task.ts';
@@ -22,19 +22,9 @@ export type EndingFacts = {
 
 const MAX_ERROR = 2000;
 
-const BLANK: Omit<Result, 'outcome'> = {
-  exitCode: null,
-  signal: null,
-  error: null,
-  failureClass: null,
-  summary: null,
-  output: null,
-  usage: null,
-};
-
-export const lost = (error: string): Result => ({ ...BLANK, outcome: 'lost', error: sentence(error) });
+export const lost = (error: string): Result => ({ ...BLANK_RESULT, outcome: 'lost', error: sentence(error) });
 const failed = (failureClass: FailureClass, error: string): Result => ({
-  ...BLANK,
+  ...BLANK_RESULT,
   outcome: 'failed',
   failureClass,
   error: sentence(error),
@@ -69,7 +59,7 @@ function neverRan({ stopReason, launchFailure, processSeen, unstarted }: EndingF
   if (stopReason !== null) return cancelled(stopReason);
   if (launchFailure !== null) return failed(launchFailure.failureClass, launchFailure.error);
   if (unstarted) return failed('infrastructure', 'the machine ended the start before the command began');
-  return { ...BLANK, outcome: 'released', error: 'nothing was started' };
+  return { ...BLANK_RESULT, outcome: 'released', error: 'nothing was started' };
 }
 
 function doneResult({ reason, exitCode, message }: MachineReport, { stopReason, timeoutSeconds }: EndingFacts): Result {
@@ -92,13 +82,13 @@ const STOPS: Record<string, string> = {
   preempted: 'a more urgent task took its place',
 };
 const cancelled = (reason: string): Result => ({
-  ...BLANK,
+  ...BLANK_RESULT,
   outcome: 'cancelled',
   error: STOPS[reason] ?? 'stopped as the server asked',
 });
 
 function exitResult(exitCode: number): Result {
-  if (exitCode === 0) return { ...BLANK, outcome: 'completed', exitCode };
+  if (exitCode === 0) return { ...BLANK_RESULT, outcome: 'completed', exitCode };
   const signal = signalName(exitCode - 128);
   if (signal !== null) return { ...failed('signal', `the command was ended by ${signal}`), signal };
   return { ...failed('exit', `the command ended with exit code ${exitCode}`), exitCode };
