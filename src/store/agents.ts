@@ -2,6 +2,7 @@ import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Agent, HostDefinition } from '../domain/agent.ts';
 import type { Abilities } from '../domain/may-run.ts';
 import type { AgentMode } from '../domain/task.ts';
+import { affectedRows } from './answers.ts';
 import type { AgentRow, Database } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -142,13 +143,13 @@ export async function lockHosts(trx: Trx): Promise<void> {
  * Violates `agents_name` if one has this name.
  */
 export async function upsertHost(trx: Trx, host: HostDefinition): Promise<boolean> {
-  const { numAffectedRows } = await sql`
+  const result = await sql`
     insert into agents (id, name, execution_mode, labels, capacity)
     values (${host.id}, ${host.id}, 'ssh_cli', ${host.labels}::text[], ${host.capacity})
     on conflict (id) do update
       set labels = excluded.labels, capacity = excluded.capacity, deleted_at = null
       where agents.execution_mode = 'ssh_cli'`.execute(trx);
-  return numAffectedRows === 1n;
+  return affectedRows(result) === 1;
 }
 
 /** Deletes the hosts that the configuration no longer has; answers their ids. Their rows are locked: {@link lockHosts}. */

@@ -1,7 +1,7 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { AgentMode } from '../domain/task.ts';
 import type { AgentRow, Database, TaskRow } from './schema.ts';
-import { type Happening, nextEvent } from './task-changes.ts';
+import { type Happening, headOf, nextEvent } from './task-changes.ts';
 
 type Trx = Transaction<Database>;
 
@@ -40,7 +40,7 @@ export async function takenPlaces(
 export type Candidate = TaskRow & { avoided: string[] };
 
 /** The other way's tasks are not even looked at: each way has an index of its own. */
-const forMode = (mode: AgentMode) =>
+export const forMode = (mode: AgentMode) =>
   mode === 'http_pull' ? sql`execution_mode <> 'ssh_cli'` : sql`execution_mode <> 'http_pull'`;
 
 /**
@@ -131,11 +131,7 @@ const TAKEN = {
 export async function takeTasks(trx: Trx, takes: readonly Take[], options: TakeOptions): Promise<Map<string, TaskRow>> {
   if (takes.length === 0) return new Map();
   const { mode, at, leaseSeconds, holder } = options;
-  const events = takes.map((take) => {
-    const { id, event_n, event_hash } = take.candidate;
-    const head = { taskId: id, n: event_n, hash: event_hash, status: 'pending' as const };
-    return nextEvent(head, options.happening(take), at, 'assigned');
-  });
+  const events = takes.map((take) => nextEvent(headOf(take.candidate), options.happening(take), at, 'assigned'));
   const { rows } = await sql<{ attempt_id: string; lease_expires_at: string }>`
     with x as (
       select * from unnest(

@@ -1,8 +1,9 @@
 import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import type { EventType } from '../domain/event.ts';
 import type { DependencyReaction, Status } from '../domain/task.ts';
+import { affectedRows } from './answers.ts';
 import type { Database, TaskRow } from './schema.ts';
-import { type Happening, nextEvent } from './task-changes.ts';
+import { type Happening, headOf, nextEvent } from './task-changes.ts';
 
 type Trx = Transaction<Database>;
 
@@ -103,7 +104,7 @@ export async function changeDependants(
   if (dependants.length === 0) return;
   const events = dependants.flatMap((task) => chain(task, happenings, at));
   const heads = events.filter((event) => event.last);
-  const { numAffectedRows } = await sql`
+  const written = await sql`
     with head as (
       select * from unnest(${heads.map((e) => e.taskId)}::uuid[], ${dependants.map((task) => task.event_n)}::int[],
         ${heads.map((e) => e.n)}::int[], ${heads.map((e) => e.hash)}::text[]) as h(id, before_n, n, hash)),
@@ -117,14 +118,14 @@ export async function changeDependants(
       ${events.map((e) => e.type)}::text[], ${events.map((e) => e.text)}::text[],
       ${events.map((e) => e.hash)}::text[]) as e(task_id, n, type, text, hash)
     join changed on changed.id = e.task_id`.execute(trx);
-  if (Number(numAffectedRows) !== events.length) throw new Error('a locked dependant was changed by somebody else');
+  if (affectedRows(written) !== events.length) throw new Error('a locked dependant was changed by somebody else');
 }
 
 type Chained = { taskId: string; n: number; type: EventType; text: string; hash: string; last: boolean };
 
 /** The events one after the other, each with the hash of the one before. */
 function chain(task: Dependant, happenings: readonly Happening[], at: string): Chained[] {
-  let head = { taskId: task.id, n: task.event_n, hash: task.event_hash as string | null, status: task.status };
+  let head = headOf(task);
   return happenings.map((happening, index) => {
     const toStatus = happening.type === 'cancelled' ? 'cancelled' : null;
     const event = nextEvent(head, happening, at, toStatus);

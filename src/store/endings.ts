@@ -1,6 +1,6 @@
 import { sql, type Transaction } from 'kysely';
 import type { AttemptRow, Database, TaskRow } from './schema.ts';
-import { type Happening, type LockedTask, nextEvent } from './task-changes.ts';
+import { type Happening, headOf, type LockedTask, nextEvent } from './task-changes.ts';
 
 type Trx = Transaction<Database>;
 
@@ -57,12 +57,7 @@ export type WrittenEnding = {
 export async function writeEndings(trx: Trx, endings: readonly WrittenEnding[]): Promise<void> {
   if (endings.length === 0) return;
   const events = endings.map(({ task, happening, endedTask }) =>
-    nextEvent(
-      { taskId: task.id, n: task.event_n, hash: task.event_hash, status: task.status },
-      happening,
-      task.at,
-      endedTask.status,
-    ),
+    nextEvent(headOf(task), happening, task.at, endedTask.status),
   );
   const tasks = endings.map(({ task, attemptId, endedTask }, index) => ({
     ...ended(endedTask),

@@ -1,13 +1,13 @@
 import { type Kysely, sql } from 'kysely';
 import type { Result } from '../domain/attempt.ts';
 import type { Database } from './schema.ts';
-import { type Happening, nextEvent } from './task-changes.ts';
+import { type ChainHead, type Happening, nextEvent } from './task-changes.ts';
 
 export type FreshEnding = {
   attemptId: string;
   taskId: string;
   /** Where the chain of the task stood when the attempt was given out. */
-  head: Parameters<typeof nextEvent>[0];
+  head: ChainHead;
   happening: Happening;
   result: Result;
   saidHash: string;

@@ -1,15 +1,16 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
+import { affectedRows } from './answers.ts';
 import type { Database } from './schema.ts';
 
 export type KeyUse = { principal: string; key: string; bodyHash: string; taskIds: readonly string[] };
 
 /** Uses a key for the first time. Waits for whoever uses the same one now; answers false if it was used before. */
 export async function useKey(trx: Transaction<Database>, use: KeyUse): Promise<boolean> {
-  const { numAffectedRows } = await sql`
+  const result = await sql`
     insert into idempotency_keys (principal, key, body_hash, task_ids)
     values (${use.principal}, ${use.key}, ${use.bodyHash}, ${use.taskIds}::uuid[])
     on conflict do nothing`.execute(trx);
-  return numAffectedRows === 1n;
+  return affectedRows(result) === 1;
 }
 
 export async function findKey(

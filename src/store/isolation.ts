@@ -45,17 +45,17 @@ const backIn = sql`cordoned = false, cordon_reason = null, own_failures = '{}', 
 
 /** Lets back one that is isolated; answers whether it was. What a person cordoned stays so. */
 export async function letBack(db: Db, agentId: string): Promise<boolean> {
-  const { numAffectedRows } = await sql`
+  const result = await sql`
     update agents set ${backIn} where id = ${agentId} and isolated_at is not null`.execute(db);
-  return numAffectedRows === 1n;
+  return affectedRows(result) === 1;
 }
 
 /** Lets back the agents that pull and were isolated for so long; answers how many. */
 export async function letBackPullAgents(db: Db, seconds: number): Promise<number> {
-  const { numAffectedRows } = await sql`
+  const result = await sql`
     update agents set ${backIn}
     where execution_mode = 'http_pull' and isolated_at < clock_timestamp() - make_interval(secs => ${seconds})`.execute(
     db,
   );
-  return affectedRows({ numAffectedRows });
+  return affectedRows(result);
 }

@@ -17,10 +17,10 @@ export async function keepLateResult(
   hash: string,
 ): Promise<boolean> {
   const whole = JSON.stringify({ ...result, hash });
-  const kept = Buffer.byteLength(whole) <= MAX_BYTES ? whole : JSON.stringify({ outcome: result.outcome, hash });
-  const { numAffectedRows } = await sql`
-    update attempts set late_results = late_results || ${kept}::jsonb
+  const stored = Buffer.byteLength(whole) <= MAX_BYTES ? whole : JSON.stringify({ outcome: result.outcome, hash });
+  const kept = await sql`
+    update attempts set late_results = late_results || ${stored}::jsonb
     where id = ${attemptId} and finished_at is not null and jsonb_array_length(late_results) < ${KEPT}
       and not late_results @> jsonb_build_array(jsonb_build_object('hash', ${hash}::text))`.execute(trx);
-  return affectedRows({ numAffectedRows }) === 1;
+  return affectedRows(kept) === 1;
 }

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { Abilities } from '../domain/may-run.ts';
 import type { ContestedPlace, PreemptionLimits, RunningTask } from '../domain/preempt.ts';
 import type { AgentMode } from '../domain/task.ts';
-import { keptFrom } from './claims.ts';
+import { forMode, keptFrom } from './claims.ts';
 import type { Database, TaskRow } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -27,7 +27,7 @@ const nextOfLanes = (mode: AgentMode, limit: number) => sql`
   select w.lane, w.mode, n.* from (select distinct lane, mode from ways where mode = ${mode}) w cross join lateral (
     select id, rank, priority from tasks
     where lane = w.lane and status = 'pending' and ready
-      and ${mode === 'http_pull' ? sql`execution_mode <> 'ssh_cli'` : sql`execution_mode <> 'http_pull'`}
+      and ${forMode(mode)}
       and not ${isBeingServed(sql.ref('tasks.id'))}
     order by rank, id limit ${limit}) n`;
 

@@ -69,7 +69,7 @@ export async function recordStarting(
   store: HostStore | null,
   graceSeconds: number,
 ): Promise<boolean> {
-  const { numAffectedRows } = await sql`
+  const result = await sql`
     with t as materialized (
       select timeout_seconds from tasks
       where id = (select task_id from attempts where id = ${attemptId}) and attempt_id = ${attemptId}
@@ -78,7 +78,7 @@ export async function recordStarting(
     update attempts a set host_store = coalesce(a.host_store, ${store && JSON.stringify(store)}::jsonb),
       dead_by = clock_timestamp() + make_interval(secs => t.timeout_seconds + ${graceSeconds} + 60)
     from t where a.id = ${attemptId} and a.finished_at is null`.execute(db);
-  return affectedRows({ numAffectedRows }) === 1;
+  return affectedRows(result) === 1;
 }
 
 /** Changes nothing where another replica drives the attempt by now. */

@@ -112,9 +112,19 @@ export type Happening = {
 
 export type TaskPatch = Omit<Updateable<Database['tasks']>, 'id' | 'event_n' | 'event_hash' | 'updated_at'>;
 
+/** Where the chain of a task ends, and its status there. */
+export type ChainHead = { taskId: string; n: number; hash: string | null; status: Status | null };
+
+export const headOf = (task: Pick<TaskRow, 'id' | 'event_n' | 'event_hash' | 'status'>): ChainHead => ({
+  taskId: task.id,
+  n: task.event_n,
+  hash: task.event_hash,
+  status: task.status,
+});
+
 /** The event as it will stand in the chain after `head`. */
 export function nextEvent(
-  head: { taskId: string; n: number; hash: string | null; status: Status | null },
+  head: ChainHead,
   happening: Happening,
   at: string,
   toStatus: Status | null,
@@ -139,12 +149,7 @@ export function nextEvent(
  * the row be another one all the same, nothing is written and the answer is false.
  */
 export async function changeTask(trx: Trx, task: LockedTask, patch: TaskPatch, happening: Happening): Promise<boolean> {
-  const event = nextEvent(
-    { taskId: task.id, n: task.event_n, hash: task.event_hash, status: task.status },
-    happening,
-    task.at,
-    patch.status ?? null,
-  );
+  const event = nextEvent(headOf(task), happening, task.at, patch.status ?? null);
   const changed = await trx
     .with('changed', (db) =>
       db
@@ -185,14 +190,7 @@ export async function changeTasks(
   happening: Happening,
 ): Promise<void> {
   if (tasks.length === 0) return;
-  const events = tasks.map((task) =>
-    nextEvent(
-      { taskId: task.id, n: task.event_n, hash: task.event_hash, status: task.status },
-      happening,
-      task.at,
-      patch.status ?? null,
-    ),
-  );
+  const events = tasks.map((task) => nextEvent(headOf(task), happening, task.at, patch.status ?? null));
   const set = sql.join(Object.entries(patch).map(([name, value]) => sql`${sql.ref(name)} = ${value}`));
   await sql`
     with x as (

@@ -1,5 +1,5 @@
 import { type FreshEnding, finishFresh } from '../store/fresh-endings.ts';
-import { databaseTime } from '../store/task-changes.ts';
+import { databaseTime, headOf } from '../store/task-changes.ts';
 import type { Completed, Completion } from './completion.ts';
 import type { Deps } from './deps.ts';
 import { completedData } from './end-attempt.ts';
@@ -34,7 +34,7 @@ function freshOf(deps: Deps, { holder, attemptId, result, hash }: Completion): F
   return {
     attemptId,
     taskId: known.id,
-    head: { taskId: known.id, n: known.event_n, hash: known.event_hash, status: known.status },
+    head: headOf(known),
     happening: {
       type: 'completed',
       actor: { kind: 'agent', id: holder.agentId },
