@@ -9,7 +9,7 @@ import {
   type WaitingTask,
 } from '../store/preemption.ts';
 import type { Database } from '../store/schema.ts';
-import { changeTask, type LockedTask, lockTask } from '../store/task-changes.ts';
+import { changeTask, type LockedTask, lockTasks } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { SERVER } from './server-actor.ts';
 
@@ -38,9 +38,9 @@ async function preemptFor(deps: Deps, taskId: string): Promise<boolean> {
   const seen = await look(deps, deps.db, taskId);
   if (seen === null) return false;
   const asked = await deps.db.transaction().execute(async (trx) => {
-    const locked = await lockInOrder(trx, [taskId, seen.victim.id]);
+    const locked = await lockTasks(trx, [taskId, seen.victim.id]);
     const found = await look(deps, trx, taskId);
-    if (locked === null || found?.victim.id !== seen.victim.id) return false;
+    if (found?.victim.id !== seen.victim.id) return false;
     await askToStop(trx, locked, found);
     return true;
   });
@@ -56,17 +56,6 @@ async function look(deps: Deps, db: Kysely<Database>, taskId: string): Promise<P
   const agentIds = places.map(({ agentId }) => agentId);
   const victim = chooseVictim(waiting, places, await stoppableTasks(db, agentIds, waiting, preemption), preemption);
   return victim && { waiting, victim };
-}
-
-/** Tasks are locked in the order of their ids by everybody. Null when one of them is gone. */
-async function lockInOrder(trx: Transaction<Database>, ids: readonly string[]): Promise<LockedTask[] | null> {
-  const locked: LockedTask[] = [];
-  for (const id of ids.toSorted()) {
-    const task = await lockTask(trx, id);
-    if (task === null) return null;
-    locked.push(task);
-  }
-  return locked;
 }
 
 /** Both histories tell it. That the other is cancelled or taken elsewhere after this doesn't take it back. */
