@@ -20,7 +20,7 @@ export type TurnsOptions = {
 export function createTurns({ waiting, most, turn }: TurnsOptions): { ask(): void } {
   let underWay = 0;
   let scheduled = false;
-  let _impatient: NodeJS.Timeout | null = null;
+  let impatient = false;
 
   const mayBegin = (late: boolean) => {
     const count = waiting();
@@ -50,8 +50,10 @@ export function createTurns({ waiting, most, turn }: TurnsOptions): { ask(): voi
         flush(false);
       });
     } else if (underWay < AT_ONCE) {
-      _impatient ??= setTimeout(() => {
-        _impatient = null;
+      if (impatient) return;
+      impatient = true;
+      setTimeout(() => {
+        impatient = false;
         flush(true);
       }, PATIENCE_MS);
     }
