@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RECORDED_FORGE_URL, RECORDED_SECRET, recorded } from '../../test/support/recordings.ts';
+import { hostEntryOf } from '../../test/support/ssh-host.ts';
 import { type Sshd, startSshd } from '../../test/support/sshd.ts';
 import type { Bench } from '../support/bench.ts';
 import type { Figure } from '../support/figure.ts';
@@ -34,16 +35,7 @@ export const ssh: Figure = {
 
 function configuration({ folder }: Bench, sshd: Sshd): string {
   const file = join(folder, 'ssh.yaml');
-  const host = {
-    id: 'bench',
-    address: '127.0.0.1',
-    port: sshd.port,
-    user: sshd.user,
-    private_key: { file: sshd.privateKeyPath },
-    host_key: sshd.hostKeyFingerprint,
-    labels: ['bench-host'],
-    capacity: 100,
-  };
+  const host = hostEntryOf(sshd, { id: 'bench', labels: ['bench-host'], capacity: 100 });
   const forge = { name: 'main', url: RECORDED_FORGE_URL, webhook_secrets: [RECORDED_SECRET] };
   const template = { name: 'default', command: ['true'], requires: ['bench-host'] };
   writeFileSync(file, JSON.stringify({ forges: [forge], templates: [template], hosts: [host] }), { mode: 0o600 });

@@ -6,6 +6,7 @@ import { startAgentProcess } from '../support/agent-process.ts';
 import { listProcesses } from '../support/proc.ts';
 import { describeIf } from '../support/require.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
+import { hostEntryOf } from '../support/ssh-host.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
 import { createTaskClient, type TaskClient } from '../support/task-client.ts';
 
@@ -24,15 +25,7 @@ describeIf('sshd', 'a secret', () => {
   let tasks: TaskClient;
   beforeAll(async () => {
     sshd = await startSshd();
-    const host = {
-      id: 'box',
-      address: '127.0.0.1',
-      port: sshd.port,
-      user: sshd.user,
-      private_key: { file: sshd.privateKeyPath },
-      host_key: sshd.hostKeyFingerprint,
-      labels: ['box'],
-    };
+    const host = hostEntryOf(sshd, { id: 'box', labels: ['box'] });
     const environment = { API_KEY: { secret: 'KEY' } };
     server = await startServerProcess({
       TASKEJO_HOSTS: JSON.stringify([host]),

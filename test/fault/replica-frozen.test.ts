@@ -7,6 +7,7 @@ import { startLoad } from '../support/load.ts';
 import { expectWrittenOnce } from '../support/load-check.ts';
 import { ADMIN_TOKEN, type Replica, startReplica } from '../support/replica.ts';
 import { describeIf } from '../support/require.ts';
+import { hostEntryOf } from '../support/ssh-host.ts';
 import { startSshd } from '../support/sshd.ts';
 import { createTaskClient } from '../support/task-client.ts';
 import { temporaryFolder } from '../support/temporary.ts';
@@ -42,9 +43,7 @@ describeIf('sshd', 'a replica that drives an attempt on a host, frozen past its 
     onTestFinished(() => sshd.stop());
     const databaseUrl = await cloneDatabase(inject('testServer'), false);
     const file = join(temporaryFolder(), 'taskejo.yaml');
-    const { port, user, privateKeyPath, hostKeyFingerprint } = sshd;
-    const host = { id: 'box', address: '127.0.0.1', port, user, host_key: hostKeyFingerprint, labels: ['linux'] };
-    const hosts = [{ ...host, private_key: { file: privateKeyPath } }];
+    const hosts = [hostEntryOf(sshd, { id: 'box', labels: ['linux'] })];
     const dispatch = { tick_seconds: 1 };
     writeFileSync(file, JSON.stringify({ hosts, leases, dispatch, ssh: { probe_seconds: 1 } }), { mode: 0o600 });
     const start = () => startReplica({ databaseUrl, env: { TASKEJO_CONFIG: file } });

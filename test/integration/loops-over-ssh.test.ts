@@ -1,6 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createSshHost } from '../../src/executor/ssh/host.ts';
 import { startLoops } from '../../src/loops/index.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
@@ -12,6 +11,7 @@ import { syncHosts } from '../../src/usecases/sync-hosts.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { describeIf } from '../support/require.ts';
+import { sshHostOf } from '../support/ssh-host.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
 import { alice, newTask } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -41,14 +41,7 @@ describeIf('sshd', 'the loops over a real SSH host', () => {
   });
 
   const start = () => {
-    const host = createSshHost({
-      installationId: installation.id,
-      address: '127.0.0.1',
-      port: sshd.port,
-      user: sshd.user,
-      privateKey: sshd.privateKey,
-      hostKeys: [sshd.hostKeyFingerprint],
-    });
+    const host = sshHostOf(sshd, { installationId: installation.id });
     return startLoops({
       deps,
       installation,

@@ -3,7 +3,6 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createSshHost } from '../../src/executor/ssh/host.ts';
 import { startLoops } from '../../src/loops/index.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
@@ -16,6 +15,7 @@ import { syncHosts } from '../../src/usecases/sync-hosts.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { describeIf } from '../support/require.ts';
+import { sshHostOf } from '../support/ssh-host.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
 import { alice, newTask } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -51,9 +51,7 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
 
   const start = async () => {
     const host = (id: string, sshd: Sshd) => {
-      const { port, user, privateKey, hostKeyFingerprint } = sshd;
-      const target = { address: '127.0.0.1', port, user, privateKey, hostKeys: [hostKeyFingerprint] };
-      return { id, lostAfterSeconds: 600, ...createSshHost({ installationId: installation.id, ...target }) };
+      return { id, lostAfterSeconds: 600, ...sshHostOf(sshd, { installationId: installation.id }) };
     };
     const hosts = [host('slow', slow), host('quick', quick)];
     const metrics = createMetrics({ ofProcess: false });

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { startLoopbackSshHost } from '../../src/demo/ssh-host.ts';
 import { makeKey } from '../../src/demo/ssh-keys.ts';
-import { createSshHost, type SshHost } from '../../src/executor/ssh/host.ts';
+import type { SshHost } from '../../src/executor/ssh/host.ts';
 import { machineSuite } from '../suites/machine-suite.ts';
 import { killProcessesIn } from '../support/proc.ts';
+import { sshHostOf } from '../support/ssh-host.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
 machineSuite('a host served on loopback where there is no sshd', async () => {
@@ -16,14 +17,7 @@ machineSuite('a host served on loopback where there is no sshd', async () => {
   return {
     home,
     machine: () => {
-      const host = createSshHost({
-        address: '127.0.0.1',
-        port: server.port,
-        user: server.user,
-        privateKey: server.privateKey,
-        hostKeys: [server.hostKeyFingerprint],
-        installationId: 'suite',
-      });
+      const host = sshHostOf(server);
       hosts.push(host);
       return host.machine;
     },
@@ -41,9 +35,7 @@ test('a loopback host that was stopped comes back under the same address and key
   const home = temporaryFolder();
   const server = await startLoopbackSshHost({ home });
   const hostWith = (privateKey: string) => {
-    const { port, user, hostKeyFingerprint } = server;
-    const hostKeys = [hostKeyFingerprint];
-    const host = createSshHost({ address: '127.0.0.1', port, user, privateKey, hostKeys, installationId: 'suite' });
+    const host = sshHostOf(server, { privateKey });
     onTestFinished(() => host.close());
     return host.machine;
   };

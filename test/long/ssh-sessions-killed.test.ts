@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import type { StartSpec, Stream } from '../../src/domain/machine.ts';
 import { type Machine, MachineError } from '../../src/executor/machine.ts';
-import { createSshHost, type SshHost } from '../../src/executor/ssh/host.ts';
+import type { SshHost } from '../../src/executor/ssh/host.ts';
 import { startSpec } from '../suites/machine-suite.ts';
 import { processesIn } from '../support/proc.ts';
 import { describeIf } from '../support/require.ts';
+import { sshHostOf } from '../support/ssh-host.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -29,9 +30,7 @@ describeIf('sshd', 'every session of sshd killed again and again', () => {
     const here = await startSshd();
     sshd = here;
     const machine = () => {
-      const { port, user, privateKey } = here;
-      const hostKeys = [here.hostKeyFingerprint];
-      const host = createSshHost({ address: '127.0.0.1', port, user, privateKey, hostKeys, installationId: 'suite' });
+      const host = sshHostOf(here);
       hosts.push(host);
       return host.machine;
     };

@@ -5,6 +5,7 @@ import { onTestFinished } from 'vitest';
 import { expectHealthy } from './examine.ts';
 import { RECORDED_FORGE_URL, RECORDED_SECRET, type Recording } from './recordings.ts';
 import { type ServerProcess, startServerProcess } from './serve.ts';
+import { hostEntryOf } from './ssh-host.ts';
 import type { Sshd } from './sshd.ts';
 
 export type Accepted = { delivery_id: string; decision: string; reason: string; task_ids: string[] };
@@ -20,20 +21,10 @@ export async function startConfiguredServer(
 ): Promise<ServerProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'taskejo-config-'));
   const file = join(folder, 'taskejo.yaml');
-  const host = sshd && {
-    id: 'box',
-    address: '127.0.0.1',
-    port: sshd.port,
-    user: sshd.user,
-    private_key: { file: sshd.privateKeyPath },
-    host_key: sshd.hostKeyFingerprint,
-    labels: ['linux'],
-    capacity: 2,
-  };
   const configuration = {
     forges: [{ name: 'main', url: RECORDED_FORGE_URL, webhook_secrets: [RECORDED_SECRET] }],
     templates: [{ name: 'build', timeout_seconds: 60, ...template }],
-    hosts: host ? [host] : [],
+    hosts: sshd ? [hostEntryOf(sshd, { id: 'box', labels: ['linux'], capacity: 2 })] : [],
     leases: { seconds: 6, renew_seconds: 1, sweep_seconds: 1 },
     dispatch: { pull_after_seconds: 1 },
     ssh: { probe_seconds: 1 },

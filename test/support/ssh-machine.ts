@@ -1,5 +1,6 @@
-import { createSshHost, type SshHost } from '../../src/executor/ssh/host.ts';
+import type { SshHost } from '../../src/executor/ssh/host.ts';
 import type { MachineSubject } from '../suites/machine-suite.ts';
+import { sshHostOf } from './ssh-host.ts';
 import { startSshd } from './sshd.ts';
 
 /** A host over a real OpenSSH server of its own. */
@@ -9,14 +10,7 @@ export async function sshSubject(): Promise<MachineSubject> {
   return {
     home: sshd.home,
     machine: () => {
-      const host = createSshHost({
-        address: '127.0.0.1',
-        port: sshd.port,
-        user: sshd.user,
-        privateKey: sshd.privateKey,
-        hostKeys: [sshd.hostKeyFingerprint],
-        installationId: 'suite',
-      });
+      const host = sshHostOf(sshd);
       hosts.push(host);
       return host.machine;
     },

@@ -7,10 +7,11 @@ import ssh2 from 'ssh2';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { makeKey } from '../../../src/demo/ssh-keys.ts';
 import type { MachineError } from '../../../src/executor/machine.ts';
-import { createSshHost, type SshHost, type SshHostOptions } from '../../../src/executor/ssh/host.ts';
+import type { SshHost, SshHostOptions } from '../../../src/executor/ssh/host.ts';
 import { startSpec, wholeLog } from '../../suites/machine-suite.ts';
 import { descendants, killAll } from '../../support/proc.ts';
 import { describeIf } from '../../support/require.ts';
+import { type SshServer, sshHostOf } from '../../support/ssh-host.ts';
 import { type Sshd, type SshdOptions, startSshd } from '../../support/sshd.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
@@ -23,19 +24,8 @@ describeIf('sshd', 'a host over SSH', () => {
     running.push(sshd);
     return sshd;
   };
-  const hostOf = (
-    sshd: Pick<Sshd, 'port' | 'user' | 'privateKey' | 'hostKeyFingerprint'>,
-    more: Partial<SshHostOptions> = {},
-  ) => {
-    const host = createSshHost({
-      address: '127.0.0.1',
-      port: sshd.port,
-      user: sshd.user,
-      privateKey: sshd.privateKey,
-      hostKeys: [sshd.hostKeyFingerprint],
-      installationId: 'suite',
-      ...more,
-    });
+  const hostOf = (server: SshServer, more: Partial<SshHostOptions> = {}) => {
+    const host = sshHostOf(server, more);
     hosts.push(host);
     return host.machine;
   };
