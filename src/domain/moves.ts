@@ -29,6 +29,8 @@ export const MOVES = [
     to: ['completed', 'failed', 'cancelled', 'pending'],
     who: ['agent', 'server'],
   },
+  // While its host is out of reach.
+  { name: 'cancel by force', from: ['assigned', 'running'], to: ['cancelled'], who: ['coordinator'] },
   { name: 'cancel', from: ['pending'], to: ['cancelled'], who: ['coordinator', 'forge', 'server'] },
   { name: 'retry', from: ['failed', 'cancelled'], to: ['pending'], who: ['coordinator', 'forge'] },
 ] as const satisfies readonly Move[];

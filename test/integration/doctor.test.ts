@@ -80,6 +80,13 @@ const swapped = (title: string, one: number, other: number) => sql`
   from events o where e.task_id = ${task(title)} and o.task_id = e.task_id
     and (e.n, o.n) in ((${one}::int, ${other}::int), (${other}::int, ${one}::int))`;
 
+const byForce = json({
+  type: 'cancelled',
+  actor: { kind: 'coordinator', id: 'x' },
+  to_status: 'cancelled',
+  data: { outcome: 'cancelled' },
+});
+
 const BREAKS: [what: string, code: BreachCode, ...RawBuilder<unknown>[]][] = [
   [
     'an edited event',
@@ -107,6 +114,12 @@ const BREAKS: [what: string, code: BreachCode, ...RawBuilder<unknown>[]][] = [
     'illegal_move',
     forge('completed', { 4: json({ from_status: 'assigned' }) }),
   ],
+  [
+    'an attempt on a host that a person ended without asking it to stop',
+    'illegal_move',
+    forge('completed', { 2: json({ data: { execution_mode: 'ssh_cli' } }), 4: byForce }),
+  ],
+  ['an attempt of an agent that a person ended', 'illegal_move', forge('cancelled running', { 5: byForce })],
   ['a task that begins otherwise', 'illegal_move', forge('pending', { 1: json({ type: 'changed' }) })],
   [
     'an end of an attempt that was over',

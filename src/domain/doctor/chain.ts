@@ -1,5 +1,5 @@
 import { eventHash } from '../event.ts';
-import type { ActorKind, FailureClass, Outcome, Status } from '../task.ts';
+import type { ActorKind, AgentMode, FailureClass, Outcome, Status } from '../task.ts';
 import { type Breach, breach } from './breach.ts';
 import type { ExaminedEvent, TaskFacts } from './facts.ts';
 
@@ -13,6 +13,8 @@ export type Told = {
   to: Status | null;
   outcome: Outcome | null;
   failureClass: FailureClass | null;
+  /** Of the attempt that it opens. */
+  mode: AgentMode | null;
 };
 
 /**
@@ -48,7 +50,7 @@ type Text = {
   actor: { kind: ActorKind };
   from_status: Status | null;
   to_status: Status | null;
-  data: { outcome?: Outcome; failure_class?: FailureClass | null };
+  data: { outcome?: Outcome; failure_class?: FailureClass | null; execution_mode?: AgentMode };
 };
 
 function parse({ text }: ExaminedEvent): Text | null {
@@ -71,5 +73,6 @@ export function readEvent(event: ExaminedEvent): Told {
     to: text.to_status,
     outcome: text.data.outcome ?? null,
     failureClass: text.data.failure_class ?? null,
+    mode: text.to_status === 'assigned' ? (text.data.execution_mode ?? null) : null,
   };
 }

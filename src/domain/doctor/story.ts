@@ -1,11 +1,12 @@
 import type { Budget } from '../endings.ts';
 import { MOVES, type Move } from '../moves.ts';
-import { type FailureClass, isTaken, type Outcome, type Status } from '../task.ts';
+import { type AgentMode, type FailureClass, isTaken, type Outcome, type Status } from '../task.ts';
 import { type Breach, type BreachCode, breach } from './breach.ts';
 import type { Told } from './chain.ts';
 
 export type ToldAttempt = {
   id: string;
+  mode: AgentMode | null;
   started: boolean;
   ended: { outcome: Outcome | null; failureClass: FailureClass | null } | null;
 };
@@ -28,7 +29,7 @@ export function tellStory(taskId: string, events: readonly Told[]): Story {
   for (const event of events) {
     const breaches = (code: BreachCode, detail: string) =>
       story.breaches.push(breach(code, taskId, `event ${event.n} (${event.type}): ${detail}`));
-    if (!mayFollow(story.status, event)) {
+    if (!mayFollow(story.status, event) || (isByForce(event) && !mayForce(story, stopAsked))) {
       breaches(
         'illegal_move',
         `${event.who} made ${event.from ?? 'nothing'} of ${story.status ?? 'nothing'} ${event.to}`,
@@ -53,6 +54,10 @@ function mayFollow(status: Status | null, { n, type, from, to, who }: Told): boo
 const moves: readonly Move[] = MOVES;
 const allows = (move: Move, from: Status, to: Status, who: Told['who']) =>
   move.from.includes(from) && move.to.includes(to) && move.who.includes(who);
+
+/** Only the holder ends an attempt, or the server for it; a person may where its host can't be asked to stop. */
+const isByForce = (event: Told): boolean => endsAttempt(event) && event.who !== 'agent' && event.who !== 'server';
+const mayForce = (story: Story, stopAsked: boolean): boolean => stopAsked && current(story)?.mode === 'ssh_cli';
 
 const current = (story: Story): ToldAttempt | undefined => story.attempts.at(-1);
 const endsAttempt = ({ from, to }: Told): boolean => from !== null && isTaken(from) && to !== null && !isTaken(to);
@@ -88,7 +93,7 @@ function budgetOf(outcome: Outcome | null, failureClass: FailureClass | null): B
 function follow(story: Story, event: Told): void {
   const attempt = current(story);
   if (event.to === 'assigned' && event.attemptId !== null) {
-    story.attempts.push({ id: event.attemptId, started: false, ended: null });
+    story.attempts.push({ id: event.attemptId, mode: event.mode, started: false, ended: null });
   } else if (event.to === 'running' && attempt) attempt.started = true;
   else if (endsAttempt(event) && attempt) {
     attempt.ended = { outcome: event.outcome, failureClass: event.failureClass };
