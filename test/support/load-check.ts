@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { openDatabase } from '../../src/store/pool.ts';
+import { expectHealthy } from './examine.ts';
 import type { Load } from './load.ts';
 
 /**
@@ -20,4 +21,19 @@ export async function expectWrittenOnce(databaseUrl: string, load: Load, { taken
   } finally {
     await close();
   }
+}
+
+/**
+ * A load that met a fault and ended heard nothing worse than that the server can't now and when to come again, and left
+ * the database as it should be. With `unanswered` some requests may have had no answer at all.
+ */
+export async function expectOnlyRefused(
+  databaseUrl: string,
+  load: Load,
+  { unanswered = false, takenAgain = false } = {},
+): Promise<void> {
+  expect(load.othersThan(200, 201, 204, 503, ...(unanswered ? [0] : []))).toEqual([]);
+  expect(load.client.refusals.filter(({ code, retryAfter }) => code !== 'unavailable' || !retryAfter)).toEqual([]);
+  await expectWrittenOnce(databaseUrl, load, { takenAgain });
+  await expectHealthy({ databaseUrl });
 }
