@@ -1,18 +1,18 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { rankOf } from '../../src/domain/rank.ts';
+import { microsOf, rankOf } from '../../src/domain/rank.ts';
 import type { Task } from '../../src/domain/task.ts';
 import { laneOf } from '../../src/store/lanes.ts';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
 import { createTask, createTasks } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { insertNewTasks, microsOf, plan } from '../../src/usecases/insert-tasks.ts';
+import { insertNewTasks, plan } from '../../src/usecases/insert-tasks.ts';
 import { keepAgeing as keep } from '../../src/usecases/keep-ageing.ts';
 import { patchTask } from '../../src/usecases/patch-task.ts';
 import { prepareInstallation } from '../../src/usecases/prepare-installation.ts';
-import { expectConsistent } from '../support/consistency.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps, testSettings } from '../support/deps.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { somebodyWaits } from '../support/locks.ts';
 import { alice, newTask } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -23,7 +23,7 @@ beforeEach(async () => {
   await prepareInstallation(deps, null);
 });
 afterEach(async () => {
-  await expectConsistent(deps.db);
+  await expectHealthy(deps.db);
   await deps.stop();
 });
 

@@ -13,9 +13,9 @@ import { getAgent } from '../../src/usecases/read-agents.ts';
 import { getAttempt, getTask, listEvents } from '../../src/usecases/read-tasks.ts';
 import { retryTask } from '../../src/usecases/retry-task.ts';
 import { startAttempt } from '../../src/usecases/start-attempt.ts';
-import { expectConsistent } from '../support/consistency.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { addAgent, alice, newTask, succeeded } from '../support/tasks.ts';
 
 const replicaId = randomUUID();
@@ -27,7 +27,7 @@ beforeEach(async () => {
   await addAgent(deps.db, 'h1', { mode: 'ssh_cli', capacity: 1 });
 });
 afterEach(async () => {
-  await expectConsistent(deps.db);
+  await expectHealthy(deps.db);
   await deps.stop();
 });
 

@@ -11,12 +11,14 @@ import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask, createTasks } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { listEvents } from '../../src/usecases/read-tasks.ts';
+import { retryTask } from '../../src/usecases/retry-task.ts';
 import { startAttempt } from '../../src/usecases/start-attempt.ts';
 import { tellDependants } from '../../src/usecases/tell-dependants.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { dequeue } from '../support/dequeue.ts';
-import { workOff } from '../support/taken.ts';
+import { expectHealthy } from '../support/examine.ts';
+import { WORK, workOff } from '../support/taken.ts';
 import { addAgent, alice, failed, newTask, succeeded } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -26,10 +28,13 @@ let deps: Deps & { stop(): Promise<void> };
 beforeAll(async () => {
   database = await createTestDatabase({ max: 6 });
   deps = await createTestDeps(database);
-  await addAgent(deps.db, 'a1', { capacity: 1000 });
-  await addAgent(deps.db, 'a2', { capacity: 1000 });
+  await addAgent(deps.db, 'a2', { labels: [WORK], capacity: 1000 });
 });
-afterAll(() => deps.stop());
+afterAll(async () => {
+  await tellAll();
+  await expectHealthy(deps.db);
+  await deps.stop();
+});
 beforeEach(() => tellAll());
 
 async function tellAll(): Promise<number> {
@@ -40,26 +45,23 @@ async function tellAll(): Promise<number> {
 
 const dequeueAll = () =>
   dequeue(deps, 'a2', { maxTasks: 100, waitSeconds: 0, requestId: null }, new AbortController().signal);
-const create = (changes: Partial<NewTask> = {}) => createTask(deps, alice, newTask(changes));
+const create = (changes: Partial<NewTask> = {}) => createTask(deps, alice, newTask({ requires: [WORK], ...changes }));
 const make = (tasks: Partial<NewTask>[]) =>
   createTasks(
     deps,
     alice,
-    tasks.map((changes) => ({ task: newTask(changes), bodyHash: '' })),
+    tasks.map((changes) => ({ task: newTask({ requires: [WORK], ...changes }), bodyHash: '' })),
     null,
   );
 
 /** Brings a pending task to a final status as its agent or a coordinator would. */
 async function end(id: string, status: Status) {
   if (status === 'cancelled') await cancelTask(deps, alice, id, null);
-  else await workOff(deps, 'a1', id, status === 'completed' ? succeeded : failed('exit', 1));
+  else await workOff(deps, id, status === 'completed' ? succeeded : failed('exit', 1));
   expect(await findTask(deps.db, id)).toMatchObject({ status });
 }
 
-/** As a retry by a person does for what matters here. */
-const retry = (id: string) =>
-  sql`update tasks set status = 'pending', ready = true, ready_at = clock_timestamp(), finished_at = null,
-    assigned_agent_id = null where id = ${id}`.execute(deps.db);
+const retry = (id: string) => retryTask(deps, alice, id);
 
 async function eventsOf(id: string) {
   const { items } = await listEvents(deps, id, { limit: 200, cursor: null });

@@ -12,10 +12,11 @@ import { sweep } from '../../src/usecases/sweep.ts';
 import { tellDependants } from '../../src/usecases/tell-dependants.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { approved, holderOf, letTimePass } from '../support/gates.ts';
 import { somebodyWaits } from '../support/locks.ts';
-import { takeFor, workOff } from '../support/taken.ts';
-import { addAgent, alice, failed, newTask, succeeded } from '../support/tasks.ts';
+import { take, WORK, workOff } from '../support/taken.ts';
+import { alice, failed, newTask, succeeded } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let deps: Deps & { stop(): Promise<void> };
@@ -23,13 +24,12 @@ const later = () => new Date(Date.now() + 3_600_000).toISOString();
 
 beforeAll(async () => {
   deps = await createTestDeps(await createTestDatabase({ max: 6 }));
-  await addAgent(deps.db, 'a1', { capacity: 1000 });
   await sweep(deps);
 });
 afterAll(() => deps.stop());
 
-const create = (changes: Partial<NewTask> = {}) => createTask(deps, alice, newTask(changes));
-const complete = (id: string) => workOff(deps, 'a1', id, succeeded);
+const create = (changes: Partial<NewTask> = {}) => createTask(deps, alice, newTask({ requires: [WORK], ...changes }));
+const complete = (id: string) => workOff(deps, id, succeeded);
 const isReady = async (id: string) => (await findTask(deps.db, id))?.ready;
 async function tellAll() {
   while ((await tellDependants(deps)) > 0);
@@ -91,6 +91,8 @@ it('a task is ready when all its gates open at once', async () => {
   }
 });
 
+it('opening gates leaves everything as it must be', () => expectHealthy(deps.db));
+
 describe('the gate of time', () => {
   it('opens for a task that goes on waiting for something else, and then for the next', async () => {
     const blocked = await create({ requiresApproval: true, runAfter: later() });
@@ -121,7 +123,7 @@ describe('the gate of time', () => {
   it('opens for the delay before a retry, during which the task keeps its key', async () => {
     const task = await create({ concurrencyKey: 'retried', maxRetries: 1 });
     const other = await create({ concurrencyKey: 'retried' });
-    await workOff(deps, 'a1', task.id, failed('exit', 1));
+    await workOff(deps, task.id, failed('exit', 1));
     expect(await holderOf(deps.db, 'retried')).toBe(task.id);
     await letTimePass(deps.db, [task.id]);
     await sweep(deps);
@@ -171,7 +173,7 @@ describe('a concurrency key', () => {
 
   it('is left to a holder that waits or works', async () => {
     const holders = [await create({ concurrencyKey: 'waits' }), await create({ concurrencyKey: 'works' })];
-    await takeFor(deps.db, 'a1', holders[1]?.id ?? '');
+    await take(deps, holders[1]?.id ?? '');
     for (const { concurrencyKey } of holders) await create({ concurrencyKey });
     expect(await giveStrayKeys(deps, FROM_THE_FIRST)).toMatchObject({ given: 0 });
     expect(await holderOf(deps.db, 'waits')).toBe(holders[0]?.id);

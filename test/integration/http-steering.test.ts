@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { tellDependants } from '../../src/usecases/tell-dependants.ts';
 import { type Answer, startTestApp, type TestApp } from '../support/app.ts';
-import { expectConsistent } from '../support/consistency.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { addAgent } from '../support/tasks.ts';
 
 let app: TestApp;
@@ -10,7 +10,7 @@ let labels = 0;
 beforeAll(async () => {
   app = await startTestApp();
 });
-afterEach(() => expectConsistent(app.database.db));
+afterEach(() => expectHealthy(app.database.db));
 afterAll(() => app.stop());
 
 /** A label that no other test's tasks or agents have. */

@@ -5,16 +5,15 @@ import type { NewTask } from '../../src/domain/task.ts';
 import { insertDependencies, lockDependencies } from '../../src/store/dependencies.ts';
 import { findTask } from '../../src/store/tasks.ts';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
-import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask, createTasks } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { tellDependants } from '../../src/usecases/tell-dependants.ts';
-import { expectConsistent } from '../support/consistency.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { somebodyWaits } from '../support/locks.ts';
-import { takeFor, workOff } from '../support/taken.ts';
-import { addAgent, alice, newTask, succeeded } from '../support/tasks.ts';
+import { take, WORK, workOff } from '../support/taken.ts';
+import { alice, newTask, succeeded } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const ROUNDS = 60;
@@ -22,13 +21,10 @@ let deps: Deps & { stop(): Promise<void> };
 
 beforeAll(async () => {
   deps = await createTestDeps(await createTestDatabase({ max: 16 }));
-  await addAgent(deps.db, 'a1', { capacity: 1000 });
 });
 afterAll(() => deps.stop());
 
-const create = (changes: Partial<NewTask> = {}) => createTask(deps, alice, newTask(changes));
-const complete = (attemptId: string) =>
-  completeAttempt(deps, { kind: 'agent', agentId: 'a1', attemptId: null }, attemptId, succeeded, { hash: attemptId });
+const create = (changes: Partial<NewTask> = {}) => createTask(deps, alice, newTask({ requires: [WORK], ...changes }));
 async function tellAll() {
   while ((await tellDependants(deps)) > 0);
 }
@@ -45,10 +41,10 @@ async function unmet(id: string): Promise<number> {
 it('a dependant that is created while its dependency completes is ready in the end', async () => {
   for (let round = 0; round < ROUNDS; round++) {
     const dependency = await create();
-    const attempt = await takeFor(deps.db, 'a1', dependency.id);
+    const taken = await take(deps, dependency.id);
     const id = randomUUIDv7();
     const contestants = [
-      () => complete(attempt),
+      () => taken.end(succeeded),
       () => create({ id, dependsOn: [dependency.id] }),
       () => tellDependants(deps),
     ];
@@ -64,8 +60,8 @@ it('a dependant of ten that complete at once is counted down by each of them onc
   for (let round = 0; round < ROUNDS / 3; round++) {
     const ten = await Promise.all(Array.from({ length: 10 }, () => create()));
     const { id } = await create({ dependsOn: ten.map((task) => task.id) });
-    const attempts = await Promise.all(ten.map((task) => takeFor(deps.db, 'a1', task.id)));
-    await Promise.all([...attempts.map(complete), tellDependants(deps), tellDependants(deps)]);
+    const taken = await Promise.all(ten.map((task) => take(deps, task.id)));
+    await Promise.all([...taken.map((one) => one.end(succeeded)), tellDependants(deps), tellDependants(deps)]);
     await Promise.all([tellAll(), tellAll(), tellAll()]);
     expect(await findTask(deps.db, id)).toMatchObject({ ready: true, unmetDependencies: 0 });
     expect(await unmet(id)).toBe(0);
@@ -95,11 +91,11 @@ it('tasks that are older than what they depend on lock nobody out', async () => 
       deps,
       alice,
       [{ id: dependency }, { id: left, dependsOn: [dependency] }, { id: right, dependsOn: [left, dependency] }].map(
-        (changes) => ({ task: newTask(changes), bodyHash: '' }),
+        (changes) => ({ task: newTask({ requires: [WORK], ...changes }), bodyHash: '' }),
       ),
       null,
     );
-    await workOff(deps, 'a1', dependency, succeeded);
+    await workOff(deps, dependency, succeeded);
     await Promise.all([
       tellDependants(deps),
       ...late.map((id) => create({ id, dependsOn: [dependency, right, left] })),
@@ -112,12 +108,12 @@ it('tasks that are older than what they depend on lock nobody out', async () => 
   }
 });
 
-it('all these races leave everything as it must be', () => expectConsistent(deps.db));
+it('all these races leave everything as it must be', () => expectHealthy(deps.db));
 
 it('counting down in the statement that completes would leave a dependant waiting for ever', async () => {
   const dependency = await create();
   const { id } = await create({ requiresApproval: true });
-  await takeFor(deps.db, 'a1', dependency.id);
+  await take(deps, dependency.id);
   const completing = await deps.db.transaction().execute(async (creating) => {
     await depend(creating, id, dependency.id, 'share');
     const naive = sql`
@@ -140,10 +136,10 @@ it('counting down in the statement that completes would leave a dependant waitin
 it('told in a later transaction, a dependant that came between is found', async () => {
   const dependency = await create();
   const { id } = await create({ requiresApproval: true });
-  const attempt = await takeFor(deps.db, 'a1', dependency.id);
+  const taken = await take(deps, dependency.id);
   const completing = await deps.db.transaction().execute(async (creating) => {
     await depend(creating, id, dependency.id, 'ours');
-    const waiting = complete(attempt);
+    const waiting = taken.end(succeeded);
     await waitFor(() => somebodyWaits(deps.db));
     return { waiting };
   });

@@ -3,17 +3,16 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { NewTask } from '../../src/domain/task.ts';
 import { openGates } from '../../src/store/gates.ts';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
-import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { FROM_THE_FIRST, giveStrayKeys } from '../../src/usecases/give-stray-keys.ts';
-import { expectConsistent } from '../support/consistency.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { approved, holderOf } from '../support/gates.ts';
 import { somebodyWaits } from '../support/locks.ts';
-import { takeFor, workOff } from '../support/taken.ts';
-import { addAgent, alice, newTask, succeeded } from '../support/tasks.ts';
+import { take, WORK, workOff } from '../support/taken.ts';
+import { alice, newTask, succeeded } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const ROUNDS = 60;
@@ -21,12 +20,11 @@ let deps: Deps & { stop(): Promise<void> };
 
 beforeAll(async () => {
   deps = await createTestDeps(await createTestDatabase({ max: 16 }));
-  await addAgent(deps.db, 'a1', { capacity: 1000 });
 });
 afterAll(() => deps.stop());
 
 const create = (key: string, changes: Partial<NewTask> = {}) =>
-  createTask(deps, alice, newTask({ concurrencyKey: key, ...changes }));
+  createTask(deps, alice, newTask({ requires: [WORK], concurrencyKey: key, ...changes }));
 
 /** Those that may run now, or do. */
 async function going(key: string): Promise<string[]> {
@@ -44,7 +42,7 @@ async function drain(key: string): Promise<number> {
     expect(others).toEqual([]);
     if (one === undefined) return turns;
     expect(await holderOf(deps.db, key)).toBe(one);
-    await workOff(deps, 'a1', one, succeeded);
+    await workOff(deps, one, succeeded);
   }
 }
 
@@ -74,9 +72,9 @@ it('a key that is handed over while others come, are approved or cancelled has o
     const holder = await create(key);
     const waiter = await create(key);
     const unapproved = await create(key, { requiresApproval: true });
-    const attempt = await takeFor(deps.db, 'a1', holder.id);
+    const taken = await take(deps, holder.id);
     const contestants = [
-      () => completeAttempt(deps, { kind: 'agent', agentId: 'a1', attemptId: null }, attempt, succeeded, { hash: 'h' }),
+      () => taken.end(succeeded),
       () => create(key, { priority: 8 }),
       () => approved(deps, unapproved.id),
       () => cancelTask(deps, alice, waiter.id, null),
@@ -90,7 +88,7 @@ it('a key that is handed over while others come, are approved or cancelled has o
   }
 });
 
-it('all these races leave everything as it must be', () => expectConsistent(deps.db));
+it('all these races leave everything as it must be', () => expectHealthy(deps.db));
 
 it('asking whether anybody holds the key, in the statement that makes ready, would make two ready', async () => {
   const [one, other] = await twoApproved('naive');

@@ -15,10 +15,10 @@ import { getTask } from '../../src/usecases/read-tasks.ts';
 import { retryTask } from '../../src/usecases/retry-task.ts';
 import { tellDependants } from '../../src/usecases/tell-dependants.ts';
 import { unassignTask } from '../../src/usecases/unassign-task.ts';
-import { expectConsistent } from '../support/consistency.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { dequeue } from '../support/dequeue.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { addAgent, alice, failed, newTask, succeeded } from '../support/tasks.ts';
 
 const ROUNDS = 30;
@@ -45,7 +45,7 @@ beforeEach(async () => {
   agent = `agent-${++names}`;
   await addAgent(one.db, agent, { labels: [agent], capacity: 1000 });
 });
-afterEach(() => expectConsistent(one.db));
+afterEach(() => expectHealthy(one.db));
 
 const make = (changes: Partial<NewTask> = {}) => createTask(one, alice, newTask({ requires: [agent], ...changes }));
 const take = async (deps: Deps, agentId = agent) => {
@@ -295,7 +295,7 @@ it('a concurrency key has one holder, however it is let go of', async () => {
       ],
       async judge() {
         await giveStrayKeys(two, FROM_THE_FIRST);
-        await expectConsistent(one.db);
+        await expectHealthy(one.db);
         const standing = await Promise.all([first, second, third.id].map(now));
         expect(standing.filter((task) => task.ready || task.status === 'assigned')).toHaveLength(1);
         for (const task of standing) {
