@@ -118,9 +118,7 @@ export async function isStillThere(trx: Trx, id: string): Promise<boolean> {
   return row !== undefined;
 }
 
-export type AgentPatch = Partial<
-  Pick<AgentRow, 'labels' | 'capacity' | 'cordoned' | 'cordon_reason' | 'draining' | 'own_failures' | 'isolated_at'>
-> & { state_reason?: null };
+export type AgentPatch = Partial<Pick<AgentRow, 'labels' | 'capacity' | 'cordoned' | 'cordon_reason' | 'draining'>>;
 
 export async function changeAgent(trx: Trx, id: string, patch: AgentPatch): Promise<void> {
   await trx.updateTable('agents').set(patch).where('id', '=', id).execute();

@@ -1,18 +1,8 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
-import type { AgentPatch } from './agents.ts';
 import { affectedRows } from './answers.ts';
 import type { Database } from './schema.ts';
 
 type Db = Kysely<Database>;
-
-/** What an isolated agent is once it is let back. */
-export const LET_BACK: AgentPatch = {
-  cordoned: false,
-  cordon_reason: null,
-  state_reason: null,
-  own_failures: [],
-  isolated_at: null,
-};
 
 /** Which of these agents have failed lately for causes of their own. */
 export async function agentsWithFailures(db: Db, ids: readonly string[]): Promise<string[]> {

@@ -1,7 +1,7 @@
 import type { Agent } from '../domain/agent.ts';
 import { AppError, notFound } from '../domain/errors.ts';
 import { type AgentPatch, changeAgent, findAgent, lockAgent } from '../store/agents.ts';
-import { LET_BACK } from '../store/isolation.ts';
+import { letBack } from '../store/isolation.ts';
 import type { AgentRow } from '../store/schema.ts';
 import type { Deps } from './deps.ts';
 
@@ -22,6 +22,7 @@ export async function patchAgent(deps: Deps, id: string, change: AgentChange): P
     const row = await lockAgent(trx, id);
     if (row === null) throw notFound('agent');
     const patch = patchOf(row, change);
+    if (change.cordoned !== undefined) await letBack(trx, id);
     if (Object.keys(patch).length > 0) await changeAgent(trx, id, patch);
     return findAgent(trx, id);
   });
@@ -36,7 +37,6 @@ function patchOf(row: AgentRow, { labels, capacity, cordoned, cordonReason, drai
   }
   const reason = (cordoned ?? row.cordoned) ? cordonReason : null;
   return {
-    ...(cordoned === undefined || row.isolated_at === null ? {} : LET_BACK),
     ...(labels === undefined ? {} : { labels: [...labels] }),
     ...(capacity === undefined ? {} : { capacity }),
     ...(cordoned === undefined ? {} : { cordoned }),

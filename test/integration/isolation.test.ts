@@ -160,6 +160,15 @@ it('a person lets an agent back', async () => {
   expect(await isBack(id)).toBe(true);
 });
 
+it('a host that a person lets back while it is out of reach says so still, and since when', async () => {
+  const id = await isolated('ssh_cli');
+  await noteHostState(deps, id, { online: false, code: 'unreachable', message: 'no answer' });
+  const { stateReason } = await agentOf(id);
+  await patchAgent(deps, id, { cordoned: false });
+  expect(await agentOf(id)).toMatchObject({ cordoned: false, online: false, stateReason });
+  expect(stateReason?.code).toBe('unreachable');
+});
+
 it('one that was let back is isolated only by three tasks more', async () => {
   const id = await isolated();
   await patchAgent(deps, id, { cordoned: false });
