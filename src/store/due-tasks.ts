@@ -1,8 +1,8 @@
 import { sql, type Transaction } from 'kysely';
-import { otherGatesOpen } from './gates.ts';
+import { metAndApproved, otherGatesOpen } from './gates.ts';
 import type { Database } from './schema.ts';
 
-const open = sql<boolean>`unmet_dependencies = 0 and (not requires_approval or approved_at is not null)`;
+const becomesReady = sql<boolean>`concurrency_key is null and ${metAndApproved}`;
 
 export type Due = { ready: number /** Still to take their keys, which is all they wait for. */; needKey: string[] };
 
@@ -13,8 +13,8 @@ export type Due = { ready: number /** Still to take their keys, which is all the
  */
 export async function openDueTasks(trx: Transaction<Database>, limit: number): Promise<Due> {
   const { rows } = await sql<{ id: string; ready: boolean; needs_key: boolean }>`
-    update tasks set due_at = null, ready = concurrency_key is null and ${open},
-      ready_at = case when concurrency_key is null and ${open} then clock_timestamp() end
+    update tasks set due_at = null, ready = ${becomesReady},
+      ready_at = case when ${becomesReady} then clock_timestamp() end
     where id = any(array(
       select id from tasks where status = 'pending' and not ready and due_at <= clock_timestamp()
       order by due_at limit ${sql.lit(limit)} for no key update skip locked))

@@ -30,9 +30,12 @@ export async function claimKeys(trx: Trx, wishes: readonly KeyWish[]): Promise<S
   return new Set(wishes.filter(({ key, taskId }) => holders.get(key) === taskId).map(({ taskId }) => taskId));
 }
 
-/** Of a task that is not ready: its key is all that it can be waiting for. */
-export const otherGatesOpen = sql<boolean>`due_at is null and unmet_dependencies = 0
+/** But for its time and its key, a task waits for nothing. */
+export const metAndApproved = sql<boolean>`unmet_dependencies = 0
   and (not requires_approval or approved_at is not null)`;
+
+/** Of a task that is not ready: its key is all that it can be waiting for. */
+export const otherGatesOpen = sql<boolean>`due_at is null and ${metAndApproved}`;
 
 /**
  * Makes ready those of these pending tasks, whose rows the caller has locked, whose gates are all open now. Answers
@@ -66,16 +69,21 @@ export async function passOnKey(trx: Trx, key: string, taskId: string): Promise<
   const { rows } = await sql`
     select 1 from concurrency where key = ${key} and task_id = ${taskId} for update`.execute(trx);
   if (rows.length === 0) return;
-  const next = await sql<{ id: string }>`
-    select id from tasks
-    where concurrency_key = ${key} and status = 'pending' and not ready and ${otherGatesOpen}
-    order by rank, id limit 1
-    for no key update skip locked`.execute(trx);
-  const heir = next.rows[0]?.id;
-  if (heir === undefined) {
+  const heir = await lockBestWaiter(trx, key);
+  if (heir === null) {
     await trx.deleteFrom('concurrency').where('key', '=', key).execute();
     return;
   }
   await trx.updateTable('concurrency').set({ task_id: heir }).where('key', '=', key).execute();
   await markReady(trx, [heir]);
+}
+
+/** Locks the best-ranked of those that wait for a key and nothing else, but for those that somebody changes now. */
+export async function lockBestWaiter(trx: Trx, key: string): Promise<string | null> {
+  const { rows } = await sql<{ id: string }>`
+    select id from tasks
+    where concurrency_key = ${key} and status = 'pending' and not ready and ${otherGatesOpen}
+    order by rank, id limit 1
+    for no key update skip locked`.execute(trx);
+  return rows[0]?.id ?? null;
 }

@@ -1,4 +1,4 @@
-import { type Kysely, sql, type Transaction } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { otherGatesOpen } from './gates.ts';
 import type { Database } from './schema.ts';
 
@@ -43,12 +43,4 @@ export async function walkHeldKeys(db: Kysely<Database>, after: string, limit: n
     stray: rows.filter((row) => row.stray),
     last: rows.length < limit ? null : (rows.at(-1)?.key ?? null),
   };
-}
-
-/** Locks the best-ranked of those that wait for a key and nothing else, but for those that somebody changes now. */
-export async function lockBestWaiter(trx: Transaction<Database>, key: string): Promise<string | null> {
-  const { rows } = await sql<{ id: string }>`
-    select id from tasks where ${waits} and concurrency_key = ${key}
-    order by rank, id limit 1 for no key update skip locked`.execute(trx);
-  return rows[0]?.id ?? null;
 }

@@ -1,6 +1,6 @@
 import { isFinal } from '../domain/task.ts';
-import { openGates, passOnKey } from '../store/gates.ts';
-import { type HeldKey, lockBestWaiter, walkFreeKeys, walkHeldKeys } from '../store/stray-keys.ts';
+import { lockBestWaiter, openGates, passOnKey } from '../store/gates.ts';
+import { type HeldKey, walkFreeKeys, walkHeldKeys } from '../store/stray-keys.ts';
 import { lockTask } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 
