@@ -1,7 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
-import { hasLabels } from '../domain/match.ts';
-import { mayRun } from '../domain/may-run.ts';
 import { newAttemptToken, tokenHash } from '../domain/token.ts';
 import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../store/claims.ts';
 import { touchAgents } from '../store/leases.ts';
@@ -10,6 +8,7 @@ import { databaseTime } from '../store/task-changes.ts';
 import { takenTaskOf } from '../store/tasks.ts';
 import { inOrder, transact } from '../store/transact.ts';
 import type { Deps } from './deps.ts';
+import { isFor } from './is-for.ts';
 import { leaseAgain } from './lease-again.ts';
 import { type Ask, leased, type Taken } from './taken.ts';
 
@@ -219,10 +218,3 @@ function match(candidates: readonly Candidate[], seats: readonly Seat[], free: M
     return [{ seat, token, take }];
   });
 }
-
-/** Judged on the locked row: since the look at its lane the task may have been assigned to somebody else. */
-const isFor = (candidate: Candidate, agent: AgentRow): boolean =>
-  mayRun(candidate, agent) &&
-  (candidate.named_agent_id === null
-    ? hasLabels(agent.labels, candidate.requires) && !candidate.avoided.includes(agent.id)
-    : candidate.named_agent_id === agent.id);

@@ -1,12 +1,12 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
-import { chooseHost, hasLabels, type Place } from '../domain/match.ts';
-import { mayRun } from '../domain/may-run.ts';
+import { chooseHost, type Place } from '../domain/match.ts';
 import { tokenHash } from '../domain/token.ts';
 import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../store/claims.ts';
 import type { AgentRow, Database } from '../store/schema.ts';
 import { databaseTime } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
+import { isFor } from './is-for.ts';
 import { SERVER } from './server-actor.ts';
 
 /** An attempt that this replica is to start on a host. */
@@ -118,14 +118,7 @@ function placeAll(
   });
 }
 
-/** A name stands in place of the labels; where the task failed a moment ago it isn't sent, unless it is named there. */
 const placesFor = (candidate: Candidate, places: readonly Counted[]): Place[] =>
   places
-    .filter(
-      ({ host }) =>
-        mayRun(candidate, host) &&
-        (candidate.named_agent_id === null
-          ? hasLabels(host.labels, candidate.requires) && !candidate.avoided.includes(host.id)
-          : candidate.named_agent_id === host.id),
-    )
+    .filter(({ host }) => isFor(candidate, host))
     .map(({ host, taken }) => ({ agentId: host.id, capacity: host.capacity, taken }));
