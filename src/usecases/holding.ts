@@ -2,9 +2,9 @@ import type { Transaction } from 'kysely';
 import { AppError, notFound } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import { type Actor, isTaken } from '../domain/task.ts';
-import { type AttemptOwner, findAttemptRows, ownersOfAttempts } from '../store/attempts.ts';
+import { type AttemptOwner, findAttemptRow, findAttemptRows, ownersOfAttempts } from '../store/attempts.ts';
 import type { AttemptRow, Database } from '../store/schema.ts';
-import { type LockedTask, lockTasks } from '../store/task-changes.ts';
+import { type LockedTask, lockTaskOfAttempt, lockTasks } from '../store/task-changes.ts';
 
 type Trx = Transaction<Database>;
 
@@ -63,6 +63,14 @@ function refusalOf(attempt: AttemptOwner | undefined, holder: Holder): AppError 
   return attempt.execution_mode === 'ssh_cli'
     ? new AppError('forbidden', 'The server itself holds the lease of an attempt over SSH.')
     : null;
+}
+
+/** Of the server itself, which holds nothing: null unless the attempt is open and its task's current one. */
+export async function lockOpen(trx: Trx, attemptId: string): Promise<Held | null> {
+  const task = await lockTaskOfAttempt(trx, attemptId);
+  const attempt = task && (await findAttemptRow(trx, attemptId));
+  if (!attempt || task.attempt_id !== attemptId || attempt.finished_at !== null) return null;
+  return { task, attempt };
 }
 
 /** Current, open and, over SSH, driven by this very replica: attempt and holder are both the fence. */

@@ -4,10 +4,10 @@ import type { Contact, StopReason, Task } from '../domain/task.ts';
 import { findAttemptRow, settleAttempt, unsettledAttempts } from '../store/attempts.ts';
 import type { HostStore } from '../store/schema.ts';
 import * as ssh from '../store/ssh-attempts.ts';
-import { lockTaskOfAttempt } from '../store/task-changes.ts';
 import { findTask } from '../store/tasks.ts';
 import type { Deps } from './deps.ts';
 import { endHeld, lostResult } from './end-attempt.ts';
+import { lockOpen } from './holding.ts';
 import { judgeAgents } from './judge-agent.ts';
 import { SERVER } from './server-actor.ts';
 
@@ -90,11 +90,11 @@ export async function loseHopeless(
 /** Under the task's lock, if nobody has adopted, started or ended the attempt meanwhile. */
 async function loseOne(deps: Deps, { attempt_id: attemptId, dead_by: deadBy }: ssh.Hopeless): Promise<void> {
   const ended = await deps.db.transaction().execute(async (trx) => {
-    const task = await lockTaskOfAttempt(trx, attemptId);
-    const attempt = task && (await findAttemptRow(trx, attemptId));
-    if (!attempt || task.attempt_id !== attemptId || attempt.finished_at !== null) return null;
-    if (task.lease_expires_at === null || task.lease_expires_at >= task.at || attempt.dead_by !== deadBy) return null;
-    return endHeld(trx, deps, { task, attempt }, lostResult(`host ${attempt.agent_id} is out of reach`), {
+    const held = await lockOpen(trx, attemptId);
+    if (held === null || held.attempt.dead_by !== deadBy) return null;
+    const { task, attempt } = held;
+    if (task.lease_expires_at === null || task.lease_expires_at >= task.at) return null;
+    return endHeld(trx, deps, held, lostResult(`host ${attempt.agent_id} is out of reach`), {
       actor: SERVER,
       saidHash: null,
       settled: deadBy === null,

@@ -1,10 +1,10 @@
-import { findAttemptRow } from '../store/attempts.ts';
 import { openDueTasks } from '../store/due-tasks.ts';
 import { openGates } from '../store/gates.ts';
 import { lapsedPullAttempts, markSilentAgents, overdueTasks, refreshPullLeases, takeBeat } from '../store/leases.ts';
-import { changeTask, lockTask, lockTaskOfAttempt } from '../store/task-changes.ts';
+import { changeTask, lockTask } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { endHeld, lostResult } from './end-attempt.ts';
+import { lockOpen } from './holding.ts';
 import { endIsolation, judgeAgents } from './judge-agent.ts';
 import { SERVER } from './server-actor.ts';
 
@@ -55,12 +55,11 @@ const readyDueTasks = ({ db }: Pick<Deps, 'db'>): Promise<number> =>
 /** Ends an attempt whose lease lapsed, unless it was renewed or ended between the look and the lock. */
 async function loseLapsed(deps: Deps, attemptId: string, lapsedBy: string): Promise<boolean> {
   const ended = await deps.db.transaction().execute(async (trx) => {
-    const task = await lockTaskOfAttempt(trx, attemptId);
-    const attempt = task && (await findAttemptRow(trx, attemptId));
-    if (!attempt || task.attempt_id !== attemptId || attempt.finished_at !== null) return null;
-    if (task.lease_expires_at === null || task.lease_expires_at >= lapsedBy) return null;
-    const result = lostResult(`agent ${attempt.agent_id} was not heard of until its lease had lapsed`);
-    return endHeld(trx, deps, { task, attempt }, result, { actor: SERVER, saidHash: null, settled: true });
+    const held = await lockOpen(trx, attemptId);
+    const leaseEnd = held?.task.lease_expires_at ?? null;
+    if (held === null || leaseEnd === null || leaseEnd >= lapsedBy) return null;
+    const result = lostResult(`agent ${held.attempt.agent_id} was not heard of until its lease had lapsed`);
+    return endHeld(trx, deps, held, result, { actor: SERVER, saidHash: null, settled: true });
   });
   if (ended === null) return false;
   await judgeAgents(deps, [ended]);
