@@ -1,13 +1,12 @@
 import { notFound } from '../../domain/errors.ts';
+import { isUuid } from '../../domain/uuid.ts';
 import type { PageContext } from '../deps.ts';
 import { readTask, type TaskView } from './read-task.ts';
-
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The task that the address names; an id that can't be one is of nothing that there is. */
 export async function requireTask(c: PageContext): Promise<TaskView> {
   const id = c.req.param('id') ?? '';
-  const view = UUID.test(id) ? await readTask(c.get('dashboard').deps, id) : null;
+  const view = isUuid(id) ? await readTask(c.get('dashboard').deps, id) : null;
   if (view === null) throw notFound('task');
   return view;
 }
