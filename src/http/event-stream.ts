@@ -1,3 +1,5 @@
+import type { z } from 'zod';
+import { invalidField } from '../domain/errors.ts';
 import type { HttpContext } from './env.ts';
 
 export type ServerEvent = { event: string; data: unknown; id?: string | undefined; text?: string };
@@ -90,5 +92,11 @@ async function* encoded(events: AsyncIterable<ServerEvent | null>): AsyncGenerat
 const written = ({ event, data, id }: ServerEvent): string =>
   `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 
-/** The id of the last event that a reader had who comes back. */
-export const lastEventId = (c: HttpContext): string | undefined => c.req.header('last-event-id');
+/** The id of the last event that a reader had who comes back, as ids of this stream are. */
+export function lastEventId(c: HttpContext, id: z.ZodType<number>): number | undefined {
+  const given = c.req.header('last-event-id');
+  if (given === undefined) return undefined;
+  const parsed = id.safeParse(given);
+  if (!parsed.success) throw invalidField('Last-Event-ID', 'is not the id of an event of this stream');
+  return parsed.data;
+}

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { pageQuery } from '../contract/common.ts';
 import { eventList } from '../contract/event.ts';
-import { invalidField } from '../domain/errors.ts';
 import type { Following } from '../usecases/event-feed.ts';
 import { listFeed } from '../usecases/list-feed.ts';
 import type { StoredEvent } from '../usecases/read-tasks.ts';
@@ -41,18 +40,10 @@ const list = endpoint(
   }),
   async (c) => {
     const { after, follow: asked, ...page } = c.req.valid('query');
-    if (asked === '1') return follow(c, lastSequence(c) ?? after ?? null);
+    if (asked === '1') return follow(c, lastEventId(c, sequence) ?? after ?? null);
     return c.json(presentPage(await listFeed(c.get('http').deps, after ?? 0, pageAsked(page)), presentEvent), 200);
   },
 );
-
-function lastSequence(c: HttpContext): number | undefined {
-  const given = lastEventId(c);
-  if (given === undefined) return undefined;
-  const parsed = sequence.safeParse(given);
-  if (!parsed.success) throw invalidField('Last-Event-ID', 'is not the id of an event of this stream');
-  return parsed.data;
-}
 
 async function follow(c: HttpContext, after: number | null): Promise<Response> {
   const { feed, stopping } = c.get('http');

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { logWritten } from '../contract/attempt.ts';
 import { id } from '../contract/common.ts';
-import { AppError, invalidField, notFound } from '../domain/errors.ts';
+import { AppError, notFound } from '../domain/errors.ts';
 import { STREAMS, type Stream } from '../domain/machine.ts';
 import { followLog } from '../usecases/follow-log.ts';
 import { type ReadLog, readLog } from '../usecases/read-log.ts';
@@ -87,7 +87,8 @@ const read = endpoint(
     const attempt = await getAttempt(deps, attempt_id);
     if (attempt === null) throw notFound('attempt');
     await requireReadable(c, attempt.taskId, 'attempt');
-    if (query.follow === '1') return follow(c, attempt_id, stream, lastOffset(c) ?? query.offset ?? 0);
+    // The id of each event is the offset after its piece.
+    if (query.follow === '1') return follow(c, attempt_id, stream, lastEventId(c, offset) ?? query.offset ?? 0);
     const log = await readLog(deps, attempt_id, stream, query.offset ?? 0);
     if (log === null) throw notFound('attempt');
     return sendLog(c, log);
@@ -107,15 +108,6 @@ function sendLog(c: HttpContext, { bytes, totalBytes, leftOutBytes, complete }: 
   const part = new Uint8Array(bytes.subarray(range.start, range.end));
   const contentRange = `bytes ${range.start}-${range.end - 1}/${bytes.length}`;
   return c.body(part, 206, { ...headers, 'Content-Range': contentRange });
-}
-
-/** Where the pieces end that a reader had who comes back: the id of each event is the offset after it. */
-function lastOffset(c: HttpContext): number | undefined {
-  const given = lastEventId(c);
-  if (given === undefined) return undefined;
-  const parsed = offset.safeParse(given);
-  if (!parsed.success) throw invalidField('Last-Event-ID', 'is not the id of an event of this stream');
-  return parsed.data;
 }
 
 function follow(c: HttpContext, attemptId: string, stream: Stream, from: number): Response {
