@@ -64,7 +64,6 @@ export const patchAgent = z.strictObject({
   cordon_reason: text().max(1000).nullable().optional(),
   draining: z.boolean().optional(),
 });
-export type PatchAgent = z.infer<typeof patchAgent>;
 
 export const heartbeat = z.strictObject({
   attempt_ids: z.array(id).max(1000),

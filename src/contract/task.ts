@@ -150,7 +150,6 @@ export const tasksQuery = z.strictObject({
   created_before: time.optional(),
   sort: z.enum(['created', 'rank']).optional(),
 });
-export type TasksQuery = z.infer<typeof tasksQuery>;
 
 export const assign = z.strictObject({
   agent_id: agentId,

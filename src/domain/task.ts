@@ -96,11 +96,9 @@ export const PRIORITY_NAMES = { low: 1, medium: 3, high: 5, urgent: 8 } as const
 export type PriorityName = keyof typeof PRIORITY_NAMES;
 export const DEFAULT_PRIORITY = PRIORITY_NAMES.medium;
 
-const NAMES = Object.keys(PRIORITY_NAMES) as PriorityName[];
 /** The number for a priority that was given as a number 0–10 or by name. */
 export const priorityNumber = (priority: number | PriorityName): number =>
   typeof priority === 'number' ? priority : PRIORITY_NAMES[priority];
-export const isPriorityName = (text: string): text is PriorityName => (NAMES as string[]).includes(text);
 
 export type Progress = { percent: number | null; message: string | null; at: string };
 /** Over SSH: whether the host has answered about the attempt lately, and since when it is so. */

@@ -139,11 +139,3 @@ export async function touchAgents(db: Kysely<Database>, agentIds: readonly strin
         and (not online or last_seen_at is null or last_seen_at < clock_timestamp() - interval '5 seconds')
       order by id for no key update)`.execute(db);
 }
-
-/** The same for one, whose row is written at most once a second. */
-export async function touchAgent(db: Kysely<Database>, agentId: string): Promise<void> {
-  await sql`
-    update agents set online = true, last_seen_at = clock_timestamp()
-    where id = ${agentId} and deleted_at is null
-      and (not online or last_seen_at is null or last_seen_at < clock_timestamp() - interval '1 second')`.execute(db);
-}

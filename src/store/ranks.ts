@@ -30,7 +30,7 @@ export async function lockAgeing(trx: Trx): Promise<Ageing> {
   return readAgeing(trx);
 }
 
-export async function readAgeing(db: Kysely<Database>): Promise<Ageing> {
+async function readAgeing(db: Kysely<Database>): Promise<Ageing> {
   const { rows } = await sql<Ageing>`
     select ageing_seconds_per_level as "secondsPerLevel", reranked_up_to as "rerankedUpTo" from installation`.execute(
     db,

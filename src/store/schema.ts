@@ -52,7 +52,5 @@ export type Database = {
 export type TaskRow = Selectable<TasksTable>;
 export type AgentRow = Selectable<AgentsTable>;
 export type AttemptRow = Selectable<AttemptsTable>;
-export type LaneRow = Selectable<LanesTable>;
 export type TokenRow = Selectable<TokensTable>;
 export type DeliveryRow = Selectable<DeliveriesTable>;
-export type EventRow = Selectable<EventsTable>;

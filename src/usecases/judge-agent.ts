@@ -60,7 +60,7 @@ async function judgeOne(
 }
 
 /** So long a pull agent stays isolated, unless it starts anew or a person lets it back. */
-export const ISOLATED_SECONDS = 600;
+const ISOLATED_SECONDS = 600;
 
 /** Lets back the agents that pull whose time is over; answers how many. */
 export async function endIsolation(deps: Deps): Promise<number> {

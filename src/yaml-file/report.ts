@@ -4,7 +4,6 @@ import { ConfigError, type Mistake, type Path, pathText } from './mistake.ts';
 import type { Override } from './overrides.ts';
 
 export type Speaker = 'file' | 'override' | 'default';
-export type Report = ReturnType<typeof createReport>;
 
 /** Gathers what is wrong, and says of each where it was said: in the file, by a variable or by a flag. */
 export function createReport(name: string | null, document: YamlDocument, said: readonly Override[], prefix: string) {

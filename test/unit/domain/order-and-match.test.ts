@@ -4,14 +4,7 @@ import { chooseHost, hasLabels, normalizeLabels } from '../../../src/domain/matc
 import { allowedChanges, isMove, MOVES } from '../../../src/domain/moves.ts';
 import { rankOf } from '../../../src/domain/rank.ts';
 import { retryDelaySeconds } from '../../../src/domain/retry.ts';
-import {
-  FINAL_STATUSES,
-  isFinal,
-  isPriorityName,
-  isTaken,
-  priorityNumber,
-  STATUSES,
-} from '../../../src/domain/task.ts';
+import { FINAL_STATUSES, isFinal, isTaken, priorityNumber, STATUSES } from '../../../src/domain/task.ts';
 
 it('of two tasks the one with the higher priority comes first, until the other has waited a level longer', () => {
   const day = 86_400;
@@ -26,7 +19,6 @@ it('priorities have names', () => {
     1, 3, 5, 8,
   ]);
   expect(priorityNumber(7)).toBe(7);
-  expect([isPriorityName('high'), isPriorityName('highest')]).toEqual([true, false]);
 });
 
 it('equal sets of labels are equal lists', () => {
