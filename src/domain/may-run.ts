@@ -1,5 +1,5 @@
 import { linearPattern } from './linear-pattern.ts';
-import type { Limits, Sandbox } from './task.ts';
+import { LIMIT_NAMES, type Limits, type Sandbox } from './task.ts';
 
 /** What an agent refuses: commands beside the allowed ones (none listed: all are), and what a pattern denies. */
 export type AgentPolicy = { allowedCommands: readonly string[]; deniedPatterns: readonly string[] };
@@ -16,14 +16,8 @@ export const SAYS_NOTHING: Abilities = { limits: null, sandboxes: null, policy: 
 /** What a task asks of its machine. */
 export type Demands = { command: readonly string[]; limits: Limits | null; sandbox: Sandbox };
 
-/** Names of the limits that a machine must be able to keep; what a task costs is counted elsewhere. */
-const LIMIT_NAMES = {
-  cpuPercent: 'cpu_percent',
-  memoryBytes: 'memory_bytes',
-  processes: 'processes',
-  fileSizeBytes: 'file_size_bytes',
-} as const satisfies Partial<Record<keyof Limits, string>>;
-type MachineLimit = keyof typeof LIMIT_NAMES;
+/** The limits that a machine must be able to keep; what a task costs is counted elsewhere. */
+const MACHINE_LIMITS = ['cpuPercent', 'memoryBytes', 'processes', 'fileSizeBytes'] as const satisfies (keyof Limits)[];
 
 /** Whether an agent would run this, as far as it has said beforehand. Whoever gives out tasks asks this. */
 export const mayRun = (task: Demands, agent: Abilities): boolean =>
@@ -31,7 +25,7 @@ export const mayRun = (task: Demands, agent: Abilities): boolean =>
 
 /** Limits, and the sandbox, that a task asks for and the agent said it hasn't. */
 export function missingAbilities({ limits, sandbox }: Demands, agent: Abilities): string[] {
-  const wanted = (Object.keys(LIMIT_NAMES) as MachineLimit[]).filter((name) => (limits?.[name] ?? null) !== null);
+  const wanted = MACHINE_LIMITS.filter((name) => (limits?.[name] ?? null) !== null);
   const missing = wanted.map((name) => LIMIT_NAMES[name]).filter((name) => agent.limits?.includes(name) === false);
   return sandbox !== 'none' && agent.sandboxes?.includes(sandbox) === false ? [...missing, sandbox] : missing;
 }

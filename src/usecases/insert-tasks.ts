@@ -3,7 +3,7 @@ import type { Transaction } from 'kysely';
 import { isMet } from '../domain/dependency.ts';
 import { invalidField, underField } from '../domain/errors.ts';
 import { normalizeLabels } from '../domain/match.ts';
-import { rankOf } from '../domain/rank.ts';
+import { microsOf, rankOf } from '../domain/rank.ts';
 import { type Actor, type AgentMode, isFinal, type NewTask, type Status } from '../domain/task.ts';
 import { agentModeForNaming } from '../store/agents.ts';
 import { announceFinished, insertDependencies, lockDependencies } from '../store/dependencies.ts';
@@ -28,8 +28,9 @@ export const plan = (task: NewTask, actor: Actor, lane: number, createdHash: str
 });
 
 /**
- * Writes new tasks within somebody's transaction, each ready if all its gates are open. Locks repositories, agents, then the tasks
- * depended on, then keys. Throws `invalid` for an agent or a dependency that doesn't exist, `rate_limited` for one open task too many.
+ * Writes new tasks within somebody's transaction, each ready if all its gates are open. Locks repositories, agents, then
+ * the tasks depended on, then keys. Throws `invalid` for an agent or a dependency that doesn't exist, `rate_limited` for
+ * one open task too many.
  */
 export async function insertNewTasks(
   trx: Trx,
@@ -240,10 +241,3 @@ const UNTOUCHED = {
   event_hash: '',
   finished_at: null,
 } as const;
-
-/** Microseconds since the epoch of an RFC 3339 time, whose seconds have up to six digits. */
-export function microsOf(time: string): number {
-  const fraction = /\.(\d+)/.exec(time)?.[1] ?? '';
-  const wholeSeconds = Math.floor(Date.parse(time) / 1000);
-  return wholeSeconds * 1_000_000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
-}
