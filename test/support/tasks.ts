@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { Result } from '../../src/domain/attempt.ts';
+import { BLANK_RESULT, type Result } from '../../src/domain/attempt.ts';
 import { type Actor, type AgentMode, type NewTask, PLAIN } from '../../src/domain/task.ts';
 import type { Database } from '../../src/store/schema.ts';
 
@@ -52,16 +52,7 @@ export async function addAgent(
   return id;
 }
 
-export const succeeded: Result = {
-  outcome: 'completed',
-  exitCode: 0,
-  signal: null,
-  error: null,
-  failureClass: null,
-  summary: null,
-  output: null,
-  usage: null,
-};
+export const succeeded: Result = { ...BLANK_RESULT, outcome: 'completed', exitCode: 0 };
 export const failed = (failureClass: Result['failureClass'], exitCode: number | null = null): Result => ({
   ...succeeded,
   outcome: 'failed',

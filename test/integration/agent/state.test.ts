@@ -7,8 +7,8 @@ import { AgentError } from '../../../src/agent/exit.ts';
 import { lockState } from '../../../src/agent/lock.ts';
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from '../../../src/agent/private-files.ts';
 import { openStore, type TakenTask } from '../../../src/agent/store.ts';
-import type { Result } from '../../../src/domain/attempt.ts';
 import { NO_LIMITS } from '../../../src/domain/task.ts';
+import { succeeded } from '../../support/tasks.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
 let made = 0;
@@ -25,16 +25,6 @@ const task = (): TakenTask => ({
   timeoutSeconds: 5,
   renewSeconds: 10,
 });
-const result: Result = {
-  outcome: 'completed',
-  exitCode: 0,
-  signal: null,
-  error: null,
-  failureClass: null,
-  summary: null,
-  output: null,
-  usage: null,
-};
 const mode = (path: string) => statSync(path).mode & 0o777;
 
 describe('what an agent must not forget', () => {
@@ -87,7 +77,7 @@ describe('what an agent must not forget', () => {
     const store = openStore(folder);
     const [reported, fenced] = [task(), task()];
     store.take([reported, fenced]);
-    for (const one of [reported, fenced]) store.setResult(one.attemptId, result);
+    for (const one of [reported, fenced]) store.setResult(one.attemptId, succeeded);
     store.leave(reported.attemptId, 'reported');
     store.leave(fenced.attemptId, 'fenced');
     expect(store.open()).toEqual([]);
@@ -97,7 +87,7 @@ describe('what an agent must not forget', () => {
     expect(store.leftBefore(0)).toEqual([]);
     store.close();
     const rows = new DatabaseSync(join(folder, 'agent.db')).prepare('select * from attempts').all();
-    expect(rows).toMatchObject([{ attempt_id: fenced.attemptId, task: null, result: JSON.stringify(result) }]);
+    expect(rows).toMatchObject([{ attempt_id: fenced.attemptId, task: null, result: JSON.stringify(succeeded) }]);
   });
 
   test('is refused when a newer agent wrote it, or something else did', () => {
