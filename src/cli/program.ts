@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addAgent } from './agent.ts';
+import { addAgents } from './agents.ts';
 import { addConfig } from './config-check.ts';
 import type { Context } from './connect.ts';
+import { addDeliveries } from './deliveries.ts';
 import { addDemo } from './demo.ts';
 import { addDoctor } from './doctor.ts';
 import { addMigrate } from './migrate.ts';
@@ -50,6 +52,8 @@ export function createProgram(context: Context): Command {
   addMigrate(program, context);
   addDoctor(program, context);
   addTasks(program, context);
+  addAgents(program, context);
+  addDeliveries(program, context);
   addTokens(program, context);
   return program;
 }
