@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { HOST_REASONS } from './domain/agent.ts';
 import { STATUSES, type Status } from './domain/task.ts';
 
 /** What the database says, asked at most every few seconds however many scrape. */
@@ -7,6 +8,7 @@ export type DatabaseFigures = {
   oldestPendingSeconds: number | null;
   events: ReadonlyMap<string, number>;
   agents: ReadonlyMap<string, number>;
+  hostsOffline: ReadonlyMap<string, number>;
 };
 export type MetricsSources = {
   figures: () => Promise<DatabaseFigures>;
@@ -137,6 +139,7 @@ function registerFigures(registry: Registry, figures: MetricsSources['figures'])
     new Gauge({ name, help, labelNames: [label], registers });
   const tasks = labelled('taskejo_tasks', 'Tasks by status', 'status');
   const agents = labelled('taskejo_agents', 'Agents by what they are: online, offline, cordoned or draining', 'state');
+  const hosts = labelled('taskejo_hosts_offline', "Hosts that aren't used, by the reason", 'reason');
   const oldest = new Gauge({
     name: 'taskejo_oldest_pending_seconds',
     help: 'How long the task has waited that was made first of those that wait; 0 if none does',
@@ -158,6 +161,7 @@ function registerFigures(registry: Registry, figures: MetricsSources['figures'])
     oldest.set(found.oldestPendingSeconds ?? 0);
     for (const status of STATUSES) tasks.set({ status }, found.tasks.get(status) ?? 0);
     for (const [state, count] of found.agents) agents.set({ state }, count);
+    for (const reason of HOST_REASONS) hosts.set({ reason }, found.hostsOffline.get(reason) ?? 0);
     events.reset();
     for (const [type, count] of found.events) events.inc({ type }, count);
   };

@@ -25,9 +25,25 @@ export type Agent = {
   createdAt: string;
 };
 
-export const agentState = (agent: Pick<Agent, 'online' | 'cordoned'>): AgentState => {
+/** Why a host isn't used: nobody answers there, or who answers isn't it, doesn't let us in, or can't take work. */
+export const HOST_REASONS = [
+  'unreachable',
+  'host_key',
+  'auth',
+  'noise',
+  'shell',
+  'home',
+  'disk_full',
+  'duplicate_store',
+] as const;
+
+/** A host that may be another machine than the one meant: it is parked, as if somebody had cordoned it. */
+export const PARKING_REASONS: readonly string[] = ['host_key', 'duplicate_store'];
+
+export const agentState = (agent: Pick<Agent, 'online' | 'cordoned' | 'stateReason'>): AgentState => {
   if (agent.cordoned) return 'cordoned';
-  return agent.online ? 'online' : 'offline';
+  if (agent.online) return 'online';
+  return PARKING_REASONS.includes(agent.stateReason?.code ?? '') ? 'cordoned' : 'offline';
 };
 
 /** A host as the configuration file describes it; the key material stays with the SSH executor. */

@@ -1,6 +1,6 @@
 import type { AgentState } from '../domain/agent.ts';
 import type { Status } from '../domain/task.ts';
-import { countAgents } from '../store/agent-counts.ts';
+import { countAgents, countHostsOffline } from '../store/agent-counts.ts';
 import { eventCounts, oldestPendingSeconds } from '../store/statistics.ts';
 import { countByStatus } from '../store/task-list.ts';
 import { catchUpCounting } from './count-ends.ts';
@@ -12,6 +12,8 @@ export type Figures = {
   /** Of all tasks that ever were, by type. */
   events: ReadonlyMap<string, number>;
   agents: ReadonlyMap<AgentState, number>;
+  /** Hosts that aren't used, by the reason. */
+  hostsOffline: ReadonlyMap<string, number>;
 };
 
 const KEPT_MS = 5_000;
@@ -32,5 +34,6 @@ async function readFigures(deps: Pick<Deps, 'db'>): Promise<Figures> {
     oldestPendingSeconds: await oldestPendingSeconds(deps.db),
     events: await eventCounts(deps.db),
     agents: await countAgents(deps.db),
+    hostsOffline: await countHostsOffline(deps.db),
   };
 }

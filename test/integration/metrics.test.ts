@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { noteHostState } from '../../src/usecases/host-state.ts';
+import { syncHosts } from '../../src/usecases/sync-hosts.ts';
 import { createSnapshotWatch } from '../../src/usecases/watch-snapshots.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -62,6 +64,19 @@ describe('the metrics', () => {
     const events = ['created', 'assigned'].map((type) => value(`taskejo_events_total{type="${type}"}`));
     expect(events).toEqual([2, 1]);
     expect([value('taskejo_agents{state="online"}'), value('taskejo_database_up')]).toEqual([2, 1]);
+  });
+
+  it('say which hosts are not used, and why', async () => {
+    await syncHosts(app.deps, [{ id: 'gpu-1', labels: [], capacity: 1 }]);
+    const counts = async (reason: string) => (await scrape())(`taskejo_hosts_offline{reason="${reason}"}`);
+    expect(await counts('host_key')).toBe(0);
+    await noteHostState(app.deps, 'gpu-1', { online: false, code: 'host_key', message: 'showed another' });
+    nowMs = 5_000;
+    expect([await counts('host_key'), await counts('unreachable')]).toEqual([1, 0]);
+    expect((await scrape())('taskejo_agents{state="cordoned"}')).toBe(1);
+    await noteHostState(app.deps, 'gpu-1', { online: true });
+    nowMs = 10_000;
+    expect(await counts('host_key')).toBe(0);
   });
 
   it('ask the database again only after a few seconds', async () => {

@@ -97,7 +97,19 @@ it('errors carry their code, and each code a status and a title', () => {
 });
 
 it('an agent that is cordoned is so whether it is online or not', () => {
-  expect(agentState({ online: true, cordoned: true })).toBe('cordoned');
-  expect(agentState({ online: true, cordoned: false })).toBe('online');
-  expect(agentState({ online: false, cordoned: false })).toBe('offline');
+  expect(agentState({ online: true, cordoned: true, stateReason: null })).toBe('cordoned');
+  expect(agentState({ online: true, cordoned: false, stateReason: null })).toBe('online');
+  expect(agentState({ online: false, cordoned: false, stateReason: null })).toBe('offline');
+});
+
+it('a host that may be another machine counts as cordoned, one that is only away does not', () => {
+  const offline = (code: string) => {
+    return agentState({ online: false, cordoned: false, stateReason: { code, message: '', since: '' } });
+  };
+  expect(['host_key', 'duplicate_store', 'unreachable', 'auth'].map(offline)).toEqual([
+    'cordoned',
+    'cordoned',
+    'offline',
+    'offline',
+  ]);
 });
