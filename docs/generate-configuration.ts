@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { agentConfigSchema } from '../src/agent/config.ts';
+import { agentConfigSchema } from '../src/agent/config-schema.ts';
 import { configSchema, MAX_SECONDS } from '../src/config/schema.ts';
 
 /*
@@ -87,6 +87,10 @@ const AGENT_SECTIONS: Record<string, string> = {
   server: 'The server that it works for.',
   poll: 'How it asks for work.',
   log: 'What the agent writes to standard error.',
+  limits: 'The most that a command may use here, whatever its task says; null: no limit.',
+  security: 'What may run here, whatever the server says. Looked at before anything starts.',
+  container: 'What `sandbox: container` runs in.',
+  local_api: 'What commands like `taskejo agent status` ask.',
   environment: 'What commands find, besides what belongs to the attempt.',
 };
 

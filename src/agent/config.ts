@@ -1,74 +1,23 @@
 import { existsSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
-import { join, resolve } from 'node:path';
-import { z } from 'zod';
-import { agentName } from '../contract/agent.ts';
-import { labels, SHELL_OWNED_NAME, text } from '../contract/common.ts';
-import { type Environment, readYamlConfig } from '../yaml-file.ts';
-
-const MAX_SECONDS = 31_536_000;
-const seconds = z.number().min(0).max(MAX_SECONDS);
-const secret = (description: string) =>
-  text().min(1, 'must not be empty').optional().meta({ secret: true, description });
-
-const serverUrl = z
-  .string()
-  .refine((value) => {
-    const url = URL.parse(value);
-    return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && `${url.search}${url.hash}` === '';
-  }, 'must be an http or https address without user, query or fragment')
-  .transform((value) => value.replace(/\/+$/, ''));
-
-const variableName = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name of letters, digits and _')
-  .refine((name) => !name.startsWith('TASKEJO_'), 'names that begin with TASKEJO_ are given by the program')
-  .refine((name) => !SHELL_OWNED_NAME.test(name), 'is a name that the shell owns: no command can be given it');
-
-const server = z
-  .strictObject({
-    url: serverUrl.describe('The server, as commands reach it too'),
-    registration_token: secret('Registers the agent at its first start'),
-    token: secret("The agent's own token, where it was made on the server; nothing is registered then"),
-    timeout_seconds: z.number().min(1).max(600).default(30).describe('A request that takes longer is given up'),
-  })
-  .refine((value) => value.token === undefined || value.registration_token === undefined, {
-    path: ['token'],
-    message: 'give token or registration_token, not both',
-  });
-
-/** The agent's file, as it is written. */
-export const agentConfigSchema = z.strictObject({
-  server,
-  name: agentName.optional().describe("Unless said, the machine's name"),
-  labels: labels.default([]).describe('What this machine can do'),
-  capacity: z.int().min(1).max(1000).default(3).describe('Attempts at a time'),
-  work_dir: z.string().min(1).optional().describe('Where commands work; unless said, `work` in `state_dir`'),
-  state_dir: z.string().min(1).optional().describe('What the agent must not forget'),
-  poll: z
-    .strictObject({
-      wait_seconds: z.int().min(0).max(60).default(30).describe('How long a request for work may wait for some'),
-    })
-    .prefault({}),
-  log: z
-    .strictObject({
-      level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least that is written'),
-      format: z.enum(['json', 'text']).optional().describe('Unless said: text on a terminal, else JSON lines'),
-    })
-    .prefault({}),
-  environment: z
-    .strictObject({
-      pass: z.array(variableName).max(100).default(['LANG']).describe("Handed on from the agent's own environment"),
-      set: z.record(variableName, text()).default({}).describe('Given to every command'),
-    })
-    .prefault({}),
-  stop_grace_seconds: seconds.default(30).describe('How long a stop waits for what runs'),
-  kill_grace_seconds: seconds.default(10).describe('Between asking a command to end and killing it'),
-});
+import { dirname, join, resolve } from 'node:path';
+import type { AgentPolicy } from '../domain/may-run.ts';
+import type { Limits, Sandbox } from '../domain/task.ts';
+import { type Environment, type Path, readYamlConfig } from '../yaml-file.ts';
+import { type AgentFile, agentConfigSchema } from './config-schema.ts';
 
 /** The agent's settings. Durations are in seconds, paths absolute, secrets in clear: never to be logged whole. */
 export type AgentConfig = {
-  server: { url: string; registrationToken: string | null; token: string | null; timeoutSeconds: number };
+  /** Null: there is none, the environment says all. */
+  file: string | null;
+  server: {
+    url: string;
+    registrationToken: string | null;
+    token: string | null;
+    timeoutSeconds: number;
+    /** Further certificates to trust. */
+    caFile: string | null;
+  };
   name: string;
   labels: readonly string[];
   capacity: number;
@@ -77,13 +26,21 @@ export type AgentConfig = {
   waitSeconds: number;
   /** Without a format: text on a terminal, else JSON. */
   log: { level: 'debug' | 'info' | 'warn' | 'error'; format: 'json' | 'text' | null };
+  /** The most that any command may use here. */
+  limits: Limits;
+  policy: AgentPolicy;
+  /** What every command is shut in at least. */
+  sandbox: Sandbox;
+  container: { program: 'podman' | 'docker'; image: string | null };
   /** What every command finds. */
   environment: Readonly<Record<string, string>>;
+  localApi: { socket: string; listen: string | null };
   stopGraceSeconds: number;
   killGraceSeconds: number;
 };
 
 const PLACES = ['./agent.yaml', '/etc/taskejo/agent.yaml'];
+const SYSTEM_STATE_DIR = '/var/lib/taskejo-agent';
 
 /**
  * The agent's settings: the environment, then the first file found of the one named, `./agent.yaml` and
@@ -93,37 +50,70 @@ const PLACES = ['./agent.yaml', '/etc/taskejo/agent.yaml'];
 export async function loadAgentConfig(options: { file?: string | undefined; env: Environment }): Promise<AgentConfig> {
   const { env } = options;
   const path = options.file ?? PLACES.find((place) => existsSync(place)) ?? null;
-  const { value } = await readYamlConfig({ path, schema: agentConfigSchema, env, envPrefix: 'TASKEJO_AGENT_' });
-  const stateDir = resolve(value.state_dir ?? defaultStateDir(env));
+  const asked = { path, schema: agentConfigSchema, env, envPrefix: 'TASKEJO_AGENT_' };
+  const { value, saidBy } = await readYamlConfig(asked);
+  const placed: Placed = (at, said) =>
+    resolve(path !== null && saidBy(at) === 'file' ? dirname(resolve(path)) : process.cwd(), said);
+  const stateDir = placed(['state_dir'], value.state_dir ?? defaultStateDir(env));
   return {
-    server: {
-      url: value.server.url,
-      registrationToken: value.server.registration_token ?? null,
-      token: value.server.token ?? null,
-      timeoutSeconds: value.server.timeout_seconds,
-    },
-    name:
-      value.name ??
-      (hostname()
-        .replace(/[\s/]+/g, '-')
-        .slice(0, 100) ||
-        'agent'),
+    file: path,
+    server: serverOf(value, placed),
+    name: value.name ?? machineName(),
     labels: value.labels,
     capacity: value.capacity,
-    workDir: resolve(value.work_dir ?? join(stateDir, 'work')),
+    workDir: placed(['work_dir'], value.work_dir ?? join(stateDir, 'work')),
     stateDir,
     waitSeconds: value.poll.wait_seconds,
     log: { level: value.log.level, format: value.log.format ?? null },
+    ...boundsOf(value),
     environment: { ...passedOn(value.environment.pass, env), ...value.environment.set },
+    localApi: {
+      socket: placed(['local_api', 'socket'], value.local_api.socket ?? defaultSocket(stateDir)),
+      listen: value.local_api.listen,
+    },
     stopGraceSeconds: value.stop_grace_seconds,
     killGraceSeconds: value.kill_grace_seconds,
   };
 }
 
+/** A path of the settings: in the file it is relative to the file. */
+type Placed = (at: Path, said: string) => string;
+
+const serverOf = ({ server }: AgentFile, placed: Placed): AgentConfig['server'] => ({
+  url: server.url,
+  registrationToken: server.registration_token ?? null,
+  token: server.token ?? null,
+  timeoutSeconds: server.timeout_seconds,
+  caFile: server.ca_file === undefined ? null : placed(['server', 'ca_file'], server.ca_file),
+});
+
+/** What commands may do here, whatever the server asks. */
+const boundsOf = ({ limits, security, sandbox, container }: AgentFile) => ({
+  limits: {
+    cpuPercent: limits.cpu_percent,
+    memoryBytes: limits.memory_bytes,
+    processes: limits.processes,
+    fileSizeBytes: limits.file_size_bytes,
+    costUsd: null,
+  },
+  policy: { allowedCommands: security.allowed_commands, deniedPatterns: security.denied_patterns },
+  sandbox,
+  container,
+});
+
+function machineName(): string {
+  const name = hostname().replace(/[\s/]+/g, '-');
+  return name.slice(0, 100) || 'agent';
+}
+
 function defaultStateDir(env: Environment): string {
-  if (process.getuid?.() === 0) return '/var/lib/taskejo-agent';
+  if (process.getuid?.() === 0) return SYSTEM_STATE_DIR;
   return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'taskejo-agent');
 }
+
+/** Two agents on one machine have two folders for their state, and so two sockets. */
+const defaultSocket = (stateDir: string): string =>
+  stateDir === SYSTEM_STATE_DIR ? '/run/taskejo-agent.sock' : join(stateDir, 'agent.sock');
 
 const passedOn = (names: readonly string[], env: Environment): Record<string, string> =>
   Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));

@@ -33,7 +33,8 @@ export type Agent = z.infer<typeof agent>;
 export const agentList = listOf(agent);
 
 const ability = text().min(1).max(100);
-const pattern = text()
+/** What an agent refuses to run: an expression over program and arguments, joined by spaces. */
+export const deniedPattern = text()
   .min(1)
   .max(1000)
   .refine((said) => linearPattern(said) !== null, 'is no expression that can be matched in linear time');
@@ -48,7 +49,7 @@ export const register = z.strictObject({
   policy: z
     .strictObject({
       allowed_commands: z.array(text().min(1).max(4096)).max(1000).default([]),
-      denied_patterns: z.array(pattern).max(100).default([]),
+      denied_patterns: z.array(deniedPattern).max(100).default([]),
     })
     .optional()
     .meta({ description: 'What it refuses to run, so that it is not given it' }),

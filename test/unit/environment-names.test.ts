@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { agentConfigSchema } from '../../src/agent/config.ts';
+import { agentConfigSchema } from '../../src/agent/config-schema.ts';
 import { environment } from '../../src/contract/new-task.ts';
 import { NO_LIMITS } from '../../src/domain/task.ts';
 import { encodeStart } from '../../src/executor/wrapper/protocol.ts';
