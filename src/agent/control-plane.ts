@@ -52,6 +52,7 @@ const completeBody = (result: Result): Complete => ({
   signal: result.signal,
   error: result.error,
   failure_class: result.failureClass,
+  ...(result.ownFailure ? { own_failure: true } : {}),
   summary: result.summary,
   output: result.output,
   usage: result.usage,

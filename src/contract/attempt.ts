@@ -99,6 +99,10 @@ const result = z.strictObject({
   signal: text().max(20).nullable().optional(),
   error: text().max(2000).nullable().optional(),
   failure_class: failureClass.nullable().optional(),
+  own_failure: z.boolean().optional().meta({
+    description:
+      'Of class `setup`: the machine itself is not in order (its disk, home or shell), whatever is asked of it',
+  }),
   summary: text()
     .refine((value) => Buffer.byteLength(value) <= 64 * 1024, 'must be at most 64 KiB')
     .nullable()

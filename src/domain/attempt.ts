@@ -56,6 +56,8 @@ export type Result = {
   signal: string | null;
   error: string | null;
   failureClass: FailureClass | null;
+  /** Of class `setup`: the machine itself lacked something, its disk or home, and not what the task asks for. */
+  ownFailure: boolean;
   summary: string | null;
   output: Json;
   usage: Record<string, number> | null;
@@ -67,6 +69,7 @@ export const BLANK_RESULT: Omit<Result, 'outcome'> = {
   signal: null,
   error: null,
   failureClass: null,
+  ownFailure: false,
   summary: null,
   output: null,
   usage: null,

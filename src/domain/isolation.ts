@@ -5,6 +5,8 @@ export type EndingThere = {
   taskId: string;
   outcome: Outcome;
   failureClass: FailureClass | null;
+  /** Said of class `setup`: the machine's own lack. */
+  ownFailure: boolean;
   error: string | null;
 };
 
@@ -13,26 +15,17 @@ export type Judgement = 'own_fault' | 'works' | 'tells_nothing';
 /** So many endings in a row for causes of the agent's own, each of another task, isolate it. */
 export const ISOLATING_FAILURES = 3;
 
-/** What the machine itself lacks, as our programs and most others say it. */
-const OF_THE_MACHINE =
-  /\b(disk|no space|read-only|home|control folder|working directory|workspace|shell|wrapper|link|store)\b/i;
-/** What the task asks for and the machine needn't have. */
-const OF_THE_TASK =
-  /\bprogram\b.*\b(not found|could not be executed)|\b(limits?|sandbox|container|bubblewrap|environment|secret)\b/i;
-
 /**
  * What an ending tells about the agent. A success, or a failure of the task's own, shows that it works: it made a
  * process and told its end. An attempt that was cancelled, released or preempted shows neither.
  */
-export function judge({ outcome, failureClass, error }: Omit<EndingThere, 'taskId'>): Judgement {
+export function judge({ outcome, failureClass, ownFailure }: Omit<EndingThere, 'taskId' | 'error'>): Judgement {
   if (outcome === 'lost') return 'own_fault';
   if (outcome === 'completed') return 'works';
   if (outcome !== 'failed') return 'tells_nothing';
   if (failureClass === 'infrastructure') return 'own_fault';
-  return failureClass === 'setup' && isOfTheMachine(error ?? '') ? 'own_fault' : 'works';
+  return failureClass === 'setup' && ownFailure ? 'own_fault' : 'works';
 }
-
-const isOfTheMachine = (error: string): boolean => OF_THE_MACHINE.test(error) && !OF_THE_TASK.test(error);
 
 /** The tasks that failed there in a row for causes of the agent's own, after these endings more. */
 export function ownFailures(before: readonly string[], endings: readonly EndingThere[]): string[] {

@@ -29,8 +29,11 @@ export const MACHINE_STATES = [
 ] as const;
 export type MachineState = (typeof MACHINE_STATES)[number];
 
-/** Why the machine ended the command; `exit` when it ended by itself. The first reason recorded wins. */
-export const END_REASONS = ['exit', 'timeout', 'cancel', 'setup'] as const;
+/**
+ * Why the machine ended the command; `exit` when it ended by itself. Nothing was begun: `setup`, what the task asks for
+ * is missing; `machine`, the machine itself is not in order. The first reason recorded wins.
+ */
+export const END_REASONS = ['exit', 'timeout', 'cancel', 'setup', 'machine'] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
 /** What is kept of one stream: `total` bytes were written, bytes from `keptFrom` on (and the head) can still be read. */
@@ -44,7 +47,7 @@ export type MachineReport = {
   /** Exit status as the shell saw it (128+n for signal n); null unless `done`. */
   exitCode: number | null;
   reason: EndReason | null;
-  /** One sentence when `reason` is `setup`: what is missing or full. */
+  /** One sentence when `reason` is `setup` or `machine`: what is missing or full. */
   message: string | null;
   process: ProcessIdentity | null;
   streams: Record<Stream, StreamTotals>;

@@ -144,6 +144,7 @@ const resultOf = (body: Complete): Result => ({
   signal: body.signal ?? null,
   error: body.error ?? null,
   failureClass: body.failure_class ?? null,
+  ownFailure: body.own_failure ?? false,
   summary: body.summary ?? null,
   output: body.output ?? null,
   usage: body.usage ?? null,

@@ -58,7 +58,7 @@ export async function endAll(trx: Trx, deps: Deps, ends: readonly End[]): Promis
   return ends.map(({ held, result }, index) => {
     const { status, outcome, failureClass } = endings[index] as Ending;
     const { agent_id: agentId, task_id: taskId } = held.attempt;
-    return { taskId, agentId, status, outcome, failureClass, error: result.error };
+    return { taskId, agentId, status, outcome, failureClass, ownFailure: result.ownFailure, error: result.error };
   });
 }
 

@@ -26,6 +26,7 @@ const lost = (agentId: string, taskId = randomUUIDv7()) => ({
   taskId,
   outcome: 'lost' as const,
   failureClass: null,
+  ownFailure: false,
   error: 'nobody heard of it',
 });
 const completed = (agentId: string) => ({ ...lost(agentId), outcome: 'completed' as const, error: null });
@@ -70,7 +71,7 @@ it('three tasks in a row that fail for causes of the agent’s own isolate it, a
   const id = await add();
   await endings(lost(id), failed(id, 'infrastructure', 'the link was cut'));
   expect((await agentOf(id)).cordoned).toBe(false);
-  await endings(failed(id, 'setup', 'the disk is full'));
+  await endings({ ...failed(id, 'setup', 'the disk is full'), ownFailure: true });
   const agent = await agentOf(id);
   expect(agent).toMatchObject({
     cordoned: true,

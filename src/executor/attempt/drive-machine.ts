@@ -137,7 +137,7 @@ function createLaunch(deps: DriveDeps): Launch {
     checkTime(report) {
       const begun = report !== null && report.state !== 'none' && report.state !== 'busy';
       const late = now() > deadline && !begun && !memory.processSeen && (report !== null || !memory.sent);
-      if (late) failure ??= { failureClass: 'infrastructure', error: lastError };
+      if (late) failure ??= { failureClass: 'infrastructure', ownFailure: true, error: lastError };
     },
   };
 }
@@ -158,6 +158,7 @@ const isFinal = (error: unknown): error is MachineError =>
   error instanceof MachineError && error.kind !== 'unreachable';
 
 function failureOf(error: MachineError): LaunchFailure {
-  const ours = error.kind === 'disk_full' || error.kind === 'configuration';
-  return { failureClass: ours ? 'setup' : 'infrastructure', error: error.message };
+  const ownFailure = error.kind !== 'configuration';
+  const setup = error.kind === 'disk_full' || !ownFailure;
+  return { failureClass: setup ? 'setup' : 'infrastructure', ownFailure, error: error.message };
 }

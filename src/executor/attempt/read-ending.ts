@@ -5,7 +5,11 @@ import type { MachineReport } from '../../domain/machine.ts';
 import type { FailureClass } from '../../domain/task.ts';
 
 /** Why the command could not be begun; proven that it never will be. */
-export type LaunchFailure = { failureClass: Extract<FailureClass, 'setup' | 'infrastructure'>; error: string };
+export type LaunchFailure = {
+  failureClass: Extract<FailureClass, 'setup' | 'infrastructure'>;
+  ownFailure: boolean;
+  error: string;
+};
 
 /** What is known besides the machine's last report. */
 export type EndingFacts = {
@@ -57,7 +61,10 @@ export function readEnding(report: MachineReport | null, facts: EndingFacts): Re
 function neverRan({ stopReason, launchFailure, processSeen, unstarted }: EndingFacts): Result {
   if (processSeen) return lost('the machine no longer knows of the command that it had started');
   if (stopReason !== null) return cancelled(stopReason);
-  if (launchFailure !== null) return failed(launchFailure.failureClass, launchFailure.error);
+  if (launchFailure !== null) {
+    const { failureClass, ownFailure, error } = launchFailure;
+    return { ...failed(failureClass, error), ownFailure };
+  }
   if (unstarted) return failed('infrastructure', 'the machine ended the start before the command began');
   return { ...BLANK_RESULT, outcome: 'released', error: 'nothing was started' };
 }
@@ -71,6 +78,8 @@ function doneResult({ reason, exitCode, message }: MachineReport, { stopReason, 
       return stopReason === null ? failed('infrastructure', 'stopped on the machine') : cancelled(stopReason);
     case 'setup':
       return failed('setup', message ?? 'the command could not be started');
+    case 'machine':
+      return { ...failed('setup', message ?? 'the machine could not start the command'), ownFailure: true };
     default:
       return exitCode === null ? lost('the machine reported an end without an exit code') : exitResult(exitCode);
   }

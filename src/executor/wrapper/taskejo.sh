@@ -137,8 +137,8 @@ run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection
   launch task "$inst" "$att" <run/input >&4 2>&6; task=$!
   exec 3<&- 4>&- 5<&- 6>&- 8>&-
   wait $task; code=$? why=exit text='' left=''; ln run/ended reason || read -r why text <reason
-  [ -f task ] || [ $why != exit ] || why=setup text='the command could not be started: is the disk full?'
-  case $why in exit) reap TERM 2 ;; setup) tree='' ;; *) reap none "$2" ;; esac
+  [ -f task ] || [ $why != exit ] || why=machine text='the command could not be started: is the disk full?'
+  case $why in exit) reap TERM 2 ;; setup | machine) tree='' ;; *) reap none "$2" ;; esac
   for p in $tree; do born "$p"; [ -z "$born" ] || left=$left,$p:$(printf %s "$name" | tr -c '0-9A-Za-z._-' _); done
   launch later "$inst" "$att" 2 $outpump $errpump </dev/null; later=$! # somebody unknown may hold the pipes
   wait $outpump $errpump; kill -KILL $later -$later $watchdog -$watchdog; totals; left=${left#,}

@@ -5,33 +5,27 @@ const ending = (changes: Partial<EndingThere>): EndingThere => ({
   taskId: 't',
   outcome: 'failed',
   failureClass: null,
+  ownFailure: false,
   error: null,
   ...changes,
 });
 const lost = (taskId: string) => ending({ taskId, outcome: 'lost' });
 
 it.each([
-  ['lost', null, null, 'own_fault'],
-  ['failed', 'infrastructure', 'the host closed the connection', 'own_fault'],
-  ['failed', 'setup', 'the disk is full', 'own_fault'],
-  ['failed', 'setup', 'the command could not be started: is the disk full?', 'own_fault'],
-  ['failed', 'setup', 'the control folder cannot be written', 'own_fault'],
-  ['failed', 'setup', 'the wrapper script gave no answer (exit 126): ', 'own_fault'],
-  ['failed', 'setup', 'program `claude` not found', 'works'],
-  ['failed', 'setup', 'program `/home/me/shell` not found on gpu-1', 'works'],
-  ['failed', 'setup', 'the limit memory_bytes cannot be kept: the disk has no cgroups', 'works'],
-  ['failed', 'setup', 'limits are not available on this machine: file_size_bytes', 'works'],
-  ['failed', 'setup', 'HOME can’t be set in the environment of a command', 'works'],
-  ['failed', 'setup', null, 'works'],
-  ['failed', 'exit', 'no space left on the disk', 'works'],
-  ['failed', 'timeout', null, 'works'],
-  ['failed', 'policy', null, 'works'],
-  ['completed', null, null, 'works'],
-  ['cancelled', null, null, 'tells_nothing'],
-  ['released', null, null, 'tells_nothing'],
-  ['preempted', null, null, 'tells_nothing'],
-] as const)('of an agent %s (%s: %s) tells: %s', (outcome, failureClass, error, judgement) => {
-  expect(judge({ outcome, failureClass, error })).toBe(judgement);
+  ['lost', null, false, 'own_fault'],
+  ['failed', 'infrastructure', false, 'own_fault'],
+  ['failed', 'setup', true, 'own_fault'],
+  ['failed', 'setup', false, 'works'],
+  ['failed', 'exit', false, 'works'],
+  ['failed', 'exit', true, 'works'],
+  ['failed', 'timeout', false, 'works'],
+  ['failed', 'policy', false, 'works'],
+  ['completed', null, false, 'works'],
+  ['cancelled', null, false, 'tells_nothing'],
+  ['released', null, false, 'tells_nothing'],
+  ['preempted', null, false, 'tells_nothing'],
+] as const)('of an agent %s (%s, own failure: %s) tells: %s', (outcome, failureClass, ownFailure, judgement) => {
+  expect(judge({ outcome, failureClass, ownFailure })).toBe(judgement);
 });
 
 it('three in a row, of different tasks, isolate', () => {

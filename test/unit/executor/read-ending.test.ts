@@ -67,7 +67,17 @@ describe('the end of a command that ran', () => {
       outcome: 'failed',
       failureClass: 'setup',
       error: 'program `x` not found',
+      ownFailure: false,
       exitCode: null,
+    });
+  });
+
+  test('is a failure of the machine’s own when that could not begin what it has', () => {
+    expect(end({ exitCode: 126, reason: 'machine', message: 'the disk is full' })).toMatchObject({
+      outcome: 'failed',
+      failureClass: 'setup',
+      error: 'the disk is full',
+      ownFailure: true,
     });
   });
 
@@ -105,12 +115,12 @@ describe('what never began', () => {
   });
 
   test('is cancelled when a stop was asked', () => {
-    const launchFailure = { failureClass: 'setup', error: 'disk full' } as const;
+    const launchFailure = { failureClass: 'setup', ownFailure: true, error: 'disk full' } as const;
     expect(never({ stopReason: 'cancel', launchFailure })).toMatchObject({ outcome: 'cancelled' });
   });
 
   test('says why the machine would not begin it', () => {
-    const launchFailure = { failureClass: 'setup', error: 'the disk is full' } as const;
+    const launchFailure = { failureClass: 'setup', ownFailure: true, error: 'the disk is full' } as const;
     expect(never({ launchFailure })).toMatchObject({ outcome: 'failed', ...launchFailure });
   });
 
