@@ -10,6 +10,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -32,27 +33,26 @@ export function ensurePrivateFolder(path: string): void {
 }
 
 /** The text of a private file, null where there is none. Links are not followed. */
-export function readPrivateFile(path: string): string | null {
-  let file: number | null = null;
-  try {
-    file = openSync(path, O_RDONLY | O_NOFOLLOW);
-    checkOpen(path, file);
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw refused(path, error);
-  } finally {
-    if (file !== null) closeSync(file);
-  }
+export const readPrivateFile = (path: string): string | null =>
+  openPrivate(path, O_RDONLY, (file) => readFileSync(file, 'utf8'));
+
+/** Checks a private file that somebody else makes and opens; one that is not there is fine. */
+export function checkPrivateFile(path: string): void {
+  openPrivate(path, O_RDONLY, () => {});
+}
+
+/** Makes a private file where there is none, so that whoever opens it by name later finds ours, and no link. */
+export function ensurePrivateFile(path: string): void {
+  openPrivate(path, O_RDWR | O_CREAT, () => {});
 }
 
 /** Writes a private file whole, or leaves what was there; it is on the disk when this returns. */
-export function writePrivateFile(path: string, text: string): void {
+export function writePrivateFile(path: string, content: string | Uint8Array): void {
   const temporary = `${path}.${process.pid}.${crypto.randomUUID()}`;
   try {
     const file = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     try {
-      writeFileSync(file, text);
+      writeFileSync(file, content);
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -60,17 +60,19 @@ export function writePrivateFile(path: string, text: string): void {
     renameSync(temporary, path);
     syncFolder(dirname(path));
   } catch (error) {
+    rmSync(temporary, { force: true });
     throw refused(path, error);
   }
 }
 
-/** Makes a private file where there is none, so that whoever opens it by name later finds ours, and no link. */
-export function ensurePrivateFile(path: string): void {
+function openPrivate<T>(path: string, flags: number, use: (file: number) => T): T | null {
   let file: number | null = null;
   try {
-    file = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    file = openSync(path, flags | O_NOFOLLOW, 0o600);
     checkOpen(path, file);
+    return use(file);
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw refused(path, error);
   } finally {
     if (file !== null) closeSync(file);

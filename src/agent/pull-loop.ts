@@ -59,7 +59,7 @@ export async function pullLoop(deps: PullDeps, signal: AbortSignal): Promise<voi
       const tasks = (await ask(deps, Math.min(places, MAX_TASKS), signal)).map((one) => takenTask(deps, one));
       store.take(tasks);
       backoff.reset();
-      for (const one of tasks) attempts.begin({ task: one, machine: null, process: null }, 'new');
+      for (const one of tasks) attempts.begin({ task: one, machine: null, process: null, result: null }, 'new');
       const restMs = LEAST_ROUND_MS - (performance.now() - askedAt);
       if (tasks.length === 0 && restMs > 0) await delay(restMs, undefined, { signal });
     } catch (error) {

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import { z } from 'zod';
 import type { Result } from '../domain/attempt.ts';
 import type { ProcessIdentity } from '../domain/process.ts';
 import { NO_LIMITS, SANDBOXES } from '../domain/task.ts';
 import type { MachineStore } from '../executor/run-attempt.ts';
 import { AgentError } from './exit.ts';
-import { ensurePrivateFile } from './private-files.ts';
+import { createReserve, type Reserve } from './reserve.ts';
+import { damaged, inTransaction, openStoreFile, openStoreToRead, writeWith } from './store-file.ts';
 
 const amount = z.number().nullable();
 const limits = z.object({
@@ -36,25 +37,45 @@ export type TakenTask = z.infer<typeof takenTask>;
 
 const machineStore = z.object({ storeId: z.string(), bootId: z.string() }).nullable();
 const processIdentity = z.object({ pid: z.number(), startedAt: z.string(), bootId: z.string() }).nullable();
+const storedResult = z.custom<Result>((value) => typeof value === 'object' && value !== null && 'outcome' in value);
 
 /** An attempt that the server has no result of yet, and how far it had come when that was last written. */
-export type OpenAttempt = { task: TakenTask; machine: MachineStore | null; process: ProcessIdentity | null };
+export type OpenAttempt = {
+  task: TakenTask;
+  machine: MachineStore | null;
+  process: ProcessIdentity | null;
+  result: Result | null;
+};
 
 /** How an attempt left: `reported`, the server has its result; `fenced`, it was not ours any more. */
 export type Leaving = 'reported' | 'fenced';
+
+/** A result that the server did not take, kept for a person. */
+export type KeptResult = { attemptId: string; taskId: string; number: number; endedAt: string; result: Result };
 
 /**
  * What the agent must not forget, each write on the disk when its call returns: the attempts that it has taken and not
  * reported, the request for work that is under way, results that nobody wanted, and whose files are still there.
  */
 export type AgentStore = {
+  /** Names this store for good. */
+  readonly id: string;
+  /** This is the how-manieth start on it. */
+  readonly startNumber: number;
+  /** The highest generation of the server's database that it was ever told; 0 at first. */
+  readonly generation: number;
+  seeGeneration(generation: number): void;
+  /** A person wants nothing new to be taken, until he says otherwise. */
+  drained: boolean;
   /** The id of the request under way, so that a lost answer can be asked for again; a new one where there is none. */
   requestId(): string;
-  /** The request was answered: what it brought is ours, and the next one has another id. */
+  /** The request was answered: what it brought is ours, and the next one has another id. @throws {StoreFull} */
   take(tasks: readonly TakenTask[]): void;
+  /** In the order in which they ended; then those that have not. */
   open(): OpenAttempt[];
   setMachine(attemptId: string, machine: MachineStore): void;
   setProcess(attemptId: string, process: ProcessIdentity): void;
+  /** The first that is said of an attempt stands. */
   setResult(attemptId: string, result: Result): void;
   leave(attemptId: string, how: Leaving): void;
   /** Attempts that left so long ago that their files may go. */
@@ -64,87 +85,109 @@ export type AgentStore = {
   close(): void;
 };
 
-const VERSION = 1;
-const SCHEMA = `
-  create table attempts (
-    attempt_id text primary key,
-    task text,
-    machine text,
-    process text,
-    result text,
-    left_as text check (left_as in ('reported', 'fenced')),
-    left_at integer,
-    cleaned integer not null default 0
-  ) strict, without rowid;
-  create table request (only_row integer primary key check (only_row = 1), id text not null) strict;
-  pragma user_version = ${VERSION};`;
-
-/** @throws {AgentError} when the file can't be used */
-export function openStore(stateDir: string): AgentStore {
+/** Counts a start. @throws {AgentError} when the file can't be used */
+export function openStore(stateDir: string, reserve: Reserve = createReserve(stateDir, [])): AgentStore {
   const path = join(stateDir, 'agent.db');
-  ensurePrivateFile(path);
-  const database = openDatabase(path);
-  return {
-    ...requests(database),
-    ...attempts(database),
-    close: () => database.close(),
-  };
-}
-
-function openDatabase(path: string): DatabaseSync {
+  const database = openStoreFile(path);
+  const write: Write = (work) => writeWith(reserve, () => inTransaction(database, work));
   try {
-    const database = new DatabaseSync(path);
-    database.exec('pragma journal_mode = wal; pragma synchronous = full');
-    const version = Number(database.prepare('pragma user_version').get()?.user_version ?? 0);
-    if (version > VERSION) throw new AgentError(`${path} was written by a newer agent`);
-    if (version === 0) inTransaction(database, () => database.exec(SCHEMA));
-    return database;
+    const parts = { ...requests(database, write), ...attempts(database, write, path) };
+    return Object.assign(about(database, write), parts, { close: () => database.close() });
   } catch (error) {
-    if (error instanceof AgentError) throw error;
-    throw new AgentError(`cannot use ${path}: ${(error as Error).message}`, undefined, { cause: error });
-  }
-}
-
-function inTransaction(database: DatabaseSync, work: () => void): void {
-  database.exec('begin immediate');
-  try {
-    work();
-    database.exec('commit');
-  } catch (error) {
-    database.exec('rollback');
+    database.close();
     throw error;
   }
 }
 
-function requests(database: DatabaseSync): Pick<AgentStore, 'requestId' | 'take'> {
+/** The results that the server did not take, oldest first; an agent may be at work on the folder. */
+export function readKeptResults(stateDir: string): KeptResult[] {
+  const path = join(stateDir, 'agent.db');
+  const database = openStoreToRead(path);
+  try {
+    const rows = database.prepare(
+      `select attempt_id, task_id, number, ended_at, result from attempts
+       where left_as = 'fenced' and result is not null order by ended_n`,
+    );
+    return rows.all().map((row) => toKeptResult(row, path));
+  } finally {
+    database.close();
+  }
+}
+
+type Write = (work: () => void) => void;
+
+function about(
+  database: DatabaseSync,
+  write: Write,
+): Pick<AgentStore, 'id' | 'startNumber' | 'generation' | 'drained' | 'seeGeneration'> {
+  write(() => database.exec('update about set starts = starts + 1'));
+  const row = database.prepare('select store_id, starts, generation, drained from about').get() ?? {};
+  const setGeneration = database.prepare('update about set generation = max(generation, ?)');
+  const setDrained = database.prepare('update about set drained = ?');
+  let generation = Number(row.generation);
+  let drained = row.drained === 1;
+  return {
+    id: String(row.store_id),
+    startNumber: Number(row.starts),
+    get generation() {
+      return generation;
+    },
+    seeGeneration(seen) {
+      if (seen <= generation) return;
+      write(() => setGeneration.run(seen));
+      generation = seen;
+    },
+    get drained() {
+      return drained;
+    },
+    set drained(is) {
+      write(() => setDrained.run(is ? 1 : 0));
+      drained = is;
+    },
+  };
+}
+
+function requests(database: DatabaseSync, write: Write): Pick<AgentStore, 'requestId' | 'take'> {
   const find = database.prepare('select id from request');
   const begin = database.prepare('insert into request (only_row, id) values (1, ?)');
   const end = database.prepare('delete from request');
-  const add = database.prepare('insert into attempts (attempt_id, task) values (?, ?) on conflict do nothing');
+  const add = database.prepare(
+    'insert into attempts (attempt_id, task_id, number, task) values (?, ?, ?, ?) on conflict do nothing',
+  );
   return {
     requestId() {
       const found = find.get()?.id;
       if (typeof found === 'string') return found;
       const id = crypto.randomUUID();
-      begin.run(id);
+      write(() => begin.run(id));
       return id;
     },
     take(tasks) {
-      inTransaction(database, () => {
-        for (const task of tasks) add.run(task.attemptId, JSON.stringify(task));
+      write(() => {
+        for (const task of tasks) add.run(task.attemptId, task.taskId, task.number, JSON.stringify(task));
         end.run();
       });
     },
   };
 }
 
-function attempts(database: DatabaseSync): Omit<AgentStore, 'requestId' | 'take' | 'close'> {
+type AttemptParts = Pick<
+  AgentStore,
+  'open' | 'setMachine' | 'setProcess' | 'setResult' | 'leave' | 'leftBefore' | 'forget'
+>;
+
+function attempts(database: DatabaseSync, write: Write, path: string): AttemptParts {
   const open = database.prepare(
-    'select task, machine, process from attempts where left_as is null order by attempt_id',
+    `select attempt_id, task, machine, process, result from attempts
+     where left_as is null order by ended_n is null, ended_n, attempt_id`,
   );
   const setMachine = database.prepare('update attempts set machine = ? where attempt_id = ?');
   const setProcess = database.prepare('update attempts set process = ? where attempt_id = ?');
-  const setResult = database.prepare('update attempts set result = ? where attempt_id = ?');
+  const setResult = database.prepare(
+    `update attempts set result = ?, ended_at = strftime('%Y-%m-%dT%H:%M:%fZ'),
+       ended_n = (select coalesce(max(ended_n), 0) + 1 from attempts)
+     where attempt_id = ? and result is null`,
+  );
   // What a task was given may be secret: it goes as soon as it isn't needed.
   const leave = database.prepare(
     'update attempts set left_as = ?, left_at = unixepoch(), task = null where attempt_id = ?',
@@ -157,27 +200,45 @@ function attempts(database: DatabaseSync): Omit<AgentStore, 'requestId' | 'take'
     "delete from attempts where cleaned and (left_as = 'reported' or result is null) and attempt_id = ?",
   );
   return {
-    open: () => open.all().map(toOpenAttempt),
-    setMachine: (attemptId, machine) => void setMachine.run(JSON.stringify(machine), attemptId),
-    setProcess: (attemptId, process) => void setProcess.run(JSON.stringify(process), attemptId),
-    setResult: (attemptId, result) => void setResult.run(JSON.stringify(result), attemptId),
-    leave: (attemptId, how) => void leave.run(how, attemptId),
+    open: () => open.all().map((row) => toOpenAttempt(row, path)),
+    setMachine: (attemptId, machine) => write(() => setMachine.run(JSON.stringify(machine), attemptId)),
+    setProcess: (attemptId, process) => write(() => setProcess.run(JSON.stringify(process), attemptId)),
+    setResult: (attemptId, result) => write(() => setResult.run(JSON.stringify(result), attemptId)),
+    leave: (attemptId, how) => write(() => leave.run(how, attemptId)),
     leftBefore: (seconds) => leftBefore.all(seconds).map((row) => String(row.attempt_id)),
-    forget(attemptId) {
-      inTransaction(database, () => {
+    forget: (attemptId) =>
+      write(() => {
         cleaned.run(attemptId);
         forget.run(attemptId);
-      });
-    },
+      }),
   };
 }
 
-function toOpenAttempt(row: Record<string, SQLOutputValue>): OpenAttempt {
-  return {
-    task: takenTask.parse(parse(row.task)),
-    machine: machineStore.parse(parse(row.machine)),
-    process: processIdentity.parse(parse(row.process)),
-  };
-}
+type Row = Record<string, SQLOutputValue | undefined>;
 
-const parse = (value: SQLOutputValue | undefined): unknown => (typeof value === 'string' ? JSON.parse(value) : null);
+const openAttempt = z.object({
+  task: takenTask,
+  machine: machineStore,
+  process: processIdentity,
+  result: storedResult.nullable(),
+});
+
+const toOpenAttempt = (row: Row, path: string): OpenAttempt =>
+  parse(openAttempt, row, path, { task: row.task, machine: row.machine, process: row.process, result: row.result });
+
+const toKeptResult = (row: Row, path: string): KeptResult => ({
+  attemptId: String(row.attempt_id),
+  taskId: String(row.task_id ?? ''),
+  number: Number(row.number),
+  endedAt: String(row.ended_at),
+  result: parse(z.object({ result: storedResult }), row, path, { result: row.result }).result,
+});
+
+function parse<T>(schema: z.ZodType<T>, { attempt_id }: Row, path: string, texts: Row): T {
+  const read = ([name, text]: [string, Row[string]]) => [name, typeof text === 'string' ? JSON.parse(text) : null];
+  try {
+    return schema.parse(Object.fromEntries(Object.entries(texts).map(read)));
+  } catch (cause) {
+    throw new AgentError(damaged(path, `attempt ${attempt_id} can't be read`), undefined, { cause });
+  }
+}

@@ -42,8 +42,9 @@ describe('what an agent must not forget', () => {
         task: first,
         machine: { storeId: 's', bootId: 'b' },
         process: { pid: 7, startedAt: '1', bootId: 'b' },
+        result: null,
       },
-      { task: second, machine: null, process: null },
+      { task: second, machine: null, process: null, result: null },
     ]);
     again.close();
   });
