@@ -5,10 +5,12 @@ import { createHttpControlPlane } from './agent/control-plane.ts';
 import { enrol } from './agent/enrol.ts';
 import { AgentError, EXIT } from './agent/exit.ts';
 import { createServerClient, type ServerClient } from './agent/http.ts';
+import { createIntake, type Intake, roomLoop } from './agent/intake.ts';
 import { lockState } from './agent/lock.ts';
 import { presenceLoop } from './agent/presence.ts';
 import { ensurePrivateFolder } from './agent/private-files.ts';
 import { pullLoop } from './agent/pull-loop.ts';
+import { createReserve } from './agent/reserve.ts';
 import { aborted, type StopSignals, stopSignals } from './agent/stop-signals.ts';
 import { type AgentStore, openStore } from './agent/store.ts';
 import { tidyLoop } from './agent/tidy-loop.ts';
@@ -46,6 +48,7 @@ type Agent = {
   config: AgentConfig;
   client: ServerClient;
   store: AgentStore;
+  intake: Intake;
   signals: StopSignals;
   out: (line: string) => void;
   random: () => number;
@@ -57,10 +60,13 @@ async function liveLocked(config: AgentConfig, signals: StopSignals, out: (line:
   ensurePrivateFolder(config.stateDir);
   const lock = lockState(config.stateDir);
   try {
-    const store = openStore(config.stateDir);
+    const reserve = createReserve(config.stateDir, [config.workDir]);
+    const store = openStore(config.stateDir, reserve);
     try {
       const client = createServerClient(config.server);
-      return await live({ config, client, store, signals, out, random: Math.random, log: createLog(config.log) });
+      const log = createLog(config.log);
+      const intake = createIntake({ store, reserve, log });
+      return await live({ config, client, store, intake, signals, out, random: Math.random, log });
     } finally {
       store.close();
     }
@@ -70,7 +76,7 @@ async function liveLocked(config: AgentConfig, signals: StopSignals, out: (line:
 }
 
 async function live(agent: Agent): Promise<number> {
-  const { config, client, store, signals, log } = agent;
+  const { config, client, store, intake, signals, log } = agent;
   const identity = await enrol({ ...agent, version: version() }, signals.stop);
   if (identity === null) return EXIT.stopped;
   const { installationId, token } = identity;
@@ -85,6 +91,7 @@ async function live(agent: Agent): Promise<number> {
     presenceLoop({ ...agent, identity, onOnline: (id) => sayOnline(agent, id) }, over.signal),
     pullLoop({ ...agent, token, attempts }, AbortSignal.any([signals.stop, over.signal])),
     tidyLoop({ store, machine, log }, over.signal),
+    roomLoop(intake, over.signal),
   ];
   try {
     await Promise.race([Promise.all(loops), aborted(signals.stop)]);

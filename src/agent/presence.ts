@@ -1,23 +1,29 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { heartbeatAnswer } from '../contract/agent.ts';
 import { health } from '../contract/health.ts';
+import { createWake } from '../executor/attempt/wake.ts';
 import { createBackoff } from '../executor/backoff.ts';
 import type { Log } from '../executor/log.ts';
 import { AgentError } from './exit.ts';
 import { ServerAway, type ServerClient, ServerRefusal } from './http.ts';
 import type { Identity } from './identity.ts';
+import type { Intake } from './intake.ts';
+import type { AgentStore } from './store.ts';
 
 export type PresenceDeps = {
   client: ServerClient;
   identity: Identity;
+  intake: Intake;
+  store: AgentStore;
   /** The server has answered; with our id where it says it. */
   onOnline: (agentId: string | null) => void;
   random: () => number;
   log: Log;
 };
 
-const beatAnswer = heartbeatAnswer.pick({ draining: true }).extend({ agent_id: z.string().optional() });
+const beatAnswer = heartbeatAnswer
+  .pick({ draining: true, generation: true })
+  .extend({ agent_id: z.string().optional() });
 
 /** Asks the server which installation it is. @throws {ServerAway} */
 export async function installationOf(client: ServerClient, signal: AbortSignal): Promise<string> {
@@ -30,15 +36,21 @@ export async function installationOf(client: ServerClient, signal: AbortSignal):
  * its progress. @throws {AgentError} when the server turns out to be another installation than the one that knows us
  */
 export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Promise<void> {
-  const { identity, onOnline, random, log } = deps;
+  const { identity, intake, store, onOnline, random, log } = deps;
+  const wake = createWake();
+  intake.onChange(wake.nudge);
   const retry = createBackoff({ minMs: 250, maxMs: identity.heartbeatSeconds * 1000, random });
   let state: 'unknown' | 'online' | 'offline' = 'unknown';
   let wasOnline = false;
+  let wasDrained = false;
   while (!signal.aborted) {
     let waitMs = identity.heartbeatSeconds * 1000;
     try {
       if (state !== 'online') await checkInstallation(deps, signal);
-      const { agent_id } = await beat(deps, signal);
+      const { agent_id, draining, generation } = await beat(deps, signal);
+      store.seeGeneration(generation);
+      if (draining !== wasDrained) sayDraining(deps, draining);
+      wasDrained = draining;
       if (!wasOnline) onOnline(agent_id ?? identity.agentId);
       else if (state === 'offline') log.info({}, 'server back');
       wasOnline = true;
@@ -51,7 +63,7 @@ export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Pro
       state = 'offline';
       waitMs = retry.next();
     }
-    await delay(waitMs, undefined, { signal }).catch(() => {});
+    await wake.wait(waitMs, signal).catch(() => {});
   }
 }
 
@@ -60,12 +72,17 @@ function sayOffline(log: Log, error: ServerAway | ServerRefusal): void {
   else log.error({ cause: error.message }, 'the server refuses this agent, what runs goes on');
 }
 
-const beat = ({ client, identity }: PresenceDeps, signal: AbortSignal) =>
+/** The server gives nothing to an agent that it drains: it is asked all the same, and answers when that is over. */
+function sayDraining({ intake, log }: PresenceDeps, draining: boolean): void {
+  if (intake.closed === null) log.info({ draining }, draining ? 'the server gives no new work' : 'new work again');
+}
+
+const beat = ({ client, identity, intake, store }: PresenceDeps, signal: AbortSignal) =>
   client(
     {
       method: 'POST',
       path: '/api/v1/agents/me/heartbeat',
-      body: { attempt_ids: [] },
+      body: { attempt_ids: [], draining: intake.closed, generation_seen: store.generation },
       token: identity.token,
       schema: beatAnswer,
     },

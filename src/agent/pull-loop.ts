@@ -9,6 +9,7 @@ import type { Log } from '../executor/log.ts';
 import type { Attempts } from './attempts.ts';
 import type { AgentConfig } from './config.ts';
 import { ServerAway, type ServerClient, ServerRefusal } from './http.ts';
+import type { Intake } from './intake.ts';
 import type { AgentStore, TakenTask } from './store.ts';
 
 export type PullDeps = {
@@ -17,6 +18,7 @@ export type PullDeps = {
   token: string;
   store: AgentStore;
   attempts: Attempts;
+  intake: Intake;
   random: () => number;
   log: Log;
 };
@@ -50,10 +52,12 @@ const LEAST_ROUND_MS = 1_000;
 
 /** Takes as many attempts as there are places, for as long as the signal allows. */
 export async function pullLoop(deps: PullDeps, signal: AbortSignal): Promise<void> {
-  const { attempts, store, random, log } = deps;
+  const { attempts, intake, store, random, log } = deps;
   const backoff = createBackoff({ minMs: 250, maxMs: 10_000, random });
   while (!signal.aborted) {
     try {
+      intake.look();
+      await intake.opened(signal);
       const places = await attempts.freePlaces(signal);
       const askedAt = performance.now();
       const tasks = (await ask(deps, Math.min(places, MAX_TASKS), signal)).map((one) => takenTask(deps, one));

@@ -4,11 +4,13 @@ import type { Log } from '../executor/log.ts';
 import type { Machine } from '../executor/machine.ts';
 import type { Attempts } from './attempts.ts';
 import type { AgentConfig } from './config.ts';
+import type { Intake } from './intake.ts';
 import { aborted } from './stop-signals.ts';
 
 export type WindDownDeps = {
   config: AgentConfig;
   attempts: Attempts;
+  intake: Intake;
   machine: Machine;
   random: () => number;
   log: Log;
@@ -22,8 +24,9 @@ const REPORT_SECONDS = 10;
  * when the signal is aborted, stopped and reported. Answers whether it was by force.
  */
 export async function windDown(deps: WindDownDeps, force: AbortSignal): Promise<boolean> {
-  const { config, attempts, log } = deps;
+  const { config, attempts, intake, log } = deps;
   log.info({ running: attempts.running.length, seconds: config.stopGraceSeconds }, 'stopping, taking nothing new');
+  intake.end();
   attempts.handBack();
   await within(config.stopGraceSeconds, attempts.idle(), aborted(force));
   const left = attempts.running.map(({ attemptId }) => attemptId);
