@@ -1,6 +1,7 @@
-import type { Client, ClientChannel } from 'ssh2';
+import type { ClientChannel } from 'ssh2';
 import { MachineError } from '../machine.ts';
-import { gather, guard, type RunOptions, type RunResult } from '../wrapper/transport.ts';
+import { gather, guard, type RunOptions, type RunResult, TooMuch } from '../wrapper/transport.ts';
+import type { Connection } from './connect.ts';
 
 /** The host would not open one more channel on this connection; nothing ran. */
 export class ChannelRefused extends MachineError {
@@ -16,8 +17,11 @@ export class ChannelLost extends MachineError {
   }
 }
 
+/** Our window is half as large: whoever sends so much that nobody has taken yet does not keep to it. */
+const UNREAD_BYTES = 4 * 1024 * 1024;
+
 /** Runs a constant command on a channel of its own, within deadline and byte budget. */
-export function execute(client: Client, command: string, options: RunOptions): Promise<RunResult> {
+export function execute({ client, socket }: Connection, command: string, options: RunOptions): Promise<RunResult> {
   return new Promise((resolve, reject) => {
     let channel: ClientChannel | null = null;
     let settled = false;
@@ -26,13 +30,19 @@ export function execute(client: Client, command: string, options: RunOptions): P
       settled = true;
       release();
       client.removeListener('close', onLinkClosed);
+      socket.removeListener('data', onReceived);
       if (error) channel?.close();
       if (error || !result) reject(error);
       else resolve(result);
     };
     const onLinkClosed = () => settle(new ChannelLost('the connection was lost'));
+    const onReceived = () => {
+      const unread = channel === null ? 0 : channel.readableLength + channel.stderr.readableLength;
+      if (unread > UNREAD_BYTES) settle(new TooMuch(UNREAD_BYTES));
+    };
     const release = guard(options, settle);
     client.once('close', onLinkClosed);
+    socket.on('data', onReceived);
     try {
       client.exec(command, (error, opened) => {
         if (error) return settle(refused(error) ? new ChannelRefused(error) : new ChannelLost(error.message));

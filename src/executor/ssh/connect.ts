@@ -1,17 +1,33 @@
+import { connect as connectSocket, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Client, type ClientErrorExtensions, type ConnectConfig } from 'ssh2';
 import { MachineError } from '../machine.ts';
 import { guard } from '../wrapper/transport.ts';
 import { algorithmsOf, fingerprint, keyType, type PinnedHostKeys } from './host-key.ts';
+import { type Identity, signInWith } from './sign-in.ts';
 
-export type Endpoint = {
-  address: string;
-  port: number;
-  user: string;
-  privateKey: string;
-  passphrase?: string;
+export type Address = { address: string; port: number };
+export type Endpoint = Address & Identity & { user: string };
+
+/** How bytes get to an address: straight, or through another host. */
+export type Way = (to: Address, signal: AbortSignal) => Promise<Duplex>;
+
+export type ConnectOptions = { deadlineMs: number; keepaliveMs: number; signal: AbortSignal; way?: Way };
+
+/** A connection that is signed in. */
+export type Connection = {
+  client: Client;
+  /** What it runs over. */
+  socket: Duplex;
+  /** How many bytes have come: whether the other side says anything at all. */
+  received(): number;
+  /** Says good-bye; from a host that doesn't answer that it parts a little later. */
+  end(): void;
+  /** Ends it now, whatever the other side does. */
+  cut(): void;
 };
 
-export type ConnectOptions = { deadlineMs: number; keepaliveMs: number; signal: AbortSignal };
+const FAREWELL_MS = 5_000;
 
 /** The host showed a key that isn't pinned; nothing was sent to it. */
 class WrongKey extends MachineError {
@@ -29,49 +45,62 @@ class NoSuchKey extends MachineError {
   }
 }
 
+const straight: Way = async ({ address, port }) => connectSocket({ host: address, port });
+
 /**
  * Opens an authenticated connection to a host that shows a pinned key. A bare fingerprint doesn't say its type: then
- * the types are asked one after the other until one matches, each time before authentication.
- * Throws {@link MachineError}: `unreachable`, `host_key`, `auth` or `configuration`.
+ * the types are asked one after the other until one matches, each time before authentication. The deadline is for all
+ * of it. Throws {@link MachineError}: `unreachable`, `host_key`, `auth` or `configuration`.
  */
-export async function connect(endpoint: Endpoint, pinned: PinnedHostKeys, options: ConnectOptions): Promise<Client> {
+export async function connect(to: Endpoint, pinned: PinnedHostKeys, options: ConnectOptions): Promise<Connection> {
+  const over = new AbortController();
+  const release = guard(options, (error) => over.abort(error));
   let untried = [...pinned.types];
   let asked = untried;
   let wrong: MachineError | null = null;
-  for (;;) {
-    try {
-      return await connectOnce(endpoint, pinned, asked, options);
-    } catch (error) {
-      if (!pinned.typeUnknown || !(error instanceof WrongKey || error instanceof NoSuchKey)) throw error;
-      if (error instanceof WrongKey) wrong = error;
-      const gone = error instanceof WrongKey ? error.shown : asked[0];
-      untried = untried.filter((type) => type !== gone);
-      asked = untried.slice(0, 1);
-      if (asked.length === 0) throw wrong ?? error;
+  try {
+    for (;;) {
+      try {
+        const socket = await (options.way ?? straight)(to, over.signal);
+        return await signIn(socket, to, {
+          pinned,
+          types: asked,
+          keepaliveMs: options.keepaliveMs,
+          signal: over.signal,
+        });
+      } catch (error) {
+        if (!pinned.typeUnknown || !(error instanceof WrongKey || error instanceof NoSuchKey)) throw error;
+        if (error instanceof WrongKey) wrong = error;
+        const gone = error instanceof WrongKey ? error.shown : asked[0];
+        untried = untried.filter((type) => type !== gone);
+        asked = untried.slice(0, 1);
+        if (asked.length === 0) throw wrong ?? error;
+      }
     }
+  } finally {
+    release();
   }
 }
 
-function connectOnce(
-  endpoint: Endpoint,
-  pinned: PinnedHostKeys,
-  types: readonly string[],
-  options: ConnectOptions,
-): Promise<Client> {
+type SigningIn = { pinned: PinnedHostKeys; types: readonly string[]; keepaliveMs: number; signal: AbortSignal };
+
+function signIn(socket: Duplex, to: Endpoint, how: SigningIn): Promise<Connection> {
+  const { pinned, types, signal } = how;
   return new Promise((resolve, reject) => {
     const client = new Client();
+    const connection = connectionOf(client, socket);
     let wrong: WrongKey | null = null;
     let settled = false;
     const settle = (error: Error | null) => {
       if (settled) return;
       settled = true;
       release();
-      if (!error) return resolve(client);
-      client.destroy();
+      if (!error) return resolve(connection);
+      connection.cut();
       reject(error);
     };
-    const release = guard(options, settle);
-    const verify = (key: Buffer) => {
+    const release = guard({ signal }, settle);
+    const hostVerifier = (key: Buffer) => {
       if (pinned.matches(key)) return true;
       wrong = new WrongKey(key, pinned);
       return false;
@@ -83,40 +112,58 @@ function connectOnce(
     client.once('ready', () => settle(null));
     client.once('close', () => settle(wrong ?? new MachineError('unreachable', 'the host closed the connection')));
     try {
-      client.connect(connectConfig(endpoint, types, verify, options));
+      client.connect({ ...connectConfig(to, how), sock: socket, hostVerifier });
     } catch (error) {
       settle(new MachineError('configuration', message(error), { cause: error }));
     }
   });
 }
 
-function connectConfig(
-  endpoint: Endpoint,
-  types: readonly string[],
-  hostVerifier: (key: Buffer) => boolean,
-  options: ConnectOptions,
-): ConnectConfig {
+function connectionOf(client: Client, socket: Duplex): Connection {
+  let received = 0;
+  socket.setMaxListeners(0);
+  socket.on('error', () => {}); // the client tells of it
+  client.once('ready', () => socket.on('data', (chunk: Buffer) => (received += chunk.length)));
+  const cut = () => {
+    socket.destroy();
+    // What runs through another host is closed only when that one answers, which it may never do.
+    if (!(socket instanceof Socket)) socket.emit('close');
+  };
   return {
-    host: endpoint.address,
-    port: endpoint.port,
-    username: endpoint.user,
-    privateKey: endpoint.privateKey,
-    ...(endpoint.passphrase === undefined ? {} : { passphrase: endpoint.passphrase }),
-    authHandler: ['publickey'],
-    algorithms: { serverHostKey: algorithmsOf(types) },
-    hostVerifier,
-    readyTimeout: options.deadlineMs,
-    keepaliveInterval: options.keepaliveMs,
-    keepaliveCountMax: 3,
+    client,
+    socket,
+    received: () => received,
+    cut,
+    end() {
+      client.end();
+      const timer = setTimeout(cut, FAREWELL_MS).unref();
+      client.once('close', () => clearTimeout(timer));
+    },
   };
 }
+
+const connectConfig = (to: Endpoint, { types, keepaliveMs }: SigningIn): ConnectConfig => ({
+  username: to.user,
+  ...signInWith(to),
+  algorithms: { serverHostKey: algorithmsOf(types) },
+  readyTimeout: 0, // ours counts
+  keepaliveInterval: keepaliveMs,
+  keepaliveCountMax: 3,
+});
 
 const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 function classify(error: Error & ClientErrorExtensions, types: readonly string[]): MachineError {
   const cause = { cause: error };
+  if (error.level === 'agent') return new MachineError('auth', error.message, cause);
   if (error.level === 'client-authentication')
     return new MachineError('auth', 'the host refused the key of this user', cause);
+  if (/too many authentication failures/i.test(error.message))
+    return new MachineError(
+      'auth',
+      'the host refused too many keys: say which one of the ssh-agent by public_key',
+      cause,
+    );
   if (error.message.includes('no matching host key format')) return new NoSuchKey(types);
   return new MachineError('unreachable', error.message, cause);
 }

@@ -13,6 +13,9 @@ const ALGORITHMS: Readonly<Record<string, readonly ServerHostKeyAlgorithm[]>> = 
 const TYPES = Object.keys(ALGORITHMS);
 const FINGERPRINT = /^SHA256:[A-Za-z0-9+/]{43}=?$/;
 
+/** A key that is known by its fingerprint; the type is null where nobody said it. */
+export type KnownKey = { fingerprint: string; type: string | null };
+
 /** What a host must show before anything is sent to it. */
 export type PinnedHostKeys = {
   matches(key: Buffer): boolean;
@@ -41,27 +44,37 @@ export const algorithmsOf = (types: readonly string[]): ServerHostKeyAlgorithm[]
  */
 export function pinHostKeys(pins: readonly string[]): PinnedHostKeys {
   if (pins.length === 0) throw new MachineError('configuration', 'a host needs a host key');
-  const parsed = pins.map(parsePin);
-  const accepted = new Set(parsed.map((pin) => pin.fingerprint));
-  const typeUnknown = parsed.some((pin) => pin.type === null);
-  const named = parsed.flatMap((pin) => (pin.type === null ? [] : [pin.type]));
+  return pinned(pins.map(readPin));
+}
+
+/** Trusts these keys, but none that is revoked. */
+export function pinned(keys: readonly KnownKey[], revoked: readonly KnownKey[] = []): PinnedHostKeys {
+  const refused = new Set(revoked.map((key) => key.fingerprint));
+  const accepted = new Set(keys.map((key) => key.fingerprint).filter((one) => !refused.has(one)));
+  const typeUnknown = keys.some((key) => key.type === null);
+  const named = keys.map((key) => key.type);
   return {
     matches: (key) => accepted.has(fingerprint(key)),
     types: typeUnknown ? TYPES : TYPES.filter((type) => named.includes(type)),
     typeUnknown,
-    text: [...accepted].join(', '),
+    text: [...accepted].join(', ') || 'none that is not revoked',
   };
 }
 
-function parsePin(pin: string): { fingerprint: string; type: string | null } {
-  const text = pin.trim();
-  if (FINGERPRINT.test(text)) return { fingerprint: text.replace(/=$/, ''), type: null };
-  const words = text.split(/\s+/);
-  if (words.some((word) => word.endsWith('-cert-v01@openssh.com') || word === '@cert-authority'))
-    throw new MachineError('configuration', 'host certificates are not supported, pin the host key itself');
+/** A key line, with or without host names in front; null when it is none of a type that we can ask for. */
+export function readKey(line: string): KnownKey | null {
+  const words = line.trim().split(/\s+/);
   const at = words.findIndex((word) => TYPES.includes(word));
   const key = Buffer.from(words[at + 1] ?? '', 'base64');
-  if (at < 0 || keyType(key) !== words[at])
-    throw new MachineError('configuration', 'a host key is neither SHA256:… nor a key line');
-  return { fingerprint: fingerprint(key), type: keyType(key) };
+  return at < 0 || keyType(key) !== words[at] ? null : { fingerprint: fingerprint(key), type: keyType(key) };
+}
+
+function readPin(pin: string): KnownKey {
+  const text = pin.trim();
+  if (FINGERPRINT.test(text)) return { fingerprint: text.replace(/=$/, ''), type: null };
+  if (/-cert-v01@openssh\.com|@cert-authority/.test(text))
+    throw new MachineError('configuration', 'host certificates are not supported, pin the host key itself');
+  const key = readKey(text);
+  if (key === null) throw new MachineError('configuration', 'a host key is neither SHA256:… nor a key line');
+  return key;
 }

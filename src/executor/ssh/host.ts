@@ -1,27 +1,37 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client } from 'ssh2';
 import { type Machine, MachineError } from '../machine.ts';
 import { WRAPPER } from '../wrapper/protocol.ts';
 import { createShellMachine, type ShellMachineOptions } from '../wrapper/shell-machine.ts';
 import { NoAnswer, type RunOptions, type RunResult, TooMuch, type Transport } from '../wrapper/transport.ts';
 import { ChannelLost, ChannelRefused, execute } from './channel.ts';
-import { connect, type Endpoint } from './connect.ts';
-import { pinHostKeys } from './host-key.ts';
-import { createPool, type Lease, type Pool } from './pool.ts';
+import { type Connection, connect, type Endpoint, type Way } from './connect.ts';
+import { forward, NoWay } from './forward.ts';
+import { type PinnedHostKeys, pinHostKeys, pinned } from './host-key.ts';
+import { findKnownHost } from './known-hosts.ts';
+import { createPool, isRefusal, type Lease, type Pool } from './pool.ts';
 
 export type SshHostOptions = Endpoint &
   ShellMachineOptions & {
-    /** At least one pinned key: `SHA256:…` or a full key line. Nothing is sent to a host that shows another. */
-    hostKeys: readonly string[];
+    /** Keys as `SHA256:…` or full key lines, or a `known_hosts` file. Nothing is sent to a host that shows another. */
+    hostKeys: readonly string[] | { knownHosts: string };
     /** From the first packet to the end of authentication. */
     connectDeadlineMs?: number;
     keepaliveMs?: number;
+    /** A host that shows another key, or doesn't let us in, is asked again only after so long. */
+    refusedMs?: number;
   };
 
-export type SshHostDeps = { random?: () => number };
+export type SshHostDeps = {
+  random?: () => number;
+  /** The host through which this one is reached. */
+  jump?: Pick<SshHost, 'forward'>;
+};
 
 export type SshHost = {
   machine: Machine;
+  /** A way through this host to another address. It takes a channel, as an operation does. */
+  forward: Way;
   /** Ends the connections. Attempts on the host go on. */
   close(): void;
 };
@@ -40,18 +50,20 @@ const INSTALL =
  * A host that is driven over SSH. Connections are opened when needed, shared, and kept.
  * Throws {@link MachineError} `configuration` at once for host keys that can't be read.
  */
-export function createSshHost(options: SshHostOptions, { random = Math.random }: SshHostDeps = {}): SshHost {
-  const { hostKeys, connectDeadlineMs = 10_000, keepaliveMs = 15_000, ...rest } = options;
-  const pinned = pinHostKeys(hostKeys);
+export function createSshHost(options: SshHostOptions, { random = Math.random, jump }: SshHostDeps = {}): SshHost {
+  const { connectDeadlineMs = 10_000, keepaliveMs = 15_000, refusedMs = 60_000 } = options;
+  const trusted = trustedKeys(options);
   const stopping = new AbortController();
+  const { signal } = stopping;
+  const way = jump === undefined ? {} : { way: jump.forward };
 
   /** A busy sshd drops connections that have not signed in yet: these are tried again, nothing else is. */
-  async function open(): Promise<Client> {
-    const signal = stopping.signal;
+  async function open(): Promise<Connection> {
     const giveUpAt = performance.now() + connectDeadlineMs;
+    const how = { deadlineMs: connectDeadlineMs, keepaliveMs, signal, ...way };
     for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 1_600)) {
       try {
-        return await connect(rest, pinned, { deadlineMs: connectDeadlineMs, keepaliveMs, signal });
+        return await connect(options, await trusted(), how);
       } catch (error) {
         if (!wasDropped(error) || performance.now() + waitMs > giveUpAt) throw error;
         await delay(waitMs * (0.5 + random()), undefined, { signal });
@@ -59,7 +71,7 @@ export function createSshHost(options: SshHostOptions, { random = Math.random }:
     }
   }
 
-  const pool = createPool({ connect: open });
+  const pool = createPool({ connect: rememberRefusals(open, refusedMs) });
   const transport: Transport = {
     run: (words, how) => runOnPool(pool, commandLine(words), how),
     install: async (signal) => {
@@ -70,10 +82,42 @@ export function createSshHost(options: SshHostOptions, { random = Math.random }:
   };
   return {
     machine: createShellMachine(transport, options),
+    forward: (to, signal) => forward(pool, to, signal),
     close: () => {
       stopping.abort();
       pool.close();
     },
+  };
+}
+
+/** A known_hosts file is read each time, so that what is put right there counts without a restart. */
+function trustedKeys({ hostKeys, address, port }: SshHostOptions): () => Promise<PinnedHostKeys> {
+  if ('knownHosts' in hostKeys) return () => readKnownHosts(hostKeys.knownHosts, address, port);
+  const keys = pinHostKeys(hostKeys);
+  return async () => keys;
+}
+
+async function readKnownHosts(path: string, address: string, port: number): Promise<PinnedHostKeys> {
+  const text = await readFile(path, 'utf8').catch((error: Error) => {
+    throw new MachineError('host_key', `the known_hosts file can't be read: ${error.message}`);
+  });
+  const { keys, revoked } = findKnownHost(text, address, port);
+  return pinned(keys, revoked);
+}
+
+/** Whoever refused us is left alone for a while: each more try looks like an attack there, and tells us nothing. */
+function rememberRefusals(open: () => Promise<Connection>, refusedMs: number): () => Promise<Connection> {
+  let refusal: { error: MachineError; until: number } | null = null;
+  return async () => {
+    if (refusal !== null && performance.now() < refusal.until) throw refusal.error;
+    try {
+      const connection = await open();
+      refusal = null;
+      return connection;
+    } catch (error) {
+      if (isRefusal(error)) refusal = { error, until: performance.now() + refusedMs };
+      throw error;
+    }
   };
 }
 
@@ -82,7 +126,8 @@ function notInstalled(said: string): MachineError {
 }
 
 function wasDropped(error: unknown): boolean {
-  if (!(error instanceof MachineError) || error.kind !== 'unreachable' || error instanceof NoAnswer) return false;
+  if (!(error instanceof MachineError) || error.kind !== 'unreachable') return false;
+  if (error instanceof NoAnswer || error instanceof NoWay) return false;
   const cause = error.cause;
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   return code === undefined || code === 'ECONNRESET';
@@ -95,11 +140,15 @@ function wasDropped(error: unknown): boolean {
 async function runOnPool(pool: Pool, command: string, options: RunOptions): Promise<RunResult> {
   for (let tries = 1; ; tries += 1) {
     const lease = await pool.lease(options.signal);
+    const before = lease.connection.received();
     try {
-      const result = await execute(lease.client, command, options);
+      const result = await execute(lease.connection, command, options);
       lease.release();
       return result;
     } catch (error) {
+      // Neither stops for being asked: who sends without end, and who has said nothing at all for so long.
+      const isDeaf = error instanceof NoAnswer && lease.connection.received() === before;
+      if (isDeaf || error instanceof TooMuch) lease.connection.cut();
       giveBack(lease, error, options.signal);
       const again =
         error instanceof ChannelRefused || (error instanceof ChannelLost && options.repeatable && tries < 2);
@@ -109,7 +158,6 @@ async function runOnPool(pool: Pool, command: string, options: RunOptions): Prom
 }
 
 function giveBack(lease: Lease, error: unknown, signal: AbortSignal): void {
-  if (error instanceof TooMuch) lease.client.destroy(); // it would not stop for being asked
   if (error instanceof ChannelRefused) lease.refused();
   else if (signal.aborted || !(error instanceof MachineError)) lease.release();
   else lease.suspect();

@@ -1,18 +1,19 @@
-import type { Client } from 'ssh2';
+import type { Connection } from './connect.ts';
 
 /** One connection and how many of its channels are in use. */
-export type Link = { client: Client; active: number; timer: NodeJS.Timeout | null };
+export type Link = { connection: Connection; active: number; timer: NodeJS.Timeout | null };
 
 export type Links = {
   readonly size: number;
-  add(client: Client): void;
+  add(connection: Connection): void;
   /** The fullest connection with fewer channels than `limit` in use, so that the others fall idle. */
   roomy(limit: number): Link | undefined;
   take(link: Link): void;
   giveBack(link: Link): void;
   /** Nothing new goes over it; it ends when its last channel does. */
   drop(link: Link): void;
-  close(): void;
+  /** The same for all of them. */
+  dropAll(): void;
 };
 
 export type LinksOptions = {
@@ -26,17 +27,22 @@ export type LinksOptions = {
 export function createLinks({ idleMs, onLost }: LinksOptions): Links {
   const links = new Set<Link>();
 
-  function drop(link: Link): void {
+  function forget(link: Link): void {
     links.delete(link);
     if (link.timer) clearTimeout(link.timer);
   }
 
+  function drop(link: Link): void {
+    if (!links.has(link)) return;
+    forget(link);
+    if (link.active === 0) link.connection.end();
+  }
+
   function rest(link: Link): void {
-    if (!links.has(link)) return void link.client.end();
+    if (!links.has(link)) return void link.connection.end();
     link.timer = setTimeout(() => {
       if (link.active > 0 || links.size < 2) return;
       drop(link);
-      link.client.end();
     }, idleMs);
     link.timer.unref();
   }
@@ -45,15 +51,15 @@ export function createLinks({ idleMs, onLost }: LinksOptions): Links {
     get size() {
       return links.size;
     },
-    add(client) {
-      const link: Link = { client, active: 0, timer: null };
+    add(connection) {
+      const link: Link = { connection, active: 0, timer: null };
       links.add(link);
       const onEnd = () => {
-        drop(link);
+        forget(link);
         onLost();
       };
-      client.once('end', onEnd); // it can carry nothing more, even while its closing takes its time
-      client.once('close', onEnd);
+      connection.client.once('end', onEnd); // it can carry nothing more, even while its closing takes its time
+      connection.client.once('close', onEnd);
     },
     roomy(limit) {
       const free = [...links].filter((link) => link.active < limit);
@@ -68,11 +74,8 @@ export function createLinks({ idleMs, onLost }: LinksOptions): Links {
       if (link.active === 0) rest(link);
     },
     drop,
-    close() {
-      for (const link of links) {
-        drop(link);
-        link.client.end();
-      }
+    dropAll() {
+      for (const link of links) drop(link);
     },
   };
 }

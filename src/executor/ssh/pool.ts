@@ -1,9 +1,9 @@
-import type { Client } from 'ssh2';
 import { MachineError } from '../machine.ts';
+import type { Connection } from './connect.ts';
 import { createLinks, type Link } from './links.ts';
 
 export type PoolOptions = {
-  connect: () => Promise<Client>;
+  connect: () => Promise<Connection>;
   /** Channels on one connection; sshd allows ten, and frees one only a moment after its end. */
   channels?: number;
   /** Connections being made at once; sshd drops some beyond ten that have not signed in. */
@@ -19,7 +19,7 @@ export type PoolOptions = {
 
 /** The right to one channel. */
 export type Lease = {
-  client: Client;
+  connection: Connection;
   release(): void;
   /** Gives it back, saying that the host refused the channel. */
   refused(): void;
@@ -51,9 +51,9 @@ export function createPool(options: PoolOptions): Pool {
   async function open(): Promise<void> {
     connecting += 1;
     try {
-      const client = await connect();
-      if (closed) client.destroy();
-      else links.add(client);
+      const connection = await connect();
+      if (closed) connection.cut();
+      else links.add(connection);
     } catch (error) {
       fail(error instanceof Error ? error : new Error(String(error)));
     } finally {
@@ -64,16 +64,24 @@ export function createPool(options: PoolOptions): Pool {
 
   /** Where other connections serve, a failed one only means that the door is narrow: who waits gets a turn there. */
   function fail(error: Error): void {
-    if (links.size === 0) {
-      for (const waiter of waiters.splice(0, limit.value())) waiter.reject(error);
-      return;
-    }
+    if (isRefusal(error)) refuse(error);
+    else if (links.size > 0) cool();
+    else for (const waiter of waiters.splice(0, limit.value())) waiter.reject(error);
+  }
+
+  function cool(): void {
     cooling = true;
     const warm = () => {
       cooling = false;
       serve();
     };
     setTimeout(warm, coolMs).unref();
+  }
+
+  /** Who doesn't know us any more, or isn't who it was, gets nothing new over older connections either. */
+  function refuse(error: Error): void {
+    links.dropAll();
+    for (const waiter of waiters.splice(0)) waiter.reject(error);
   }
 
   function leaseOf(link: Link): Lease {
@@ -95,7 +103,7 @@ export function createPool(options: PoolOptions): Pool {
       links.drop(link);
       release();
     };
-    return { client: link.client, release, refused, suspect };
+    return { connection: link.connection, release, refused, suspect };
   }
 
   async function lease(signal: AbortSignal): Promise<Lease> {
@@ -116,13 +124,15 @@ export function createPool(options: PoolOptions): Pool {
 
   function close(): void {
     closed = true;
-    links.close();
-    const reason = new MachineError('unreachable', 'the host is being taken out of use');
-    for (const waiter of waiters.splice(0)) waiter.reject(reason);
+    refuse(new MachineError('unreachable', 'the host is being taken out of use'));
   }
 
   return { lease, close };
 }
+
+/** An answer that the next try gets too, unlike that of a host that is away or busy. */
+export const isRefusal = (error: unknown): error is MachineError =>
+  error instanceof MachineError && error.kind !== 'unreachable';
 
 /** How many channels a connection may carry: less for a while after the host refused one. */
 function createLimit({ channels = 8, learntMs = 300_000, now = Date.now }: PoolOptions) {

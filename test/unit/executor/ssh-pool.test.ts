@@ -1,24 +1,24 @@
 import { EventEmitter } from 'node:events';
-import type { Client } from 'ssh2';
 import { describe, expect, test } from 'vitest';
 import { MachineError } from '../../../src/executor/machine.ts';
+import type { Connection } from '../../../src/executor/ssh/connect.ts';
 import { createPool, type Lease } from '../../../src/executor/ssh/pool.ts';
 
-/** Stands for a connection of the SSH library: the pool only listens to its end and ends it. */
-class Connection extends EventEmitter {
-  ended = false;
-  end() {
-    this.ended = true;
+/** Stands for a connection: the pool only listens to its end and ends it. */
+function fake() {
+  const client = new EventEmitter();
+  const made = { client, ended: false, end, cut: end, close: () => client.emit('close') };
+  function end() {
+    made.ended = true;
   }
-  destroy() {
-    this.ended = true;
-  }
+  return made;
 }
+const asConnection = (one: ReturnType<typeof fake>) => one as unknown as Connection;
 
 describe('a pool of connections to one host', () => {
   const { signal } = new AbortController();
   const open = (options: { channels?: number; connecting?: number; idleMs?: number; now?: () => number } = {}) => {
-    const made: Connection[] = [];
+    const made: ReturnType<typeof fake>[] = [];
     let most = 0;
     let pending = 0;
     const connect = async () => {
@@ -26,9 +26,9 @@ describe('a pool of connections to one host', () => {
       most = Math.max(most, pending);
       await new Promise((resolve) => setImmediate(resolve));
       pending -= 1;
-      const connection = new Connection();
+      const connection = fake();
       made.push(connection);
-      return connection as unknown as Client;
+      return asConnection(connection);
     };
     return { pool: createPool({ connect, ...options }), made, mostConnecting: () => most };
   };
@@ -43,7 +43,7 @@ describe('a pool of connections to one host', () => {
     expect(made.length).toBe(6);
     expect(mostConnecting()).toBeLessThanOrEqual(4);
     first[0]?.release();
-    expect((await pool.lease(signal)).client).toBe(first[0]?.client);
+    expect((await pool.lease(signal)).connection).toBe(first[0]?.connection);
   });
 
   test('closes what lies idle, but keeps one', async () => {
@@ -83,7 +83,7 @@ describe('a pool of connections to one host', () => {
   test('forgets a connection that ended, and one that is suspect', async () => {
     const { pool, made } = open();
     await pool.lease(signal);
-    made[0]?.emit('close');
+    made[0]?.close();
     const second = await pool.lease(signal);
     expect(made.length).toBe(2);
     second.suspect();
@@ -99,10 +99,9 @@ describe('a pool of connections to one host', () => {
 
   test('lets who waits wait on, while other connections serve', async () => {
     let tries = 0;
-    const first = new Connection();
     const connect = () => {
       tries += 1;
-      if (tries === 1) return Promise.resolve(first as unknown as Client);
+      if (tries === 1) return Promise.resolve(asConnection(fake()));
       return Promise.reject(new MachineError('unreachable', 'dropped'));
     };
     const pool = createPool({ connect, channels: 1 });
@@ -110,7 +109,26 @@ describe('a pool of connections to one host', () => {
     const waiting = pool.lease(signal);
     await expect.poll(() => tries).toBe(2);
     taken.release();
-    expect((await waiting).client).toBe(taken.client);
+    expect((await waiting).connection).toBe(taken.connection);
+  });
+
+  test('gives nobody a channel any more after a refusal, over older connections neither', async () => {
+    const old = [fake(), fake()];
+    let made = 0;
+    const connect = async () => {
+      const one = old[made++];
+      if (one === undefined) throw new MachineError('host_key', 'another machine');
+      return asConnection(one);
+    };
+    const pool = createPool({ connect, channels: 1 });
+    const [working, idle] = await leases(pool, 2);
+    const waiting = leases(pool, 3);
+    await expect(waiting).rejects.toMatchObject({ kind: 'host_key' });
+    idle?.release();
+    await expect(pool.lease(signal)).rejects.toMatchObject({ kind: 'host_key' });
+    expect(old.map((one) => one.ended)).toEqual([false, true]);
+    working?.release();
+    expect(old[0]?.ended).toBe(true);
   });
 
   test('lets who waits give up', async () => {
