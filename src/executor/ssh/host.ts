@@ -32,9 +32,13 @@ export type SshHost = {
   machine: Machine;
   /** A way through this host to another address. It takes a channel, as an operation does. */
   forward: Way;
+  /** Runs a short script that may be run twice; it travels on standard input. */
+  sh(script: Uint8Array, signal: AbortSignal): Promise<RunResult>;
   /** Ends the connections. Attempts on the host go on. */
   close(): void;
 };
+
+const SMALL = { maxBytes: 64 * 1024, deadlineMs: 10_000, repeatable: true } as const;
 
 const FOLDER = '.taskejo';
 const TRIES = 8;
@@ -83,6 +87,7 @@ export function createSshHost(options: SshHostOptions, { random = Math.random, j
   return {
     machine: createShellMachine(transport, options),
     forward: (to, signal) => forward(pool, to, signal),
+    sh: (script, signal) => runOnPool(pool, 'exec sh', { ...SMALL, stdin: script, signal }),
     close: () => {
       stopping.abort();
       pool.close();
