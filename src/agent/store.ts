@@ -7,7 +7,7 @@ import { NO_LIMITS, SANDBOXES } from '../domain/task.ts';
 import type { MachineStore } from '../executor/run-attempt.ts';
 import { AgentError } from './exit.ts';
 import { createReserve, type Reserve } from './reserve.ts';
-import { damaged, inTransaction, openStoreFile, openStoreToRead, writeWith } from './store-file.ts';
+import { damaged, inTransaction, openStoreFile, openStoreToRead, StoreFull, writeWith } from './store-file.ts';
 
 const amount = z.number().nullable();
 const limits = z.object({
@@ -134,8 +134,12 @@ function about(
     },
     seeGeneration(seen) {
       if (seen <= generation) return;
-      write(() => setGeneration.run(seen));
-      generation = seen;
+      try {
+        write(() => setGeneration.run(seen));
+        generation = seen;
+      } catch (error) {
+        if (!(error instanceof StoreFull)) throw error; // it is told again
+      }
     },
     get drained() {
       return drained;

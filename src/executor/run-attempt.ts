@@ -1,8 +1,7 @@
 import type { Result } from '../domain/attempt.ts';
-import type { Json } from '../domain/canonical-json.ts';
 import type { MachineReport } from '../domain/machine.ts';
 import { askMachine, stopCommand } from './attempt/ask-machine.ts';
-import { driveMachine, noteProcess } from './attempt/drive-machine.ts';
+import { type Driven, driveMachine, noteProcess } from './attempt/drive-machine.ts';
 import { createLife, type Life, noteProgress } from './attempt/life.ts';
 import type { AttemptEnd, RunAttemptOptions } from './attempt/options.ts';
 import { lost, readEnding } from './attempt/read-ending.ts';
@@ -64,24 +63,44 @@ async function whileRenewing<T>({ options, renewer, signal }: Life, work: () => 
 }
 
 async function driveToEnd(life: Life, granted: Granted): Promise<AttemptEnd> {
-  const { options, orders, memory, pump, announcer, seen, signal } = life;
+  const { memory, pump, announcer, signal } = life;
   if (memory.sent) await pump.findOffsets(signal);
-  const { report, launchFailure, unstarted } = await driveMachine(driveDeps(life, granted), signal);
+  const { report, result } = await driveToResult(life, granted);
   if (report !== null) await pump.drain(report, signal);
   await announcer.settled();
-  const result = readEnding(report, {
+  const accepted = await complete(life, result);
+  if (accepted.outcome === 'completed') await clean(life);
+  return { kind: 'ended', result: accepted };
+}
+
+/** The result is known, and kept, before the rest of the log is sent: the control plane may be away for days. */
+async function driveToResult(life: Life, granted: Granted) {
+  const { attemptId, machine, patience, seen, signal } = life;
+  if (seen.result !== null) {
+    const report = await askMachine(patience, () => machine.status(attemptId, signal));
+    return { report, result: seen.result };
+  }
+  const driven = await driveMachine(driveDeps(life, granted), signal);
+  return { report: driven.report, result: await endingOf(life, driven, signal) };
+}
+
+/** How the attempt ended, remembered from here on. */
+async function endingOf(
+  { options, orders, memory, seen, attemptId, machine, random }: Life,
+  { report, launchFailure, unstarted }: Driven,
+  signal: AbortSignal,
+): Promise<Result> {
+  const output = () => machine.output(attemptId, OUTPUT_LIMIT_BYTES, signal);
+  seen.result = readEnding(report, {
     stopReason: orders.stopReason,
     launchFailure,
     processSeen: memory.processSeen,
     unstarted,
     timeoutSeconds: options.spec.timeoutSeconds,
-    output: report?.state === 'done' ? await commandOutput(life) : null,
+    output: report?.state === 'done' ? readOutput(await askMachine({ random, signal }, output)) : null,
   });
-  seen.result = result;
-  await options.hooks?.onEnded?.(result);
-  const accepted = await complete(life, result);
-  if (accepted.outcome === 'completed') await clean(life);
-  return { kind: 'ended', result: accepted };
+  await options.hooks?.onEnded?.(seen.result);
+  return seen.result;
 }
 
 function driveDeps(life: Life, { environment }: Granted): Parameters<typeof driveMachine>[0] {
@@ -120,10 +139,6 @@ function driveDeps(life: Life, { environment }: Granted): Parameters<typeof driv
   };
 }
 
-async function commandOutput({ machine, attemptId, patience, signal }: Life): Promise<Json> {
-  return readOutput(await askMachine(patience, () => machine.output(attemptId, OUTPUT_LIMIT_BYTES, signal)));
-}
-
 /** Says the result until it is accepted; one that can't be accepted is said as lost. Answers what was accepted. */
 async function complete({ options, attemptId, link, signal }: Life, result: Result): Promise<Result> {
   const say = async (what: Result) => {
@@ -157,14 +172,13 @@ async function clean({ options, attemptId, machine, signal }: Life): Promise<voi
 
 /** What an interruption means for the attempt; rethrows what is none. */
 async function endOf(life: Life, error: unknown): Promise<AttemptEnd> {
-  const { options, orders, memory, seen, random } = life;
-  const { machine, spec, contactLease, signal } = options;
+  const { options, orders, seen } = life;
+  const { contactLease, signal } = options;
   try {
     if (signal.aborted) return { kind: 'detached' };
     if (orders.fenced === 'lapsed') return { kind: 'lapsed' };
     if (orders.fenced === 'lease_lost') {
-      const mayRun = memory.sent && seen.result === null;
-      if (mayRun && contactLease === undefined) await stopCommand(machine, spec, { random, signal });
+      if (contactLease === undefined) await endFenced(life);
       return { kind: 'lease_lost', result: seen.result };
     }
   } catch (cause) {
@@ -173,4 +187,20 @@ async function endOf(life: Life, error: unknown): Promise<AttemptEnd> {
   }
   if (error instanceof ControlPlaneError && error.kind === 'finished') return { kind: 'ended', result: null };
   throw error;
+}
+
+/** The command has no business any more: it is ended. What had ended by itself before that is said, as evidence. */
+async function endFenced(life: Life): Promise<void> {
+  const { options, attemptId, machine, memory, seen, link, random } = life;
+  const { plane, spec, signal } = options;
+  if (seen.result === null && memory.sent) {
+    const report = await stopCommand(machine, spec, { random, signal });
+    const byItself = report.state === 'done' && report.reason !== 'cancel';
+    if (byItself) await endingOf(life, { report, launchFailure: null, unstarted: false }, signal);
+  }
+  const { result } = seen;
+  if (result === null) return;
+  await link(signal, () => plane.complete(attemptId, result, signal)).catch((error: unknown) => {
+    if (!(error instanceof ControlPlaneError)) throw error; // that it is not accepted is known
+  });
 }

@@ -19,16 +19,18 @@ export async function askMachine<T>({ random, signal }: Patience, ask: () => Pro
   }
 }
 
-/** Has the command ended, or kept from ever beginning, and waits until that is so. */
+/** Has the command ended, or kept from ever beginning, and waits until that is so. Answers how it stands then. */
 export async function stopCommand(
   machine: Machine,
   { attemptId, killGraceSeconds }: { attemptId: string; killGraceSeconds: number },
   patience: Patience,
-): Promise<void> {
+): Promise<MachineReport> {
   const { random, signal } = patience;
   const backoff = createBackoff({ minMs: 200, maxMs: 2_000, random });
   const isOver = ({ state }: MachineReport) => state !== 'starting' && state !== 'running' && state !== 'orphan';
-  while (!isOver(await askMachine(patience, () => machine.cancel(attemptId, killGraceSeconds, signal)))) {
+  for (;;) {
+    const report = await askMachine(patience, () => machine.cancel(attemptId, killGraceSeconds, signal));
+    if (isOver(report)) return report;
     await delay(backoff.next(), undefined, { signal });
   }
 }

@@ -51,7 +51,7 @@ export function createLife(options: RunAttemptOptions): Life {
   const orders = createOrders(options.handBack, options.stopAsked);
   const lease = createLeaseClock(orders, contactLease?.seconds ?? null, now);
   const signal = AbortSignal.any([options.signal, orders.fenceSignal]);
-  const seen: Seen = { followed: false, progressLine: null, progress: null, result: null };
+  const seen: Seen = { followed: false, progressLine: null, progress: null, result: options.resume?.result ?? null };
   const core = {
     options,
     attemptId,

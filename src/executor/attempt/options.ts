@@ -8,8 +8,8 @@ import type { Machine } from '../machine.ts';
 /** Identity of a machine's memory, and of the boot in which it was read. */
 export type MachineStore = { storeId: string; bootId: string };
 
-/** What is on record of an attempt that somebody drove before: a start may have been sent. */
-export type Resumed = { store: MachineStore | null; process: ProcessIdentity | null };
+/** What is on record of an attempt that somebody drove before: a start may have been sent, a result may be known. */
+export type Resumed = { store: MachineStore | null; process: ProcessIdentity | null; result?: Result | null };
 
 /** Called at the moments that must outlive the driver; what they return is awaited before the life goes on. */
 export type AttemptHooks = {
@@ -17,7 +17,7 @@ export type AttemptHooks = {
   onStarting?: (store: MachineStore) => Promise<void>;
   /** The machine has shown the command's process. */
   onProcess?: (process: ProcessIdentity) => Promise<void>;
-  /** Before the result is said for the first time. */
+  /** It is known how the attempt ended, before anything of that is said. */
   onEnded?: (result: Result) => Promise<void>;
   /** The machine answered about the attempt. */
   onContact?: () => void;
