@@ -25,6 +25,16 @@ export class MachineError extends Error {
   }
 }
 
+/** Whoever stands before a machine doesn't let a command start there, now or later. Nothing was sent to the machine. */
+export class StartRefused extends MachineError {
+  override name = 'StartRefused';
+  readonly failureClass: 'policy' | 'setup' | 'infrastructure';
+  constructor(failureClass: 'policy' | 'setup' | 'infrastructure', message: string) {
+    super('configuration', message);
+    this.failureClass = failureClass;
+  }
+}
+
 /**
  * A machine that runs attempts: a host over SSH, or the one the agent lives on. Every operation may be repeated at any
  * time by anybody and after any failure. All throw {@link MachineError} when the machine can't be asked.

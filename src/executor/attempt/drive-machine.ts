@@ -2,7 +2,7 @@ import type { MachineReport, StartSpec } from '../../domain/machine.ts';
 import type { ProcessIdentity } from '../../domain/process.ts';
 import { linkBackoff } from '../backoff.ts';
 import type { Log } from '../log.ts';
-import { type Machine, MachineError } from '../machine.ts';
+import { type Machine, MachineError, StartRefused } from '../machine.ts';
 import { type Act, type Memory, nextAct } from './next-act.ts';
 import type { Orders } from './orders.ts';
 import type { LaunchFailure } from './read-ending.ts';
@@ -130,7 +130,9 @@ function createLaunch(deps: DriveDeps): Launch {
         });
       } catch (error) {
         note(error);
-        if (!memory.sent && isFinal(error)) throw new LaunchRefused(failureOf(error), { cause: error });
+        // Where an earlier start may have reached the machine, it is fenced: then it is known whether it did.
+        const surely = !memory.sent || error instanceof StartRefused;
+        if (surely && isFinal(error)) throw new LaunchRefused(failureOf(error), { cause: error });
         throw error;
       }
     },
@@ -158,6 +160,9 @@ const isFinal = (error: unknown): error is MachineError =>
   error instanceof MachineError && error.kind !== 'unreachable';
 
 function failureOf(error: MachineError): LaunchFailure {
+  if (error instanceof StartRefused) {
+    return { failureClass: error.failureClass, ownFailure: false, error: error.message };
+  }
   const ownFailure = error.kind !== 'configuration';
   const setup = error.kind === 'disk_full' || !ownFailure;
   return { failureClass: setup ? 'setup' : 'infrastructure', ownFailure, error: error.message };

@@ -6,7 +6,7 @@ import type { FailureClass } from '../../domain/task.ts';
 
 /** Why the command could not be begun; proven that it never will be. */
 export type LaunchFailure = {
-  failureClass: Extract<FailureClass, 'setup' | 'infrastructure'>;
+  failureClass: Extract<FailureClass, 'policy' | 'setup' | 'infrastructure'>;
   ownFailure: boolean;
   error: string;
 };
