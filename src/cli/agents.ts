@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type Agent, agentList } from '../contract/agent.ts';
 import { visible } from '../domain/visible.ts';
+import { addAgentsCheck } from './agents-check.ts';
 import { addAgentSteering } from './agents-steer.ts';
 import { agentCommand, findAgent, paintState } from './agents-words.ts';
 import { ago } from './ages.ts';
@@ -22,6 +23,7 @@ export function addAgents(program: Command, context: Context): void {
     (name: string, options: ServerOptions) => showAgent(name, options, context),
   );
   addAgentSteering(agents, context);
+  addAgentsCheck(agents, context);
   asksServer(agentCommand(agents, 'delete', 'delete an agent that pulls; its credential ends at once')).action(
     (name: string, options: ServerOptions) => deleteAgent(name, options, context),
   );

@@ -21,7 +21,15 @@ const allowed: Record<string, readonly string[]> = {
   cli: ['contract', 'domain'],
   demo: ['contract'],
   'yaml-file': [],
-  config: ['contract', 'domain', 'forgejo', 'yaml-file', 'executor/machine.ts', 'executor/ssh/host-key.ts'],
+  config: [
+    'contract',
+    'domain',
+    'forgejo',
+    'yaml-file',
+    'executor/machine.ts',
+    'executor/ssh/host-key.ts',
+    'executor/ssh/own-key.ts',
+  ],
   log: [],
   metrics: ['domain'],
   server: ['config', 'log', 'metrics', 'store', 'usecases', 'http', 'dashboard'],
@@ -33,6 +41,10 @@ const allowed: Record<string, readonly string[]> = {
 /** The commands that meet the database instead of the server, and what they share. */
 const databaseCommands = /^cli\/(database|migrate|doctor|restored|config-check)\.ts$/;
 const databaseParts = ['config', 'store', 'usecases', 'log'];
+
+/** The commands that reach hosts themselves, and write the configuration file. */
+const hostCommands = /^cli\/(agents-check|hosts[a-z-]*)\.ts$/;
+const hostParts = ['config', 'executor', 'yaml-file'];
 
 /** The commands that start a program in this process. */
 const startingCommands: Record<string, string> = {
@@ -51,7 +63,7 @@ const packages: Record<string, RegExp> = {
   '@hono/node-server': /^(http|dashboard)\/|^server\.ts$/,
   liquidjs: /^forgejo\//,
   ajv: /^domain\/output-schema\.ts$/,
-  ssh2: /^(executor\/ssh|demo)\/|^config\/hosts\.ts$/,
+  ssh2: /^(executor\/ssh|demo)\//,
   pino: /^log[/.]/,
   'prom-client': /^metrics\.ts$/,
   yaml: /^yaml-file[/.]/,
@@ -82,7 +94,11 @@ function partOf(file: string): string {
 function mayImport({ file, target, typeOnly }: Import): boolean {
   const [from, to] = [partOf(file), partOf(target)];
   if (from === to) return true;
-  const parts = [...(allowed[from] ?? []), ...(databaseCommands.test(file) ? databaseParts : [])];
+  const parts = [
+    ...(allowed[from] ?? []),
+    ...(databaseCommands.test(file) ? databaseParts : []),
+    ...(hostCommands.test(file) ? hostParts : []),
+  ];
   if (parts.includes(to) || parts.includes(target)) return true;
   if (startingCommands[file] === to) return true;
   // Whoever is given the logger may name its type.
