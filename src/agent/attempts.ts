@@ -1,13 +1,17 @@
+import { BLANK_RESULT, type Result } from '../domain/attempt.ts';
 import type { StartSpec } from '../domain/machine.ts';
 import type { ControlPlane } from '../executor/control-plane.ts';
 import type { Log } from '../executor/log.ts';
-import type { Machine } from '../executor/machine.ts';
+import { type Machine, MachineError } from '../executor/machine.ts';
 import { type AttemptEnd, runAttempt } from '../executor/run-attempt.ts';
 import { unlessAborted } from '../executor/until.ts';
+import { createOutbox, type Outbox, type SayEndings } from './outbox.ts';
 import type { AgentStore, OpenAttempt, TakenTask } from './store.ts';
+import { StoreFull } from './store-file.ts';
 
 export type AttemptsDeps = {
   plane: ControlPlane;
+  sayEndings: SayEndings;
   machine: Machine;
   store: AgentStore;
   installationId: string;
@@ -25,6 +29,8 @@ export type Attempts = {
   freePlaces(signal: AbortSignal): Promise<number>;
   /** Resolves when nothing is driven. */
   idle(): Promise<void>;
+  /** Gives back at once what could not be kept, if the server can be told: else its lease ends by itself. */
+  giveBack(tasks: readonly TakenTask[], signal: AbortSignal): Promise<void>;
   /** What has not begun is not to begin: it goes back to the server. */
   handBack(): void;
   /** Stops driving; the commands go on. Resolves when nothing is driven. */
@@ -35,16 +41,18 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
   const { capacity, log } = deps;
   const driven = new Map<string, { spec: StartSpec; over: Promise<void> }>();
   const stops = { handBack: new AbortController(), detach: new AbortController() };
+  const outbox = createOutbox(deps.sayEndings, stops.detach.signal);
   let changed = Promise.withResolvers<void>();
 
   async function drive(attempt: OpenAttempt, spec: StartSpec, found: 'new' | 'again'): Promise<void> {
     const about = { attempt_id: spec.attemptId, task_id: spec.taskId };
     log.info(about, found === 'new' ? 'attempt taken' : 'attempt found again');
     try {
-      noteEnd(deps, about, await runOne(deps, attempt, spec, found, stops));
+      noteEnd(deps, about, await runOne({ ...deps, outbox }, attempt, spec, found, stops));
     } catch (error) {
       log.error({ ...about, err: error }, 'attempt left, the next start of the agent takes it up');
     } finally {
+      outbox.left(spec.attemptId);
       driven.delete(spec.attemptId);
       changed.resolve();
       changed = Promise.withResolvers();
@@ -57,6 +65,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
       if (driven.has(spec.attemptId)) return;
       const entry = { spec, over: Promise.resolve() };
       driven.set(spec.attemptId, entry);
+      if (attempt.result !== null) outbox.ended(spec.attemptId);
       entry.over = drive(attempt, spec, found);
     },
     get running() {
@@ -69,6 +78,13 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     async idle() {
       while (driven.size > 0) await changed.promise;
     },
+    giveBack: async (tasks, signal) => {
+      const result: Result = { ...BLANK_RESULT, outcome: 'released', error: 'the disk of the agent is full' };
+      await deps.sayEndings(
+        tasks.map(({ attemptId }) => ({ attemptId, result })),
+        signal,
+      );
+    },
     handBack: () => stops.handBack.abort(),
     async detach() {
       stops.detach.abort();
@@ -78,38 +94,62 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
 }
 
 function runOne(
-  { plane, machine, store, log }: AttemptsDeps,
+  { plane, machine, store, outbox, log }: AttemptsDeps & { outbox: Outbox },
   attempt: OpenAttempt,
   spec: StartSpec,
   found: 'new' | 'again',
   stops: { handBack: AbortController; detach: AbortController },
 ): Promise<AttemptEnd> {
   const { attemptId } = spec;
+  const { machine: known, process, result } = attempt;
   return runAttempt({
-    plane,
+    plane: { ...plane, complete: outbox.complete },
     machine,
     spec,
-    resume: found === 'new' ? null : { store: attempt.machine, process: attempt.process },
+    resume: found === 'new' ? null : { store: known, process, result },
     renewSeconds: attempt.task.renewSeconds,
     handBack: stops.handBack.signal,
     signal: stops.detach.signal,
     hooks: {
-      onStarting: async (machineStore) => store.setMachine(attemptId, machineStore),
-      onProcess: async (process) => store.setProcess(attemptId, process),
-      onEnded: async (result) => store.setResult(attemptId, result),
+      onStarting: async (machineStore) => keepOrRefuse(() => store.setMachine(attemptId, machineStore)),
+      // The machine keeps both as well, and is asked again at the next start.
+      onProcess: async (process) => keepIfRoom(log, attemptId, () => store.setProcess(attemptId, process)),
+      onEnded: async (result) => {
+        outbox.ended(attemptId);
+        keepIfRoom(log, attemptId, () => store.setResult(attemptId, result));
+      },
     },
     log,
   });
 }
 
+/** Nothing is begun that a next start would not know of. */
+function keepOrRefuse(write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!(error instanceof StoreFull)) throw error;
+    throw new MachineError('disk_full', error.message, { cause: error });
+  }
+}
+
+function keepIfRoom(log: Log, attemptId: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!(error instanceof StoreFull)) throw error;
+    log.error({ attempt_id: attemptId, cause: error.message }, 'not written down, the attempt goes on');
+  }
+}
+
 function noteEnd({ store, log }: AttemptsDeps, about: { attempt_id: string }, end: AttemptEnd): void {
   switch (end.kind) {
     case 'ended':
-      store.leave(about.attempt_id, 'reported');
+      keepIfRoom(log, about.attempt_id, () => store.leave(about.attempt_id, 'reported'));
       log.info({ ...about, outcome: end.result?.outcome ?? null, error: end.result?.error ?? null }, 'attempt ended');
       break;
     case 'lease_lost':
-      store.leave(about.attempt_id, 'fenced');
+      keepIfRoom(log, about.attempt_id, () => store.leave(about.attempt_id, 'fenced'));
       log.warn({ ...about, outcome: end.result?.outcome ?? null }, 'attempt is not ours any more');
       break;
     default:
