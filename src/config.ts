@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type ListenAddress, parseListen } from './config/addresses.ts';
 import { crossChecks } from './config/cross-checks.ts';
+import { jumpOf } from './config/hosts.ts';
 import { type ConfigFile, configSchema } from './config/schema.ts';
 import type { Policy } from './domain/match.ts';
 import type { PreemptionLimits } from './domain/preempt.ts';
@@ -11,14 +12,20 @@ import { ConfigError, type Environment, type Mistake, readYamlConfig, type YamlC
 
 export { ConfigError } from './yaml-file.ts';
 
-/** One machine that the server drives over SSH. Each host key is `SHA256:…`, or a whole key line. */
-export type HostSettings = {
+/**
+ * One machine that the server drives over SSH. Each host key is `SHA256:…`, or a whole key line; `jump` is the id of
+ * the host that it is reached through.
+ */
+export type HostSettings = (
+  | { privateKey: string; passphrase?: string }
+  | { agentSocket: string; publicKey?: string }
+) & {
   id: string;
   address: string;
   port: number;
   user: string;
-  privateKey: string;
-  hostKeys: readonly string[];
+  hostKeys: readonly string[] | { knownHosts: string };
+  jump: string | null;
   labels: readonly string[];
   capacity: number;
   lostAfterSeconds: number;
@@ -54,7 +61,13 @@ export type Config = {
   preemption: PreemptionLimits;
   statistics: { cacheSeconds: number };
   metrics: { open: boolean };
-  retention: { tasksDays: number; logsDays: number; deliveriesDays: number; idempotencyHours: number };
+  retention: {
+    tasksDays: number;
+    logsDays: number;
+    deliveriesDays: number;
+    idempotencyHours: number;
+    auditDays: number;
+  };
   limits: { maxOpenPerRepository: number | null };
   http: { badTokensPerMinute: number; connections: number };
   ssh: { probeSeconds: number };
@@ -120,7 +133,7 @@ function toConfig({ value, saidBy }: YamlConfig<ConfigFile>, path: string | null
     forgejo: compileSettings({ ...value, rules: value.rules }).settings,
     ssh: { probeSeconds: value.ssh.probe_seconds },
     pages: { openOnLoopback: value.pages.open_on_loopback },
-    hosts: hostsOf(value),
+    hosts: hostsOf(value, path === null ? process.cwd() : dirname(resolve(path))),
     limits: { maxOpenPerRepository: value.limits.max_open_per_repository },
     http: { badTokensPerMinute: value.http.bad_tokens_per_minute, connections: value.http.connections },
     ...figuresOf(value),
@@ -135,18 +148,29 @@ const secretsOf = ({ secrets }: ConfigFile): Secrets =>
     ]),
   );
 
-const hostsOf = ({ hosts, execution, ssh }: ConfigFile): HostSettings[] =>
+const hostsOf = ({ hosts, execution, ssh }: ConfigFile, folder: string): HostSettings[] =>
   hosts.map((host) => ({
     id: host.id,
     address: host.address,
     port: host.port,
     user: host.user,
-    privateKey: host.private_key,
-    hostKeys: host.host_key,
+    ...identityOf(host),
+    hostKeys: host.host_key ?? { knownHosts: resolve(folder, host.known_hosts ?? ssh.known_hosts ?? '') },
+    jump: jumpOf(host, ssh.jump),
     labels: host.labels,
     capacity: host.capacity ?? execution.capacity,
     lostAfterSeconds: host.lost_after_seconds ?? ssh.lost_after_seconds,
   }));
+
+function identityOf({
+  ssh_agent: agentSocket,
+  public_key: publicKey,
+  private_key,
+  passphrase,
+}: ConfigFile['hosts'][number]) {
+  if (agentSocket !== undefined) return { agentSocket, ...(publicKey === undefined ? {} : { publicKey }) };
+  return { privateKey: private_key ?? '', ...(passphrase === undefined ? {} : { passphrase }) };
+}
 
 const figuresOf = ({ database, dispatch, leases, execution, preemption, retention, stats, metrics }: ConfigFile) => ({
   database: {
@@ -180,5 +204,6 @@ const figuresOf = ({ database, dispatch, leases, execution, preemption, retentio
     logsDays: retention.logs_days,
     deliveriesDays: retention.deliveries_days,
     idempotencyHours: retention.idempotency_hours,
+    auditDays: retention.audit_days,
   },
 });

@@ -1,8 +1,9 @@
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { AppError } from './domain/errors.ts';
-import { createSshHost } from './executor/ssh/host.ts';
+import { createSshHosts } from './executor/ssh/hosts.ts';
 import { ListenError } from './http/listen.ts';
 import { createLog, type Log } from './log.ts';
+import type { Host } from './loops/hosts.ts';
 import { startLoops } from './loops/index.ts';
 import { createMetrics } from './metrics.ts';
 import { openStore, startDatabase } from './server/database.ts';
@@ -135,9 +136,10 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
   };
 }
 
-const hostsOf = (config: Config, installation: Installation) =>
-  config.hosts.map((host) => ({
-    id: host.id,
-    lostAfterSeconds: host.lostAfterSeconds,
-    ...createSshHost({ ...host, installationId: installation.id }),
-  }));
+function hostsOf(config: Config, installation: Installation): Host[] {
+  const byId = createSshHosts(config.hosts.map((host) => ({ ...host, installationId: installation.id })));
+  return config.hosts.flatMap(({ id, lostAfterSeconds }) => {
+    const host = byId.get(id);
+    return host === undefined ? [] : [{ id, lostAfterSeconds, ...host }];
+  });
+}

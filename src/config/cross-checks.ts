@@ -8,6 +8,7 @@ import {
 } from '../forgejo/config-schema.ts';
 import { compileSettings, type Problem } from '../forgejo/configuration.ts';
 import { isLoopback, parseListen } from './addresses.ts';
+import { hostProblems } from './host-checks.ts';
 
 /**
  * What only shows when parts of the settings are seen together. The data is as it was read: parts of any shape, and of
@@ -20,7 +21,7 @@ export function crossChecks(data: unknown): Problem[] {
     ...checkListen(parts.data),
     ...checkOpenPages(parts.data),
     ...checkLeases(parts.data),
-    ...checkHosts(parts.data),
+    ...hostProblems(parts.data),
     ...checkForgejo(parts.data),
   ];
 }
@@ -83,15 +84,6 @@ function checkLeases(parts: Parts): Problem[] {
 
 const isSaid = (map: unknown, key: string): boolean =>
   typeof map === 'object' && map !== null && Object.hasOwn(map, key);
-
-function checkHosts(parts: Parts): Problem[] {
-  const ids = listOf(parts.hosts).map((host) => z.object({ id: z.string() }).safeParse(host).data?.id);
-  return ids.flatMap((id, at) =>
-    id !== undefined && ids.indexOf(id) < at
-      ? [{ path: ['hosts', at, 'id'], message: `there are two with the id ${id}` }]
-      : [],
-  );
-}
 
 /** Templates, forges and rules that are wrong in themselves are replaced, so that the others can be judged. */
 function checkForgejo(parts: Parts): Problem[] {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { POLICIES } from '../domain/match.ts';
 import { forgeSchema, ruleSchema, secretsSchema, templateSchema } from '../forgejo/config-schema.ts';
 import { isNetwork, parseListen } from './addresses.ts';
-import { hostSchema } from './hosts.ts';
+import { hostSchema, jump, knownHosts } from './hosts.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export const LOG_FORMATS = ['json', 'text'] as const;
@@ -123,6 +123,8 @@ const ssh = z.strictObject({
   lost_after_seconds: seconds()
     .default(600)
     .describe('A repeatable task on a host out of reach for so long is given up and tried again'),
+  known_hosts: knownHosts.optional().describe('A file that has the keys of hosts that say neither `host_key` nor this'),
+  jump: jump.default(null).describe('Id of the host through which all others are reached that say nothing else'),
 });
 
 const pages = z.strictObject({

@@ -67,7 +67,8 @@ describe('the settings of the server', () => {
       `execution: {capacity: 5}\nssh: {lost_after_seconds: 60}\nhosts: [${host('')}, ${host(', capacity: 1, lost_after_seconds: 9').replace('one', 'two')}]\n`,
     );
     expect(config.hosts[0]).toMatchObject({ id: 'one', port: 22, hostKeys: [FINGERPRINT], labels: [] });
-    expect(config.hosts[0]?.privateKey).toBe((await readFile(join(folder, 'key'), 'utf8')).replace(/\n$/, ''));
+    const privateKey = (await readFile(join(folder, 'key'), 'utf8')).replace(/\n$/, '');
+    expect(config.hosts[0]).toMatchObject({ privateKey, jump: null });
     expect(config.hosts.map((one) => [one.capacity, one.lostAfterSeconds])).toEqual([
       [5, 60],
       [1, 9],
@@ -172,8 +173,21 @@ rules:
   test('are a host without a pinned key, and a private key that is none', async () => {
     const text = 'hosts: [{id: a, address: a, user: u, private_key: {env: KEY}}]\n';
     expect(await mistakes(text, { env: { KEY: 'not a key' } })).toEqual([
-      '1:9 hosts[0].host_key: is missing',
-      '1:51 hosts[0].private_key: is not a private key without a passphrase',
+      '1:9 hosts[0].host_key: is missing: give it, or a known_hosts file',
+      '1:51 hosts[0].private_key: is not a private key: Unsupported key format',
+    ]);
+  });
+
+  test('are a host that is reached through one that is not there, or through itself', async () => {
+    const hosts = ['a, jump: b', 'b, jump: c', 'c, jump: a', 'd, jump: nobody', 'e, jump: a'].map((id) =>
+      host('').replace('one', id),
+    );
+    const found = await mistakes(`hosts:\n${hosts.map((one) => `  - ${one}\n`).join('')}`);
+    expect(found.map((line) => line.replace(/^\d+:\d+ /, ''))).toEqual([
+      'hosts[0].jump: leads back to the host itself',
+      'hosts[1].jump: leads back to the host itself',
+      'hosts[2].jump: leads back to the host itself',
+      'hosts[3].jump: there is no host nobody',
     ]);
   });
 
@@ -240,6 +254,72 @@ test('an address to listen on is a host and a port', () => {
   expect(['0.0.0.0', '::', 'example.org', '::ffff:192.0.2.1'].some(isLoopback)).toBe(false);
   expect(['10.0.0.1', '10.0.0.0/8', 'fd00::/7'].every(isNetwork)).toBe(true);
   expect(['10.0.0.0/33', 'x', '10.0.0.0/'].some(isNetwork)).toBe(false);
+});
+
+describe('a host', () => {
+  const hostWith = (keys: string) => `hosts: [{id: one, address: 192.0.2.1, user: runner, ${keys}}]\n`;
+  const PIN = `host_key: "${FINGERPRINT}"`;
+
+  test('may be reached through another, each for itself or all through one', async () => {
+    const [jump, one, two] = [host('').replace('one', 'jump'), host(''), host(', jump: null').replace('one', 'two')];
+    const ways = async (text: string) => (await load(text)).hosts.map((each) => each.jump);
+    expect(await ways(`hosts: [${jump}, ${host(', jump: jump')}]\n`)).toEqual([null, 'jump']);
+    expect(await ways(`ssh: {jump: jump}\nhosts: [${jump}, ${one}, ${two}]\n`)).toEqual([null, 'jump', null]);
+  });
+
+  test('is known by its key, or by a known_hosts file of its own or of all', async () => {
+    const keys = 'private_key: {file: key}';
+    const hostKeys = async (text: string) => (await load(text)).hosts[0]?.hostKeys;
+    expect(await hostKeys(hostWith(`${keys}, known_hosts: known`))).toEqual({ knownHosts: join(folder, 'known') });
+    const forAll = 'ssh: {known_hosts: /etc/ssh/known}\n';
+    expect(await hostKeys(forAll + hostWith(keys))).toEqual({ knownHosts: '/etc/ssh/known' });
+    expect(await hostKeys(forAll + hostWith(`${keys}, ${PIN}`))).toEqual([FINGERPRINT]);
+    expect(await mistakes(hostWith(`${keys}, ${PIN}, known_hosts: known`))).toEqual([
+      expect.stringMatching(/hosts\[0]\.known_hosts: stands beside host_key: say one of them$/),
+    ]);
+  });
+
+  test('is signed in to with a key, which may have a passphrase', async () => {
+    const { private: key } = ssh2.utils.generateKeyPairSync('ed25519', {
+      cipher: 'aes256-cbc',
+      passphrase: 'open sesame',
+      rounds: 1,
+    });
+    const env = { KEY: key, PASS: 'open sesame', WRONG: 'sesame' };
+    const [config] = (await load(hostWith(`private_key: {env: KEY}, passphrase: {env: PASS}, ${PIN}`), { env })).hosts;
+    expect(config).toMatchObject({ privateKey: key, passphrase: 'open sesame' });
+    expect(await mistakes(hostWith(`private_key: {env: KEY}, passphrase: {env: WRONG}, ${PIN}`), { env })).toEqual([
+      expect.stringMatching(/hosts\[0]\.passphrase: does not open the private key$/),
+    ]);
+    expect(await mistakes(hostWith(`private_key: {env: KEY}, ${PIN}`), { env })).toEqual([
+      expect.stringMatching(/hosts\[0]\.private_key: has a passphrase: give that too$/),
+    ]);
+  });
+
+  test('is signed in to by an ssh-agent, by any of its keys or by one', async () => {
+    const env = { SSH_AUTH_SOCK: '/run/agent' };
+    const [any] = (await load(hostWith(`ssh_agent: {env: SSH_AUTH_SOCK}, ${PIN}`), { env })).hosts;
+    expect(any).toMatchObject({ agentSocket: '/run/agent' });
+    const [one] = (await load(hostWith(`ssh_agent: /run/agent, public_key: "${publicKey}", ${PIN}`))).hosts;
+    expect(one).toMatchObject({ agentSocket: '/run/agent', publicKey });
+    expect(await mistakes(hostWith(`ssh_agent: /run/agent, private_key: {file: key}, ${PIN}`))).toEqual([
+      expect.stringMatching(/hosts\[0]\.private_key: stands beside ssh_agent: say one of them$/),
+    ]);
+    expect(await mistakes(hostWith(`ssh_agent: {env: SSH_AUTH_SOCK}, ${PIN}`))).toEqual([
+      expect.stringMatching(/hosts\[0]\.private_key: is missing: give it, or an ssh_agent that is set$/),
+    ]);
+  });
+
+  test('is not signed in to with a certificate, which is said in these words', async () => {
+    const env = { KEY: 'ssh-ed25519-cert-v01@openssh.com AAAA me', PUBLIC: publicKey };
+    const word = /is a certificate: client certificates are not supported, give the key itself$/;
+    expect(await mistakes(hostWith(`private_key: {env: KEY}, ${PIN}`), { env })).toEqual([expect.stringMatching(word)]);
+    const line = 'ssh_agent: /run/agent, public_key: "ssh-ed25519-cert-v01@openssh.com AAAA me"';
+    expect(await mistakes(hostWith(`${line}, ${PIN}`))).toEqual([expect.stringMatching(word)]);
+    expect(await mistakes(hostWith(`private_key: {env: PUBLIC}, ${PIN}`), { env })).toEqual([
+      expect.stringMatching(/is a public key: give the private one$/),
+    ]);
+  });
 });
 
 test('a host key is pinned by its fingerprint or by a whole line, with or without name and comment', async () => {

@@ -4,7 +4,7 @@ import { Client, type ClientErrorExtensions, type ConnectConfig } from 'ssh2';
 import { MachineError } from '../machine.ts';
 import { guard } from '../wrapper/transport.ts';
 import { algorithmsOf, fingerprint, keyType, type PinnedHostKeys } from './host-key.ts';
-import { type Identity, signInWith } from './sign-in.ts';
+import { type Identity, methodOf } from './sign-in.ts';
 
 export type Address = { address: string; port: number };
 export type Endpoint = Address & Identity & { user: string };
@@ -114,7 +114,9 @@ function signIn(socket: Duplex, to: Endpoint, how: SigningIn): Promise<Connectio
     try {
       client.connect({ ...connectConfig(to, how), sock: socket, hostVerifier });
     } catch (error) {
-      settle(new MachineError('configuration', message(error), { cause: error }));
+      settle(
+        error instanceof MachineError ? error : new MachineError('configuration', message(error), { cause: error }),
+      );
     }
   });
 }
@@ -144,7 +146,7 @@ function connectionOf(client: Client, socket: Duplex): Connection {
 
 const connectConfig = (to: Endpoint, { types, keepaliveMs }: SigningIn): ConnectConfig => ({
   username: to.user,
-  ...signInWith(to),
+  authHandler: [methodOf(to, to.user)],
   algorithms: { serverHostKey: algorithmsOf(types) },
   readyTimeout: 0, // ours counts
   keepaliveInterval: keepaliveMs,

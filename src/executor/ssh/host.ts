@@ -44,7 +44,7 @@ const FOLDER = '.taskejo';
 const TRIES = 8;
 
 /** What is executed on a host. It is the same for every task but for ids and numbers. */
-const commandLine = (words: readonly string[]) => `exec sh ${FOLDER}/${WRAPPER.name} ${words.join(' ')}`;
+const commandLine = (script: string, words: readonly string[]) => `exec sh ${FOLDER}/${script} ${words.join(' ')}`;
 
 const INSTALL =
   `exec sh -c 'umask 077; mkdir -p ${FOLDER} && cd ${FOLDER} && cat >i.$$ && ` +
@@ -77,7 +77,7 @@ export function createSshHost(options: SshHostOptions, { random = Math.random, j
 
   const pool = createPool({ connect: rememberRefusals(open, refusedMs) });
   const transport: Transport = {
-    run: (words, how) => runOnPool(pool, commandLine(words), how),
+    run: (script, words, how) => runOnPool(pool, commandLine(script, words), how),
     install: async (signal) => {
       const how = { stdin: WRAPPER.text, maxBytes: 64 * 1024, deadlineMs: 30_000, repeatable: true, signal };
       const { exitCode, stderr } = await runOnPool(pool, INSTALL, how);

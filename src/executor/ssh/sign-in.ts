@@ -1,4 +1,6 @@
-import ssh2, { type BaseAgent, type ConnectConfig, type ParsedKey } from 'ssh2';
+import ssh2, { type AgentAuthMethod, type BaseAgent, type ParsedKey, type PublicKeyAuthMethod } from 'ssh2';
+import { MachineError } from '../machine.ts';
+import { openKey } from './own-key.ts';
 
 /** What signs in: a private key that we hold, or an ssh-agent that holds it. */
 export type Identity =
@@ -6,14 +8,16 @@ export type Identity =
   /** `publicKey`: which key of the agent; all of them in turn unless said. */
   | { agentSocket: string; publicKey?: string };
 
-type SignIn = Pick<ConnectConfig, 'privateKey' | 'passphrase' | 'agent' | 'authHandler'>;
-
-/** How the SSH library is told. No other method is tried: each would count against the host's patience. */
-export function signInWith(identity: Identity): SignIn {
+/**
+ * The one method by which we sign in: each more that is tried counts against the host's patience.
+ * Throws {@link MachineError} `configuration` for a key that can't be opened.
+ */
+export function methodOf(identity: Identity, username: string): PublicKeyAuthMethod | AgentAuthMethod {
   if ('agentSocket' in identity)
-    return { agent: agentAt(identity.agentSocket, identity.publicKey), authHandler: ['agent'] };
-  const { privateKey, passphrase } = identity;
-  return { privateKey, ...(passphrase === undefined ? {} : { passphrase }), authHandler: ['publickey'] };
+    return { type: 'agent', username, agent: agentAt(identity.agentSocket, identity.publicKey) };
+  const key = openKey(identity.privateKey, identity.passphrase);
+  if (key instanceof Error) throw new MachineError('configuration', `the private key can't be used: ${key.message}`);
+  return { type: 'publickey', username, key };
 }
 
 /** The agent behind a socket, of whose keys only the one asked for is offered. */
@@ -25,8 +29,8 @@ function agentAt(socket: string, publicKey: string | undefined): BaseAgent {
       if (error) return tell(new Error(`the ssh-agent at ${socket} does not answer`));
       const offered = ((keys ?? []) as ParsedKey[]).filter((key) => publicKey === undefined || isKey(key, publicKey));
       if (offered.length > 0) return tell(undefined, offered);
-      const which = publicKey === undefined ? 'no key' : 'no key like public_key';
-      tell(new Error(`the ssh-agent at ${socket} has ${which} (certificates are not supported)`));
+      const which = publicKey === undefined ? 'no key' : 'not the key of public_key';
+      tell(new Error(`the ssh-agent at ${socket} has ${which} (client certificates are not supported)`));
     });
   return agent;
 }
