@@ -9,6 +9,7 @@ export const programs = {
   busybox: { names: ['busybox'], debian: 'busybox' },
   curl: { names: ['curl'], debian: 'curl' },
   jq: { names: ['jq'], debian: 'jq' },
+  bwrap: { names: ['bwrap'], debian: 'bubblewrap' },
 } as const;
 
 export type ProgramName = keyof typeof programs;

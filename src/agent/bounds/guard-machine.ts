@@ -5,6 +5,7 @@ import { type Machine, StartRefused } from '../../executor/machine.ts';
 import type { AgentConfig } from '../config.ts';
 import { bubblewrapArguments, isSeen } from './bubblewrap.ts';
 import { inContainer } from './container.ts';
+import type { Containers } from './containers.ts';
 import { findProgram, MACHINE_PATH } from './find-program.ts';
 import { type Places, placesOf } from './places.ts';
 import { LOADERS_OWN, pathOf, refusingRuleHere } from './policy.ts';
@@ -19,11 +20,29 @@ export type GuardDeps = {
  * The machine as its owner lets it be used: what a command asks for is refused, bounded and shut in as the agent's own
  * settings say, whatever the server thinks of it, before anything reaches the machine.
  */
-export function guardMachine(machine: Machine, deps: GuardDeps): Machine {
+export function guardMachine(machine: Machine, deps: GuardDeps & { containers: Containers }): Machine {
+  const { containers, config } = deps;
+  const { start, status, collect, cancel, fence, clean } = machine;
+  const settled = async (attemptId: string, report: Promise<MachineReport>) =>
+    containers.settle(attemptId, await report);
   return {
     ...machine,
-    start: async (spec: StartSpec, signal: AbortSignal): Promise<MachineReport> =>
-      machine.start(guarded(spec, deps), signal),
+    async start(spec, signal) {
+      const allowed = guarded(spec, deps);
+      if (stricter(spec.sandbox, config.sandbox) === 'container') containers.note(spec.attemptId);
+      return settled(spec.attemptId, start(allowed, signal));
+    },
+    status: (attemptId, signal) => settled(attemptId, status(attemptId, signal)),
+    cancel: (attemptId, graceSeconds, signal) => settled(attemptId, cancel(attemptId, graceSeconds, signal)),
+    fence: (attemptId, signal) => settled(attemptId, fence(attemptId, signal)),
+    async collect(attemptId, ...how) {
+      const { report, piece } = await collect(attemptId, ...how);
+      return { report: await containers.settle(attemptId, report), piece };
+    },
+    async clean(attemptId, signal) {
+      await clean(attemptId, signal);
+      containers.forget(attemptId);
+    },
   };
 }
 

@@ -1,0 +1,98 @@
+import { execFile } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+import type { LeftProcess, MachineReport } from '../../domain/machine.ts';
+import { MachineError } from '../../executor/machine.ts';
+import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from '../private-files.ts';
+import { type ContainerOptions, containerName } from './container.ts';
+
+const run = promisify(execFile);
+const ANSWER_MS = 30_000;
+
+/** What became of an attempt's container, written down before that is removed. */
+const ended = z.object({ failure: z.string().nullable() });
+type Ended = z.infer<typeof ended>;
+
+/** The containers of attempts. They aren't children of ours: whoever kills their program leaves them running. */
+export type Containers = {
+  /** The attempt is to run in one. On the disk when this returns. */
+  note(attemptId: string): void;
+  /** A report that is the truth: of what is over no container is left, and one that never began is a failed set-up. */
+  settle(attemptId: string, report: MachineReport): Promise<MachineReport>;
+  forget(attemptId: string): void;
+};
+
+export function createContainers(stateDir: string, options: ContainerOptions | null): Containers {
+  const folder = join(stateDir, 'containers');
+  const fileOf = (attemptId: string) => join(folder, `${attemptId}.json`);
+  return {
+    note(attemptId) {
+      ensurePrivateFolder(folder);
+      if (!existsSync(fileOf(attemptId))) writePrivateFile(fileOf(attemptId), '');
+    },
+    async settle(attemptId, report) {
+      const text = OVER.includes(report.state) ? readPrivateFile(fileOf(attemptId)) : null;
+      if (text === null || report.state === 'void') return report;
+      if (options === null) throw new MachineError('configuration', 'container.image is needed to end a container');
+      const known = text === '' ? null : ended.parse(JSON.parse(text));
+      const { failure } = known ?? (await end(attemptId, report, options, fileOf(attemptId)));
+      const left = await remove(attemptId, options);
+      return corrected(report, failure, left);
+    },
+    forget: (attemptId) => rmSync(fileOf(attemptId), { force: true }),
+  };
+}
+
+const OVER: readonly string[] = ['done', 'void', 'rebooted', 'vanished'];
+
+async function end(attemptId: string, report: MachineReport, options: ContainerOptions, file: string): Promise<Ended> {
+  const one = { failure: await failureToBegin(attemptId, report, options) };
+  writePrivateFile(file, JSON.stringify(one));
+  return one;
+}
+
+/** What the programs end with when they could not make the container at all. */
+const NOT_MADE = 125;
+const NOT_BEGUN = ['created', 'configured', 'initialized'];
+
+async function failureToBegin(attemptId: string, { exitCode }: MachineReport, options: ContainerOptions) {
+  const state = await inspect(attemptId, options);
+  if (state === null) return exitCode === NOT_MADE ? 'the container could not be made, see the log' : null;
+  return NOT_BEGUN.includes(state.Status)
+    ? `the container could not be started: ${state.Error || 'see the log'}`
+    : null;
+}
+
+const inspected = z.object({ Status: z.string(), Pid: z.int(), Error: z.string().default('') });
+
+async function inspect(attemptId: string, { program, environment }: ContainerOptions) {
+  const words = ['container', 'inspect', '--format', '{{json .State}}', containerName(attemptId)];
+  try {
+    const { stdout } = await run(program, words, { env: environment, timeout: ANSWER_MS });
+    return inspected.parse(JSON.parse(stdout));
+  } catch (error) {
+    const { stderr = '', message } = error as Error & { stderr?: string };
+    if (/no such (container|object)/i.test(stderr)) return null;
+    throw new MachineError('unreachable', `${program} can't say what became of a container: ${stderr || message}`);
+  }
+}
+
+/** Removes the container with all that runs in it; answers what could not be. */
+async function remove(attemptId: string, options: ContainerOptions): Promise<LeftProcess[]> {
+  const before = await inspect(attemptId, options);
+  if (before === null) return [];
+  const words = ['rm', '--force', '--volumes', ...(options.kind === 'podman' ? ['--time', '0'] : [])];
+  await run(options.program, [...words, containerName(attemptId)], {
+    env: options.environment,
+    timeout: ANSWER_MS,
+  }).catch(() => {}); // what is left is looked at
+  const after = await inspect(attemptId, options);
+  return after === null || after.Pid === 0 ? [] : [{ pid: after.Pid, command: 'container' }];
+}
+
+function corrected(report: MachineReport, failure: string | null, left: LeftProcess[]): MachineReport {
+  const whole = { ...report, left: report.left && [...report.left, ...left] };
+  return failure === null || report.reason !== 'exit' ? whole : { ...whole, reason: 'setup', message: failure };
+}
