@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { linearPattern } from '../domain/linear-pattern.ts';
+import { isPublicKey } from '../domain/signed-token.ts';
 import { AGENT_MODES } from '../domain/task.ts';
 import { id, json, labels, listOf, text } from './common.ts';
 
@@ -44,6 +45,11 @@ export const register = z.strictObject({
   labels: labels.optional(),
   capacity: capacity.optional(),
   version: text().max(100).optional(),
+  public_key: z
+    .string()
+    .refine(isPublicKey, 'must be an Ed25519 public key: base64url of its 32 bytes')
+    .optional()
+    .meta({ description: 'Ed25519, base64url of its 32 bytes: it may sign its own tokens, and register again by it' }),
   limits: z.array(ability).max(32).optional().meta({ description: 'Names of the limits that its machine can keep' }),
   sandboxes: z.array(ability).max(8).optional().meta({ description: 'The sandboxes that its machine has' }),
   policy: z
@@ -58,12 +64,19 @@ export type Register = z.infer<typeof register>;
 export const registered = z.object({ agent_id: z.string(), token: z.string(), heartbeat_seconds: z.number() });
 export type Registered = z.infer<typeof registered>;
 
+const network = z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], 'must be an address or a network, as 10.0.0.0/8');
+
 export const patchAgent = z.strictObject({
   labels: labels.optional(),
   capacity: capacity.optional(),
   cordoned: z.boolean().optional(),
   cordon_reason: text().max(1000).nullable().optional(),
   draining: z.boolean().optional(),
+  allowed_networks: z
+    .array(network)
+    .max(100)
+    .optional()
+    .meta({ description: 'From where it, and its commands, may call, as 10.0.0.0/8; an empty list: from anywhere' }),
 });
 
 export const heartbeat = z.strictObject({

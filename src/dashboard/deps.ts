@@ -1,5 +1,6 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
+import type { Restriction } from '../domain/restriction.ts';
 import type { Actor } from '../domain/task.ts';
 import type { Log } from '../log.ts';
 import type { Deps } from '../usecases/deps.ts';
@@ -38,6 +39,8 @@ export type Visitor = {
   mayAct: boolean;
   /** Who stands in the history as having done what is done here. */
   actor: Actor;
+  /** The tasks that there are for it; null: all. */
+  restriction: Restriction | null;
   /** By a token; else it is somebody on this machine, of whom none is asked for. */
   signedIn: boolean;
 };

@@ -15,6 +15,8 @@ export type Agent = {
   cordoned: boolean;
   cordonReason: string | null;
   draining: boolean;
+  /** From where it, and its commands, may call; none: from anywhere. */
+  allowedNetworks: string[];
   labels: string[];
   capacity: number;
   /** Places taken: open and unsettled attempts. */

@@ -1,30 +1,38 @@
 import { linearPattern } from './linear-pattern.ts';
+import { isWithin, type Placed, type Restriction } from './restriction.ts';
 import { LIMIT_NAMES, type Limits, type Sandbox } from './task.ts';
 
 /** What an agent refuses: commands beside the allowed ones (none listed: all are), and what a pattern denies. */
 export type AgentPolicy = { allowedCommands: readonly string[]; deniedPatterns: readonly string[] };
 
-/** What an agent said of its machine; null: it said nothing, so nothing is known to be missing. */
+/** What an agent said of its machine (null: it said nothing, so nothing is known to be missing), and what it is for. */
 export type Abilities = {
   limits: readonly string[] | null;
   sandboxes: readonly string[] | null;
   policy: AgentPolicy | null;
+  /** Given by the token that it was made with; null: for all tasks. */
+  restriction: Restriction | null;
 };
 
-export const SAYS_NOTHING: Abilities = { limits: null, sandboxes: null, policy: null };
+export const SAYS_NOTHING: Abilities = { limits: null, sandboxes: null, policy: null, restriction: null };
 
 /** What a task asks of its machine. */
-export type Demands = { command: readonly string[]; limits: Limits | null; sandbox: Sandbox };
+export type Demands = Placed & { command: readonly string[]; limits: Limits | null; sandbox: Sandbox };
 
 /** The limits that a machine must be able to keep; what a task costs is counted elsewhere. */
 const MACHINE_LIMITS = ['cpuPercent', 'memoryBytes', 'processes', 'fileSizeBytes'] as const satisfies (keyof Limits)[];
 
 /** Whether an agent would run this, as far as it has said beforehand. Whoever gives out tasks asks this. */
 export const mayRun = (task: Demands, agent: Abilities): boolean =>
-  missingAbilities(task, agent).length === 0 && refusingRule(task.command, agent.policy) === null;
+  isWithin(agent.restriction, task) &&
+  missingAbilities(task, agent).length === 0 &&
+  refusingRule(task.command, agent.policy) === null;
 
 /** Limits, and the sandbox, that a task asks for and the agent said it hasn't. */
-export function missingAbilities({ limits, sandbox }: Demands, agent: Abilities): string[] {
+export function missingAbilities(
+  { limits, sandbox }: Pick<Demands, 'limits' | 'sandbox'>,
+  agent: Pick<Abilities, 'limits' | 'sandboxes'>,
+): string[] {
   const wanted = MACHINE_LIMITS.filter((name) => (limits?.[name] ?? null) !== null);
   const missing = wanted.map((name) => LIMIT_NAMES[name]).filter((name) => agent.limits?.includes(name) === false);
   return sandbox !== 'none' && agent.sandboxes?.includes(sandbox) === false ? [...missing, sandbox] : missing;

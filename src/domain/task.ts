@@ -1,5 +1,6 @@
 import type { Json } from './canonical-json.ts';
 import type { ProcessIdentity } from './process.ts';
+import type { Restriction } from './restriction.ts';
 
 /** Where a task stands. The last three are final. */
 export const STATUSES = ['pending', 'assigned', 'running', 'completed', 'failed', 'cancelled'] as const;
@@ -195,6 +196,8 @@ export type TaskFilter = {
   query?: string | undefined;
   createdAfter?: string | undefined;
   createdBefore?: string | undefined;
+  /** Only what its reader may see. */
+  within?: Restriction | undefined;
 };
 export type TaskSort = 'created' | 'rank';
 

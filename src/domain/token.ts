@@ -1,4 +1,5 @@
 import { createHmac, hash, randomBytes } from 'node:crypto';
+import type { Restriction } from './restriction.ts';
 import type { AgentMode } from './task.ts';
 
 export const SCOPES = ['admin', 'coordinator', 'agent', 'viewer', 'register'] as const;
@@ -12,13 +13,31 @@ export type Token = {
   expiresAt: string | null;
   createdAt: string;
   lastUsedAt: string | null;
+  /** Null: for all tasks. */
+  restriction: Restriction | null;
 };
 
 /** Who makes a request, as its credential shows. */
 export type Principal =
-  | { kind: 'token'; tokenId: string; scope: Exclude<Scope, 'agent'>; name: string }
-  | { kind: 'agent'; agentId: string; tokenId: string }
-  | { kind: 'attempt'; attemptId: string; taskId: string; agentId: string; executionMode: AgentMode; open: boolean };
+  | {
+      kind: 'token';
+      tokenId: string;
+      scope: Exclude<Scope, 'agent'>;
+      name: string;
+      restriction: Restriction | null;
+    }
+  | ({ kind: 'agent'; agentId: string; tokenId: string } & FromNetworks)
+  | ({
+      kind: 'attempt';
+      attemptId: string;
+      taskId: string;
+      agentId: string;
+      executionMode: AgentMode;
+      open: boolean;
+    } & FromNetworks);
+
+/** From where its agent may call; none: from anywhere. */
+type FromNetworks = { networks: readonly string[] };
 
 const CHECK_LENGTH = 6;
 const checksum = (text: string) => hash('sha256', text).slice(0, CHECK_LENGTH);

@@ -28,6 +28,14 @@ export function createClientAddress(trustedProxies: readonly string[]): (request
   };
 }
 
+/** Whether an address is in one of these networks. What one list means is worked out once. */
+export function isInNetworks(address: string, networks: readonly string[]): boolean {
+  const list = known.get(networks) ?? blockList(networks);
+  known.set(networks, list);
+  return isIP(address) !== 0 && list.check(address, family(address));
+}
+const known = new WeakMap<readonly string[], BlockList>();
+
 function blockList(networks: readonly string[]): BlockList {
   const list = new BlockList();
   for (const network of networks) {

@@ -14,7 +14,9 @@ import { deleteAgent } from '../usecases/delete-agent.ts';
 import { patchAgent } from '../usecases/patch-agent.ts';
 import { getAgent, listAgents } from '../usecases/read-agents.ts';
 import { registerAgent } from '../usecases/register-agent.ts';
+import { auditActorOf } from './auth.ts';
 import { presentAgent, presentPage } from './present.ts';
+import { restrictionOf } from './restricted.ts';
 import { answers, api, apiRoute, endpoint, pageAsked, pageOnly, takes } from './route.ts';
 
 const tags = ['agents'];
@@ -33,13 +35,21 @@ const register = endpoint(
     const { deps } = c.get('http');
     const { name, labels, capacity, version, ...said } = c.req.valid('json');
     const asked = { name, labels: labels ?? [], capacity: capacity ?? null, version: version ?? null };
-    const made = await registerAgent(deps, { ...asked, ...abilitiesOf(said) });
+    const made = await registerAgent(
+      deps,
+      { ...asked, ...abilitiesOf(said), restriction: restrictionOf(c) },
+      auditActorOf(c),
+    );
     const heartbeatSeconds = deps.settings.leases.renewSeconds;
     return c.json({ agent_id: made.agentId, token: made.token, heartbeat_seconds: heartbeatSeconds }, 201);
   },
 );
 
-const abilitiesOf = ({ limits, sandboxes, policy }: Pick<Register, 'limits' | 'sandboxes' | 'policy'>): Abilities => ({
+const abilitiesOf = ({
+  limits,
+  sandboxes,
+  policy,
+}: Pick<Register, 'limits' | 'sandboxes' | 'policy'>): Omit<Abilities, 'restriction'> => ({
   limits: limits ?? null,
   sandboxes: sandboxes ?? null,
   policy: policy ? { allowedCommands: policy.allowed_commands, deniedPatterns: policy.denied_patterns } : null,
@@ -86,9 +96,10 @@ const patch = endpoint(
     responses: { 200: answers(agent, 'The agent as it is now') },
   }),
   async (c) => {
-    const { labels, capacity, cordoned, cordon_reason, draining } = c.req.valid('json');
-    const change = { labels, capacity, cordoned, cordonReason: cordon_reason, draining };
-    return c.json(presentAgent(await patchAgent(c.get('http').deps, c.req.valid('param').id, change)), 200);
+    const { cordon_reason: cordonReason, allowed_networks: allowedNetworks, ...rest } = c.req.valid('json');
+    const { id } = c.req.valid('param');
+    const change = { ...rest, cordonReason, allowedNetworks };
+    return c.json(presentAgent(await patchAgent(c.get('http').deps, id, change, auditActorOf(c))), 200);
   },
 );
 
@@ -103,7 +114,7 @@ const remove = endpoint(
     responses: { 204: { description: 'It is gone' } },
   }),
   async (c) => {
-    await deleteAgent(c.get('http').deps, c.req.valid('param').id);
+    await deleteAgent(c.get('http').deps, c.req.valid('param').id, auditActorOf(c));
     return c.body(null, 204);
   },
 );

@@ -5,6 +5,7 @@ import { AppError } from '../domain/errors.ts';
 import { agentSelfApi } from './agent-self.ts';
 import { agentsApi } from './agents.ts';
 import { attemptsApi } from './attempts.ts';
+import { auditApi } from './audit.ts';
 import { deliveriesApi } from './deliveries.ts';
 import { dequeueApi } from './dequeue.ts';
 import { docsPage } from './docs-page.ts';
@@ -68,6 +69,7 @@ function mountApi(app: OpenAPIHono<HttpEnv>): OpenAPIHono<HttpEnv> {
     agentsApi(),
     templatesApi(),
     tokensApi(),
+    auditApi(),
     deliveriesApi(),
     healthApi(),
   ]) {

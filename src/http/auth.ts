@@ -1,10 +1,12 @@
 import { createMiddleware } from 'hono/factory';
+import type { AuditActor } from '../domain/audit.ts';
 import { AppError, notFound } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import type { Actor, Creator } from '../domain/task.ts';
 import type { Principal, Scope } from '../domain/token.ts';
 import { hasHeldTask } from '../usecases/read-agents.ts';
 import type { HttpContext, HttpEnv } from './env.ts';
+import { aboutOf, requireWithin, restrictionOf } from './restricted.ts';
 
 type Role = Scope | 'attempt';
 
@@ -24,14 +26,21 @@ export type Admitted = keyof typeof ADMITTED;
 
 const roleOf = (principal: Principal): Role => (principal.kind === 'token' ? principal.scope : principal.kind);
 
-/** Lets in who has one of the roles; the request has its principal from then on. */
-export const admit = (who: Admitted) =>
-  createMiddleware<HttpEnv>(async (c, next) => {
+/**
+ * Lets in who has one of the roles; the request has its principal from then on. A token that is restricted to some tasks
+ * comes no further than these.
+ */
+export const admit = (who: Admitted, { path, method }: { path: string; method: string }) => {
+  const about = aboutOf(path, method);
+  return createMiddleware<HttpEnv>(async (c, next) => {
     const principal = await principalOf(c);
     if (!(ADMITTED[who] as readonly Role[]).includes(roleOf(principal))) throw forbidden(principal);
     c.set('principal', principal);
+    const restriction = restrictionOf(c);
+    if (restriction !== null) await requireWithin(c, restriction, about);
     await next();
   });
+};
 
 /** Whose credential a request carries. Throws `unauthenticated`, or `rate_limited` after too many bad ones. */
 async function principalOf(c: HttpContext): Promise<Principal> {
@@ -92,6 +101,12 @@ export function actorOf(c: HttpContext): Actor {
   return principal.kind === 'token'
     ? { kind: 'coordinator', id: principal.tokenId }
     : { kind: 'agent', id: principal.agentId };
+}
+
+/** The same beside the right by which it was done. */
+export function auditActorOf(c: HttpContext): AuditActor {
+  const principal = c.get('principal');
+  return { ...actorOf(c), scope: principal.kind === 'token' ? principal.scope : 'agent' };
 }
 
 export function creatorOf(c: HttpContext): Creator {

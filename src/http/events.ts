@@ -4,10 +4,12 @@ import { eventList } from '../contract/event.ts';
 import type { Following } from '../usecases/event-feed.ts';
 import { listFeed } from '../usecases/list-feed.ts';
 import type { StoredEvent } from '../usecases/read-tasks.ts';
+import { tasksWithin } from '../usecases/within.ts';
 import { isStillAdmitted } from './auth.ts';
 import type { HttpContext } from './env.ts';
 import { eventStream, lastEventId, type ServerEvent, sameForAll, whileAllowed } from './event-stream.ts';
 import { presentEvent, presentPage } from './present.ts';
+import { restrictionOf } from './restricted.ts';
 import { answers, api, apiRoute, endpoint, pageAsked } from './route.ts';
 
 const sequence = z
@@ -41,7 +43,9 @@ const list = endpoint(
   async (c) => {
     const { after, follow: asked, ...page } = c.req.valid('query');
     if (asked === '1') return follow(c, lastEventId(c, sequence) ?? after ?? null);
-    return c.json(presentPage(await listFeed(c.get('http').deps, after ?? 0, pageAsked(page)), presentEvent), 200);
+    const found = await listFeed(c.get('http').deps, after ?? 0, pageAsked(page));
+    const items = await visibleEvents(c, found.items);
+    return c.json(presentPage({ ...found, items }, presentEvent), 200);
   },
 );
 
@@ -51,15 +55,25 @@ async function follow(c: HttpContext, after: number | null): Promise<Response> {
   const following = await feed.follow(after, signal);
   return eventStream(
     c,
-    whileAllowed(told(following), () => isStillAdmitted(c)),
+    whileAllowed(told(c, following), () => isStillAdmitted(c)),
   );
+}
+
+/** Of tasks that the reader may see. */
+async function visibleEvents(c: HttpContext, events: StoredEvent[]): Promise<StoredEvent[]> {
+  const restriction = restrictionOf(c);
+  if (restriction === null || events.length === 0) return events;
+  const ids = events.map(({ taskId }) => taskId);
+  const seen = await tasksWithin(c.get('http').deps, restriction, ids);
+  return events.filter(({ taskId }) => seen.has(taskId));
 }
 
 /** Many follow the same events, so each is written as text once. */
 const written = new WeakMap<StoredEvent, ServerEvent>();
 
-async function* told(following: Following): AsyncGenerator<ServerEvent | null> {
-  for await (const events of following) {
+async function* told(c: HttpContext, following: Following): AsyncGenerator<ServerEvent | null> {
+  for await (const all of following) {
+    const events = await visibleEvents(c, all);
     for (const event of events) {
       const known = written.get(event) ?? sameForAll(asServerEvent(event));
       written.set(event, known);

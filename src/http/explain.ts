@@ -3,6 +3,7 @@ import { notFound } from '../domain/errors.ts';
 import type { Reason } from '../domain/explain.ts';
 import { type Explained, explainTask } from '../usecases/explain-task.ts';
 import { requireReadable } from './auth.ts';
+import { restrictionOf } from './restricted.ts';
 import { answers, api, apiRoute, endpoint, idInPath } from './route.ts';
 
 const explain = endpoint(
@@ -22,7 +23,8 @@ const explain = endpoint(
     await requireReadable(c, id, 'task');
     const principal = c.get('principal');
     const reader = principal.kind === 'token' ? null : principal.agentId;
-    const explained = await explainTask(c.get('http').deps, id, reader);
+    const hidesOthers = reader !== null || restrictionOf(c) !== null;
+    const explained = await explainTask(c.get('http').deps, id, reader, hidesOthers);
     if (explained === null) throw notFound('task');
     return c.json(presentExplained(explained), 200);
   },

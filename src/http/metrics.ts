@@ -15,7 +15,7 @@ export const measured = (metrics: HttpMetrics) =>
 
 /** Anybody may read them, unless the configuration asks for a token. */
 const admitted = createMiddleware<HttpEnv>(async (c, next) =>
-  c.get('http').openMetrics ? next() : admit('viewer')(c, next),
+  c.get('http').openMetrics ? next() : admit('viewer', { path: '/metrics', method: 'get' })(c, next),
 );
 
 const show = endpoint(

@@ -17,6 +17,7 @@ const TAGS = [
   { name: 'templates', description: 'Recipes that tasks are made from' },
   { name: 'deliveries', description: 'What forges sent' },
   { name: 'tokens', description: 'Credentials' },
+  { name: 'audit', description: 'Acts that belong to no task' },
   { name: 'health', description: 'Whether the server is well' },
 ];
 

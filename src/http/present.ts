@@ -98,7 +98,7 @@ export const presentAgent = (agent: Agent): agentWire.Agent => ({
   state_reason: agent.stateReason,
   cordon_reason: agent.cordonReason,
   draining: agent.draining,
-  allowed_networks: [],
+  allowed_networks: agent.allowedNetworks,
   labels: agent.labels,
   capacity: agent.capacity,
   running: agent.running,
@@ -116,7 +116,11 @@ export const presentToken = (token: Token): tokenWire.Token => ({
   expires_at: token.expiresAt,
   created_at: token.createdAt,
   last_used_at: token.lastUsedAt,
+  repositories: mutable(token.restriction?.repositories),
+  labels: mutable(token.restriction?.labels),
 });
+
+const mutable = (list: readonly string[] | null | undefined): string[] | null => (list ? [...list] : null);
 
 export const presentDelivery = (delivery: Delivery): deliveryWire.Delivery => ({
   id: delivery.id,

@@ -53,7 +53,7 @@ export function apiRoute<const R extends Described>(who: Admitted, codes: readon
     ...withProblems([...codes, ...usual(strict), 'unauthenticated', 'forbidden', 'rate_limited'], strict as R),
     description,
     security: [{ token: [] }],
-    middleware: [admit(who), ...(takesJson ? [jsonBody] : [])],
+    middleware: [admit(who, route), ...(takesJson ? [jsonBody] : [])],
   };
 }
 

@@ -1,5 +1,6 @@
 import { inUtc } from '../contract/common.ts';
 import { assign, cancel, nothing, patchTask as patchBody, task } from '../contract/task.ts';
+import { AppError } from '../domain/errors.ts';
 import { priorityNumber, type Task } from '../domain/task.ts';
 import { approveTask } from '../usecases/approve-task.ts';
 import { assignTask } from '../usecases/assign-task.ts';
@@ -13,6 +14,7 @@ import { actorOf } from './auth.ts';
 import type { HttpContext } from './env.ts';
 import { ifMatch, versionsIn } from './if-match.ts';
 import { presentTask } from './present-task.ts';
+import { restrictionOf } from './restricted.ts';
 import { answers, api, apiRoute, endpoint, idInPath, takes } from './route.ts';
 
 const tags = ['tasks'];
@@ -40,11 +42,19 @@ const patch = endpoint(
       priority: priority === undefined ? undefined : priorityNumber(priority),
       runAfter: runAfter && inUtc(runAfter),
     };
+    if (rest.requires !== undefined) refuseToLetGo(c, rest.requires);
     const versions = versionsIn(c.req.valid('header')['if-match'] ?? '*');
     const { deps } = c.get('http');
     return c.json(await fresh(c, await patchTask(deps, actorOf(c), c.req.valid('param').id, wish, versions)), 200);
   },
 );
+
+/** Who may touch only tasks of some labels can't take these away: it would be beyond its own reach then. */
+function refuseToLetGo(c: HttpContext, requires: readonly string[]): void {
+  const labels = restrictionOf(c)?.labels ?? null;
+  if (labels === null || labels.some((label) => requires.includes(label))) return;
+  throw new AppError('forbidden', 'This token is for tasks of some labels only, and would take them away.');
+}
 
 const assignToAgent = endpoint(
   apiRoute('coordinator', ['assign_not_allowed', 'mode_mismatch'], {

@@ -3,13 +3,18 @@ import { z } from 'zod';
 import { type CreateTask, createTasks as createBody } from '../contract/new-task.ts';
 import { task, taskList, tasksQuery } from '../contract/task.ts';
 import { canonicalJson, type Json } from '../domain/canonical-json.ts';
-import { notFound, underField } from '../domain/errors.ts';
+import { AppError, invalidField, notFound, underField } from '../domain/errors.ts';
+import { isWithin } from '../domain/restriction.ts';
+import type { NewTask } from '../domain/task.ts';
 import { createTasks } from '../usecases/create-task.ts';
 import { getTask, listTasks } from '../usecases/read-tasks.ts';
 import { taskOf } from '../usecases/task-request.ts';
+import { tasksWithin } from '../usecases/within.ts';
 import { actorOf, creatorOf, requireReadable } from './auth.ts';
+import type { HttpContext } from './env.ts';
 import { presentPage } from './present.ts';
 import { presentTask } from './present-task.ts';
+import { restrictionOf } from './restricted.ts';
 import { answers, api, apiRoute, endpoint, idInPath, pageAsked, takes } from './route.ts';
 import { taskRequest } from './task-request.ts';
 
@@ -59,6 +64,10 @@ const create = endpoint(
       task: inList(body, at, () => taskOf(defaults, taskRequest(one), creatorOf(c))),
       bodyHash: bodyHash(one),
     }));
+    await requireAllWithin(
+      c,
+      wanted.map(({ task }) => task),
+    );
     const key = c.req.valid('header')['idempotency-key'];
     const request = key === undefined ? null : { principal: actorOf(c).id, key, bodyHash: bodyHash(body) };
     const [only] = wanted;
@@ -77,6 +86,20 @@ const create = endpoint(
     return c.json(Array.isArray(body) || first === undefined ? { items: shown } : first, status);
   },
 );
+
+/** Who may touch only some tasks makes no others, and none that waits for another. */
+async function requireAllWithin(c: HttpContext, tasks: readonly NewTask[]): Promise<void> {
+  const restriction = restrictionOf(c);
+  if (restriction === null) return;
+  if (!tasks.every((one) => isWithin(restriction, one))) {
+    throw new AppError('forbidden', 'This token is for tasks of some repositories or labels only, and this is none.');
+  }
+  const known = new Set(tasks.flatMap(({ id }) => id ?? []));
+  const others = tasks.flatMap(({ dependsOn }) => dependsOn).filter((id) => !known.has(id));
+  const seen = await tasksWithin(c.get('http').deps, restriction, others);
+  const missing = others.find((id) => !seen.has(id));
+  if (missing !== undefined) throw invalidField('depends_on', `there is no task ${missing}`);
+}
 
 const list = endpoint(
   apiRoute('viewer', [], {
@@ -102,6 +125,7 @@ const list = endpoint(
       query: query.q,
       createdAfter: query.created_after,
       createdBefore: query.created_before,
+      within: restrictionOf(c) ?? undefined,
     };
     const found = await listTasks(c.get('http').deps, filter, query.sort ?? 'created', pageAsked(query));
     return c.json(presentPage(found, presentTask), 200);

@@ -2,6 +2,7 @@ import { type CreateToken, createToken as createBody, createdToken, tokenList } 
 import { createToken, type TokenRequest } from '../usecases/create-token.ts';
 import { listTokens } from '../usecases/read-tokens.ts';
 import { revokeToken } from '../usecases/revoke-token.ts';
+import { auditActorOf } from './auth.ts';
 import { presentPage, presentToken } from './present.ts';
 import { answers, api, apiRoute, endpoint, idInPath, pageAsked, pageOnly, takes } from './route.ts';
 
@@ -18,13 +19,15 @@ const create = endpoint(
     responses: { 201: answers(createdToken, 'The token; its text is shown only here') },
   }),
   async (c) => {
-    const { token, secret } = await createToken(c.get('http').deps, tokenRequest(c.req.valid('json')));
+    const { token, secret } = await createToken(c.get('http').deps, tokenRequest(c.req.valid('json')), auditActorOf(c));
     return c.json({ ...presentToken(token), token: secret }, 201);
   },
 );
 
-function tokenRequest({ name, scope, expires_in_seconds, agent_name }: CreateToken): TokenRequest {
-  const common = { name, expiresInSeconds: expires_in_seconds ?? null };
+function tokenRequest(body: CreateToken): TokenRequest {
+  const { name, scope, expires_in_seconds, agent_name, repositories = null, labels = null } = body;
+  const restriction = repositories === null && labels === null ? null : { repositories, labels };
+  const common = { name, expiresInSeconds: expires_in_seconds ?? null, restriction };
   return scope === 'agent' ? { ...common, scope, agentName: agent_name ?? name } : { ...common, scope };
 }
 
@@ -53,7 +56,7 @@ const revoke = endpoint(
     responses: { 204: { description: 'It is refused from now on' } },
   }),
   async (c) => {
-    await revokeToken(c.get('http').deps, c.req.valid('param').id);
+    await revokeToken(c.get('http').deps, c.req.valid('param').id, auditActorOf(c));
     return c.body(null, 204);
   },
 );

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config.ts';
 import { createDashboard } from '../dashboard/index.ts';
-import { createClientAddress } from '../http/addresses.ts';
+import { createClientAddress, isInNetworks } from '../http/addresses.ts';
 import { createApp } from '../http/app.ts';
 import { type Listening, listen } from '../http/listen.ts';
 import type { Log } from '../log.ts';
@@ -11,9 +11,10 @@ import { createCreate } from '../usecases/create-task.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { createDequeues } from '../usecases/dequeue.ts';
 import { createEventFeed } from '../usecases/event-feed.ts';
+import { noteRefusedLogin } from '../usecases/note-refused-login.ts';
 import type { Installation } from '../usecases/prepare-installation.ts';
 import { createFigures } from '../usecases/read-figures.ts';
-import { createSignIn } from '../usecases/sign-in.ts';
+import { createSignIn, type Refusal } from '../usecases/sign-in.ts';
 import { createStatistics } from '../usecases/statistics.ts';
 import type { Pools } from './database.ts';
 
@@ -44,7 +45,13 @@ export async function startHttp(
     dequeues,
     complete: createComplete(deps),
     create: createCreate(deps),
-    signIn: createSignIn(deps, { adminToken, badTokensPerMinute: config.http.badTokensPerMinute, nowMs }),
+    signIn: createSignIn(deps, {
+      adminToken,
+      badTokensPerMinute: config.http.badTokensPerMinute,
+      isInNetworks,
+      onRefused: (refusal) => noteRefusal(deps, log, refusal),
+      nowMs,
+    }),
     feed,
     metrics,
     openMetrics: config.metrics.open,
@@ -69,6 +76,13 @@ export async function startHttp(
   const listening = await listen(app, { ...config.listen, maxConnections: config.http.connections });
   url = listening.url;
   return { listening, publicUrl };
+}
+
+/** Beside the answer, which doesn't wait for it. */
+function noteRefusal(deps: Deps, log: Log, refusal: Refusal): void {
+  noteRefusedLogin(deps, refusal).catch((error: unknown) => {
+    log.warn({ err: error, ...refusal }, 'a refused login could not be recorded');
+  });
 }
 
 function version(): string {

@@ -59,6 +59,7 @@ export async function insertPullAgent(trx: Trx, agent: NewPullAgent): Promise<bo
       limits: agent.limits && [...agent.limits],
       sandboxes: agent.sandboxes && [...agent.sandboxes],
       policy: agent.policy && JSON.stringify(agent.policy),
+      restriction: agent.restriction && JSON.stringify(agent.restriction),
       execution_mode: 'http_pull',
       last_seen_at: agent.online ? sql<string>`clock_timestamp()` : null,
     })
@@ -118,7 +119,9 @@ export async function isStillThere(trx: Trx, id: string): Promise<boolean> {
   return row !== undefined;
 }
 
-export type AgentPatch = Partial<Pick<AgentRow, 'labels' | 'capacity' | 'cordoned' | 'cordon_reason' | 'draining'>>;
+export type AgentPatch = Partial<
+  Pick<AgentRow, 'labels' | 'capacity' | 'cordoned' | 'cordon_reason' | 'draining' | 'allowed_networks'>
+>;
 
 export async function changeAgent(trx: Trx, id: string, patch: AgentPatch): Promise<void> {
   await trx.updateTable('agents').set(patch).where('id', '=', id).execute();
@@ -150,20 +153,6 @@ export async function upsertHost(trx: Trx, host: HostDefinition): Promise<boolea
   return affectedRows(result) === 1;
 }
 
-/** Deletes the hosts that the configuration no longer has; answers their ids. Their rows are locked: {@link lockHosts}. */
-export async function deleteOtherHosts(trx: Trx, ids: readonly string[]): Promise<string[]> {
-  const gone = await trx
-    .selectFrom('agents')
-    .select('id')
-    .where('execution_mode', '=', 'ssh_cli')
-    .where('deleted_at', 'is', null)
-    .where(sql<boolean>`id <> all(${ids}::text[])`)
-    .orderBy('id')
-    .execute();
-  for (const { id } of gone) await markAgentDeleted(trx, id);
-  return gone.map(({ id }) => id);
-}
-
 const toAgent = (row: Row): Agent => ({
   id: row.id,
   name: row.name,
@@ -173,6 +162,7 @@ const toAgent = (row: Row): Agent => ({
   cordoned: row.cordoned,
   cordonReason: row.cordon_reason,
   draining: row.draining || row.says_draining !== null,
+  allowedNetworks: row.allowed_networks,
   labels: row.labels,
   capacity: row.capacity,
   running: row.running,

@@ -37,7 +37,7 @@ export async function freeTakers(db: Db, wishes: readonly Wish[]): Promise<Taker
 const running = sql`(
   select count(*)::int from attempts where attempts.agent_id = agents.id and not attempts.settled)`;
 const takerColumns = sql`id, name, execution_mode, labels, capacity, online, state_reason, cordoned, cordon_reason,
-  draining or says_draining is not null as draining, last_seen_at, limits, sandboxes, policy::text as policy,
+  draining or says_draining is not null as draining, last_seen_at, limits, sandboxes, policy::text as policy, restriction,
   ${running} as running`;
 
 function toTakers(rows: readonly TakerRow[]): Taker[] {
@@ -58,6 +58,7 @@ function toTakers(rows: readonly TakerRow[]): Taker[] {
     limits: row.limits,
     sandboxes: row.sandboxes,
     policy: policyOf(row.policy),
+    restriction: row.restriction,
   }));
 }
 

@@ -1,12 +1,16 @@
 import { type Kysely, sql } from 'kysely';
 import { hasLabels } from '../domain/match.ts';
+import { isWithin, type Restriction } from '../domain/restriction.ts';
 import { type LaneKey, laneOf } from './lanes.ts';
 import type { Database } from './schema.ts';
 
-type Lane = { id: number; requires: string[]; agent_id: string | null };
+type Lane = { id: number; requires: string[]; repository: string | null; agent_id: string | null };
 
-/** Who may serve lanes: those whose labels it has, and the one of tasks that name it. */
-type Server = { id: string; labels: readonly string[] };
+/**
+ * Who may serve lanes: those whose labels it has, and the one of tasks that name it. What it is restricted to never
+ * changes, and need not be said again.
+ */
+type Server = { id: string; labels: readonly string[]; restriction?: Restriction | null };
 
 /** What this process knows of the lanes, which are few, never change and are never deleted. */
 export type Lanes = {
@@ -29,6 +33,7 @@ export function createLanes(db: Kysely<Database>): Lanes {
   const own = new Map<string, number>();
   let byLabels = new Map<string, Set<number>>();
   const byKey = new Map<string, number>();
+  const restricted = new Map<string, Restriction>();
 
   const add = (lane: Lane) => {
     known = Math.max(known, lane.id);
@@ -36,11 +41,19 @@ export function createLanes(db: Kysely<Database>): Lanes {
     else own.set(lane.agent_id, lane.id);
   };
 
-  const ofLabels = (labels: readonly string[]): ReadonlySet<number> => {
-    const key = labels.join(' ');
+  const restrictionOf = ({ id, restriction }: Server): Restriction | null => {
+    if (restriction) restricted.set(id, restriction);
+    return restricted.get(id) ?? null;
+  };
+
+  const sharedOf = (server: Server): ReadonlySet<number> => {
+    const { labels } = server;
+    const restriction = restrictionOf(server);
+    const key = labels.join(' ') + (restriction === null ? '' : JSON.stringify(restriction));
     const remembered = byLabels.get(key);
     if (remembered !== undefined) return remembered;
-    const ids = new Set(shared.filter((lane) => hasLabels(labels, lane.requires)).map(({ id }) => id));
+    const fits = (lane: Lane) => hasLabels(labels, lane.requires) && isWithin(restriction, lane);
+    const ids = new Set(shared.filter(fits).map(({ id }) => id));
     if (byLabels.size >= REMEMBERED) byLabels.clear();
     byLabels.set(key, ids);
     return ids;
@@ -62,10 +75,10 @@ export function createLanes(db: Kysely<Database>): Lanes {
       lanes.filter(({ id }) => id > known).forEach(add);
       byLabels = new Map();
     },
-    serves: ({ id, labels }, lane) => own.get(id) === lane || ofLabels(labels).has(lane),
+    serves: (server, lane) => own.get(server.id) === lane || sharedOf(server).has(lane),
     servedBy(servers) {
       const named = servers.flatMap(({ id }) => own.get(id) ?? []);
-      const sets = new Set(servers.map(({ labels }) => ofLabels(labels)));
+      const sets = new Set(servers.map(sharedOf));
       return [...new Set([...named, ...[...sets].flatMap((lanes) => [...lanes])])];
     },
   };
@@ -73,6 +86,6 @@ export function createLanes(db: Kysely<Database>): Lanes {
 
 async function lanesAfter(db: Kysely<Database>, known: number): Promise<Lane[]> {
   const { rows } = await sql<Lane>`
-    select id, requires, agent_id from lanes where id > ${known} order by id`.execute(db);
+    select id, requires, repository, agent_id from lanes where id > ${known} order by id`.execute(db);
   return rows;
 }

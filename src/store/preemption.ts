@@ -63,7 +63,16 @@ export async function tasksThatMayPreempt(db: Db, limits: PreemptionLimits, limi
 
 export type WaitingTask = Pick<
   TaskRow,
-  'id' | 'requires' | 'execution_mode' | 'named_agent_id' | 'priority' | 'rank' | 'command' | 'limits' | 'sandbox'
+  | 'id'
+  | 'requires'
+  | 'execution_mode'
+  | 'named_agent_id'
+  | 'priority'
+  | 'rank'
+  | 'command'
+  | 'limits'
+  | 'sandbox'
+  | 'repository'
 > & {
   hasStopped: boolean;
   avoided: string[];
@@ -72,7 +81,7 @@ export type WaitingTask = Pick<
 /** Null for a task that doesn't wait for a place any more. */
 export async function findWaitingTask(db: Db, id: string): Promise<WaitingTask | null> {
   const { rows } = await sql<WaitingTask>`
-    select id, requires, execution_mode, named_agent_id, priority, rank, command, limits, sandbox,
+    select id, requires, execution_mode, named_agent_id, priority, rank, command, limits, sandbox, repository,
       ${keptFrom} as avoided,
       ${isBeingServed(sql.ref('tasks.id'))} as "hasStopped"
     from tasks where id = ${id} and status = 'pending' and ready`.execute(db);
@@ -85,7 +94,7 @@ export async function findWaitingTask(db: Db, id: string): Promise<WaitingTask |
  */
 export async function matchingPlaces(db: Db, task: WaitingTask): Promise<(ContestedPlace & Abilities)[]> {
   const { rows } = await sql<ContestedPlace & Abilities>`
-    select g.id as "agentId", g.capacity, g.limits, g.sandboxes, g.policy, count(a.id)::int as taken,
+    select g.id as "agentId", g.capacity, g.limits, g.sandboxes, g.policy, g.restriction, count(a.id)::int as taken,
       (count(*) filter (where t.stop_reason is not null and a.finished_at is null))::int as stopping
     from agents g
     left join attempts a on a.agent_id = g.id and not a.settled

@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely';
 import type { AgentsTable, LanesTable, TokensTable } from './tables/agents.ts';
 import type { AttemptLogsTable, AttemptStreamsTable, AttemptsTable, AvoidancesTable } from './tables/attempts.ts';
 import type {
+  AuditTable,
   EventCountsTable,
   EventsTable,
   PrunedTasksTable,
@@ -35,6 +36,7 @@ export type Database = {
   attempt_logs: AttemptLogsTable;
   avoidances: AvoidancesTable;
   events: EventsTable;
+  audit: AuditTable;
   deliveries: DeliveriesTable;
   effects: EffectsTable;
   issue_state: IssueStateTable;

@@ -1,6 +1,8 @@
 import { type Kysely, sql } from 'kysely';
+import type { Restriction } from '../domain/restriction.ts';
 import { isFinal, isTaken, STATUSES, type Status, type Task, type TaskFilter, type TaskSort } from '../domain/task.ts';
 import type { Database } from './schema.ts';
+import { withinCondition } from './task-places.ts';
 import { type Condition, NEWEST, type Order, type Place, QUEUE, type Walked, walk } from './task-walk.ts';
 import { findTasks } from './tasks.ts';
 
@@ -95,7 +97,7 @@ function waysTo(filter: TaskFilter, statuses: readonly Status[]): Condition[] {
 const nameIn = (repository: string): string => repository.slice(repository.indexOf(':') + 1);
 
 function conditionsOf(filter: TaskFilter, statuses: readonly Status[]): Condition[] {
-  const { executionModes, agentId, repository, template, label, query } = filter;
+  const { executionModes, agentId, repository, template, label, query, within } = filter;
   const conditions = [
     statuses.length < STATUSES.length && sql<boolean>`tasks.status = any(${statuses})`,
     executionModes && sql<boolean>`tasks.execution_mode = any(${executionModes})`,
@@ -105,6 +107,7 @@ function conditionsOf(filter: TaskFilter, statuses: readonly Status[]): Conditio
     repository?.includes(':') && sql<boolean>`tasks.repository = ${repository}`,
     template !== undefined && sql<boolean>`tasks.template = ${template}`,
     label !== undefined && sql<boolean>`${label} = any(tasks.requires)`,
+    within && withinCondition(within),
     query !== undefined && sql<boolean>`strpos(lower(tasks.title), lower(${query})) > 0`,
   ];
   return conditions.filter((condition) => typeof condition === 'object');
@@ -115,13 +118,14 @@ const madeBetween = ({ createdAfter, createdBefore }: TaskFilter): Condition[] =
   ...(createdBefore === undefined ? [] : [sql<boolean>`tasks.created_at < ${createdBefore}::timestamptz`]),
 ];
 
-/** How many tasks stand in each status; what the head of the list shows. No task itself is read, only indexes. */
-export async function countByStatus(db: Db): Promise<Map<Status, number>> {
+/** How many tasks stand in each status; what the head of the list shows. Of all tasks only indexes are read. */
+export async function countByStatus(db: Db, within: Restriction | null = null): Promise<Map<Status, number>> {
+  const fits = within === null ? sql<boolean>`true` : withinCondition(within);
   const { rows } = await sql<{ status: Status; tasks: number }>`
-    select 'pending' as status, count(*)::int as tasks from tasks where ${PENDING}
+    select 'pending' as status, count(*)::int as tasks from tasks where ${PENDING} and ${fits}
     union all
-    select status, count(*)::int from tasks where ${TAKEN} group by status
+    select status, count(*)::int from tasks where ${TAKEN} and ${fits} group by status
     union all
-    select status, count(*)::int from tasks where ${FINISHED} group by status`.execute(db);
+    select status, count(*)::int from tasks where ${FINISHED} and ${fits} group by status`.execute(db);
   return new Map(rows.map((row) => [row.status, row.tasks]));
 }

@@ -1,4 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
+import type { Restriction } from '../domain/restriction.ts';
 import type { AgentMode } from '../domain/task.ts';
 import type { Scope, Token } from '../domain/token.ts';
 import type { Database, TokenRow } from './schema.ts';
@@ -13,10 +14,12 @@ export type NewTokenRow = {
   hash: Buffer;
   agentId: string | null;
   expiresInSeconds: number | null;
+  /** Null: for all tasks. */
+  restriction: Restriction | null;
 };
 
 export async function insertToken(trx: Trx, token: NewTokenRow): Promise<Token> {
-  const { id, name, scope, hash, agentId, expiresInSeconds } = token;
+  const { id, name, scope, hash, agentId, expiresInSeconds, restriction } = token;
   const row = await trx
     .insertInto('tokens')
     .values({
@@ -25,6 +28,7 @@ export async function insertToken(trx: Trx, token: NewTokenRow): Promise<Token> 
       scope,
       hash,
       agent_id: agentId,
+      restriction: restriction && JSON.stringify(restriction),
       expires_at: expiresInSeconds === null ? null : sql<string>`now() + make_interval(secs => ${expiresInSeconds})`,
     })
     .returningAll()
@@ -68,7 +72,9 @@ export async function hadAdminToken(trx: Trx): Promise<boolean> {
   return row !== undefined;
 }
 
-export type TokenUse = Pick<TokenRow, 'id' | 'name' | 'scope' | 'agent_id' | 'hash'> & {
+export type TokenUse = Pick<TokenRow, 'id' | 'name' | 'scope' | 'agent_id' | 'hash' | 'restriction'> & {
+  /** From where its agent may call; none: from anywhere. */
+  networks: string[];
   /** Its last use was noted more than a minute ago, or never. */
   unnoted: boolean;
   /** Of an agent that counts as offline. */
@@ -80,7 +86,7 @@ export type TokenUse = Pick<TokenRow, 'id' | 'name' | 'scope' | 'agent_id' | 'ha
 /** The tokens of these hashes but those that are revoked or expired, or whose agent is deleted. */
 export async function findValidTokens(db: Db, hashes: readonly Buffer[]): Promise<TokenUse[]> {
   const { rows } = await sql<TokenUse>`
-    select t.id, t.name, t.scope, t.agent_id, t.hash,
+    select t.id, t.name, t.scope, t.agent_id, t.hash, t.restriction, coalesce(a.allowed_networks, '{}') as networks,
       coalesce(t.last_used_at < now() - interval '1 minute', true) as unnoted,
       a.id is not null and not a.online as offline,
       a.id is not null and coalesce(not a.online or a.last_seen_at < now() - interval '1 second', true) as unseen
@@ -91,11 +97,13 @@ export async function findValidTokens(db: Db, hashes: readonly Buffer[]): Promis
   return rows;
 }
 
+export type ShownToken = Pick<TokenRow, 'id' | 'name' | 'scope' | 'restriction'>;
+
 /** A token that isn't revoked or expired, by its id: for who showed its text before. Null for one of an agent. */
-export async function findValidTokenById(db: Db, id: string): Promise<Pick<TokenRow, 'id' | 'name' | 'scope'> | null> {
+export async function findValidTokenById(db: Db, id: string): Promise<ShownToken | null> {
   const row = await db
     .selectFrom('tokens')
-    .select(['id', 'name', 'scope'])
+    .select(['id', 'name', 'scope', 'restriction'])
     .where('id', '=', id)
     .where('agent_id', 'is', null)
     .where('revoked_at', 'is', null)
@@ -122,15 +130,17 @@ export type AttemptTokenUse = {
   execution_mode: AgentMode;
   open: boolean;
   token_hash: Buffer;
+  networks: string[];
 };
 
 /** The attempts of these ids with the hashes of their tokens, each while it is open and for ten minutes after its end. */
 export async function findTokensOfAttempts(db: Db, ids: readonly string[]): Promise<AttemptTokenUse[]> {
   const { rows } = await sql<AttemptTokenUse>`
-    select id, task_id, agent_id, execution_mode, finished_at is null as open, token_hash
-    from attempts
-    where id = any(${ids}::uuid[])
-      and (finished_at is null or finished_at > now() - interval '10 minutes')`.execute(db);
+    select t.id, t.task_id, t.agent_id, t.execution_mode, t.finished_at is null as open, t.token_hash,
+      a.allowed_networks as networks
+    from attempts t join agents a on a.id = t.agent_id
+    where t.id = any(${ids}::uuid[])
+      and (t.finished_at is null or t.finished_at > now() - interval '10 minutes')`.execute(db);
   return rows;
 }
 
@@ -142,4 +152,5 @@ const toToken = (row: TokenRow): Token => ({
   expiresAt: row.expires_at,
   createdAt: row.created_at,
   lastUsedAt: row.last_used_at,
+  restriction: row.restriction,
 });

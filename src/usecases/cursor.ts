@@ -8,9 +8,12 @@ export type PageOf<T> = { items: T[]; nextCursor: string | null };
 const KINDS = {
   text: (part: string) => !part.includes('\0'),
   number: (part: string) => /^\d{1,16}$/.test(part),
+  day: (part: string) => /^\d{4}-\d\d-\d\d$/.test(part) && isDay(part),
   time: (part: string) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(part),
   uuid: isUuid,
 } as const;
+
+const isDay = (text: string) => new Date(Date.parse(text) || 0).toISOString().startsWith(text);
 
 /** The key of a page's last item, as text that only its own list takes back. */
 export const writeCursor = (list: string, ...key: readonly string[]): string =>

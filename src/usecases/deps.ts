@@ -31,7 +31,13 @@ export type Settings = {
 };
 
 /** For how long what is over is kept. */
-export type Retention = { tasksDays: number; logsDays: number; deliveriesDays: number; idempotencyHours: number };
+export type Retention = {
+  tasksDays: number;
+  logsDays: number;
+  deliveriesDays: number;
+  idempotencyHours: number;
+  auditDays: number;
+};
 
 /** What every use case is given: the database, the way to wake who waits for a change, settings and randomness. */
 export type Deps = {

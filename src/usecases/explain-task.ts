@@ -19,9 +19,14 @@ export type Explained = Explanation & { taskId: string; status: Status; ahead: n
 /**
  * Why nobody takes a task now, agent by agent; null if there is no such task. Everything is read from one snapshot, so
  * that no two things are said that never were true together. `reader` is the agent that asks: it is told of itself and
- * of no other; null for whoever may see all.
+ * of no other; null for whoever may see all. `hidesOthers`: other tasks are not named.
  */
-export async function explainTask(deps: Reading, id: string, reader: string | null): Promise<Explained | null> {
+export async function explainTask(
+  deps: Reading,
+  id: string,
+  reader: string | null,
+  hidesOthers = reader !== null,
+): Promise<Explained | null> {
   return deps.db
     .transaction()
     .setIsolationLevel('repeatable read')
@@ -30,7 +35,7 @@ export async function explainTask(deps: Reading, id: string, reader: string | nu
       const task = await findTask(trx, id);
       if (task === null) return null;
       const explained =
-        task.status === 'pending' ? await pending(deps, trx, task, reader) : await notPending(trx, task);
+        task.status === 'pending' ? await pending(deps, trx, task, reader, hidesOthers) : await notPending(trx, task);
       return { taskId: task.id, status: task.status, ...explained };
     });
 }
@@ -40,13 +45,14 @@ async function pending(
   db: Kysely<Database>,
   task: Task,
   reader: string | null,
+  hidesOthers: boolean,
 ): Promise<Explanation & { ahead: number }> {
   const all = await takers(db);
   const kept = (await avoidances(db, [task.id])).get(task.id) ?? KEPT_FROM_NOBODY;
   const gates = await gateFacts(db, task);
   const matching = all.filter((taker) => couldEver(task, taker));
   const spared = task.ready ? await sparedAgents(deps, db, task.id, matching) : new Set<string>();
-  const surroundings = { takers: all, kept, spared, gates: reader === null ? gates : withoutNames(gates) };
+  const surroundings = { takers: all, kept, spared, gates: hidesOthers ? withoutNames(gates) : gates };
   await deps.lanes.upTo(db, await newestLane(db));
   const served = (mode: AgentMode) =>
     deps.lanes.servedBy(matching.filter(({ executionMode }) => executionMode === mode));

@@ -10,7 +10,7 @@ import { loseAttempts } from './end-attempt.ts';
 export async function leave(deps: Deps, agentId: string): Promise<void> {
   await deps.db.transaction().execute(async (trx) => {
     const row = await lockAgentToDelete(trx, agentId);
-    if (row !== null) await retire(trx, row);
+    if (row !== null) await retire(trx, row, { kind: 'agent', id: agentId, scope: 'agent' });
   });
   deps.wakeups.emit({ kind: 'tokens' });
   await loseAttempts(deps, agentId);

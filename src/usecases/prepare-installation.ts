@@ -1,8 +1,10 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto';
+import { BY_THE_SERVER } from '../domain/audit.ts';
 import { newToken, tokenHash } from '../domain/token.ts';
 import { type Installation, lockInstallation, readInstallation } from '../store/installation.ts';
 import { hadAdminToken, insertToken } from '../store/tokens.ts';
 import type { Deps } from './deps.ts';
+import { recordAct } from './record-act.ts';
 
 export type { Installation };
 
@@ -20,14 +22,11 @@ export async function prepareInstallation(
     const installation = await readInstallation(trx);
     if (keepAdminToken === null || (await hadAdminToken(trx))) return { installation, adminToken: null };
     const adminToken = newToken('admin');
-    await insertToken(trx, {
-      id: randomUUIDv7(),
-      name: 'first admin token',
-      scope: 'admin',
-      hash: tokenHash(adminToken),
-      agentId: null,
-      expiresInSeconds: null,
-    });
+    const [id, name, scope] = [randomUUIDv7(), 'first admin token', 'admin'] as const;
+    const bounds = { agentId: null, expiresInSeconds: null, restriction: null };
+    await insertToken(trx, { id, name, scope, hash: tokenHash(adminToken), ...bounds });
+    const data = { token_id: id, name, scope, agent_id: null, expires_at: null, restriction: null };
+    await recordAct(trx, { type: 'token_created', actor: BY_THE_SERVER, data });
     await keepAdminToken(adminToken);
     return { installation, adminToken };
   });

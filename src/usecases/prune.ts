@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { pruneAuditDay } from '../store/audit.ts';
 import {
   attemptsWithLog,
   oldFinishedTasks,
@@ -11,7 +12,7 @@ import {
 import type { Deps } from './deps.ts';
 
 /** How many were deleted of each kind; of logs, of how many attempts. */
-export type Pruned = { tasks: number; logs: number; deliveries: number; idempotencyKeys: number };
+export type Pruned = { tasks: number; logs: number; deliveries: number; idempotencyKeys: number; acts: number };
 
 /** Tasks bring their histories, attempts and perhaps logs along. */
 const TASKS = 100;
@@ -25,12 +26,13 @@ const YOUNG_BATCHES = 20;
 /** Deletes what is older than it must be kept, until there is none of it or the signal fires. */
 export async function prune(deps: Pick<Deps, 'db' | 'settings'>, signal: AbortSignal): Promise<Pruned> {
   const { db, settings } = deps;
-  const { tasksDays, logsDays, deliveriesDays, idempotencyHours } = settings.retention;
+  const { tasksDays, logsDays, deliveriesDays, idempotencyHours, auditDays } = settings.retention;
   return {
     logs: await pruneOldLogs(deps, logsDays, signal),
     tasks: await pruneOldTasks(deps, tasksDays, signal),
     deliveries: await inBatches(() => pruneDeliveries(db, deliveriesDays, SMALL_ROWS), SMALL_ROWS, signal),
     idempotencyKeys: await inBatches(() => pruneIdempotencyKeys(db, idempotencyHours, SMALL_ROWS), SMALL_ROWS, signal),
+    acts: await inBatches(() => pruneAuditDay(db, auditDays), 1, signal),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Attempt } from '../domain/attempt.ts';
 import { invalidField } from '../domain/errors.ts';
 import { waitingReasons } from '../domain/explain.ts';
+import type { Restriction } from '../domain/restriction.ts';
 import type { Task, TaskFilter, TaskSort } from '../domain/task.ts';
 import * as attempts from '../store/attempts.ts';
 import * as events from '../store/events.ts';
@@ -52,7 +53,8 @@ export async function listAttempts(deps: Reading, taskId: string, { limit, curso
 
 export const getAttempt = (deps: Reading, id: string): Promise<Attempt | null> => attempts.findAttempt(deps.db, id);
 
-export const countTasks = (deps: Reading): Promise<Map<string, number>> => lists.countByStatus(deps.db);
+export const countTasks = (deps: Reading, within: Restriction | null = null): Promise<Map<string, number>> =>
+  lists.countByStatus(deps.db, within);
 
 /** Tasks that were just written, with what pending ones wait for. */
 export async function withWaitingReasons(deps: Reading, found: readonly Task[]): Promise<Task[]> {

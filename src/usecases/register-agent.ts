@@ -1,10 +1,12 @@
 import { randomUUIDv7 } from 'node:crypto';
+import { type AuditActor, BY_THE_SERVER } from '../domain/audit.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Abilities } from '../domain/may-run.ts';
 import { newToken, tokenHash } from '../domain/token.ts';
 import { insertPullAgent } from '../store/agents.ts';
 import { insertToken } from '../store/tokens.ts';
 import type { Deps } from './deps.ts';
+import { recordAct } from './record-act.ts';
 
 export type Registration = Abilities & {
   name: string;
@@ -21,7 +23,8 @@ export type Registered = { agentId: string; token: string };
  */
 export async function registerAgent(
   deps: Deps,
-  { name, labels, capacity, version, limits, sandboxes, policy }: Registration,
+  { name, labels, capacity, version, limits, sandboxes, policy, restriction }: Registration,
+  by: AuditActor = BY_THE_SERVER,
 ): Promise<Registered> {
   const agentId = randomUUIDv7();
   const token = newToken('agent');
@@ -35,11 +38,15 @@ export async function registerAgent(
       limits,
       sandboxes,
       policy,
+      restriction,
       online: true,
     });
     if (!added) throw nameTaken(name);
     const id = randomUUIDv7();
-    await insertToken(trx, { id, name, scope: 'agent', hash: tokenHash(token), agentId, expiresInSeconds: null });
+    const bounds = { agentId, expiresInSeconds: null, restriction };
+    await insertToken(trx, { id, name, scope: 'agent', hash: tokenHash(token), ...bounds });
+    const data = { agent_id: agentId, name, labels: [...labels], token_id: id, restriction };
+    await recordAct(trx, { type: 'agent_registered', actor: by, data });
   });
   deps.wakeups.emit({ kind: 'agents' });
   return { agentId, token };

@@ -16,5 +16,5 @@ export async function ownerOfToken(deps: Pick<Deps, 'db'>, operators: boolean, t
   if (tokenId === ADMIN_BY_ENVIRONMENT.tokenId) return operators ? ADMIN_BY_ENVIRONMENT : null;
   const found = isUuid(tokenId) ? await findValidTokenById(deps.db, tokenId) : null;
   if (found === null || found.scope === 'agent') return null;
-  return { kind: 'token', tokenId: found.id, scope: found.scope, name: found.name };
+  return { kind: 'token', tokenId: found.id, scope: found.scope, name: found.name, restriction: found.restriction };
 }

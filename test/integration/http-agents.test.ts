@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { agent as agentShape, registered } from '../../src/contract/agent.ts';
+import { BY_THE_SERVER } from '../../src/domain/audit.ts';
 import { lockAgentToDelete } from '../../src/store/agents.ts';
 import { retire } from '../../src/usecases/delete-agent.ts';
 import { syncHosts } from '../../src/usecases/sync-hosts.ts';
@@ -153,7 +154,7 @@ describe('deleting an agent while something names it', () => {
     let handingBack: Promise<unknown> = Promise.resolve();
     await app.database.db.transaction().execute(async (trx) => {
       await lockAgentToDelete(trx, agent.id);
-      await retire(trx, agent);
+      await retire(trx, { ...agent, name: 'leaver' }, BY_THE_SERVER);
       const release = { token: attempt.token, body: { outcome: 'released' } };
       handingBack = app.call('POST', `/api/v1/attempts/${attempt.id}/complete`, release);
       await Promise.race([handingBack, waitFor(() => somebodyWaits(app.database.db))]);

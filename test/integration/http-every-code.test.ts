@@ -48,6 +48,11 @@ const CASES: Record<ErrorCode, Case> = {
     return ask('POST', '/webhooks/forgejo/main', { token: null, headers: sent, body });
   },
   forbidden: async (ask, app) => ask('POST', tasks, { token: await app.token('viewer'), body: any }),
+  async address_not_allowed(ask, app) {
+    const { id, token } = await app.agent('elsewhere');
+    await ask('PATCH', `/api/v1/agents/${id}`, { body: { allowed_networks: ['192.0.2.0/24'] } });
+    return ask('POST', `${tasks}/dequeue`, { token });
+  },
   not_found: (ask) => ask('GET', `${tasks}/${UNKNOWN}`),
   unknown_forge: (ask) => ask('POST', '/webhooks/forgejo/nowhere', { token: null, body: {} }),
   method_not_allowed: (ask) => ask('DELETE', '/healthz'),

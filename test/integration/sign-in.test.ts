@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { ADMIN_BY_ENVIRONMENT } from '../../src/usecases/authenticate.ts';
 import { createToken } from '../../src/usecases/create-token.ts';
-import { createSignIn } from '../../src/usecases/sign-in.ts';
+import { createSignIn, type Refusal } from '../../src/usecases/sign-in.ts';
 import { ownerOfToken } from '../../src/usecases/token-owner.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
@@ -11,8 +11,12 @@ const deps = await createTestDeps(database);
 afterAll(() => deps.stop());
 
 describe('bad tokens', () => {
+  const told: Refusal[] = [];
+  const onRefused = (refusal: Refusal) => void told.push(refusal);
+  const options = { adminToken: null, badTokensPerMinute: 1, isInNetworks: () => true, onRefused };
+
   it('are counted by address up to ten thousand of them, and together beyond', async () => {
-    const signIn = createSignIn(deps, { adminToken: null, badTokensPerMinute: 1, nowMs: () => 0 });
+    const signIn = createSignIn(deps, { ...options, nowMs: () => 0 });
     // A token that can't be one is refused without asking the database, so that ten thousand take no time.
     const from = (address: string) =>
       signIn.principalOf('bad', address).catch(({ code, extra }) => ({ code, ...extra }) as object);
@@ -20,11 +24,14 @@ describe('bad tokens', () => {
     expect(await from('a9999')).toEqual({ code: 'rate_limited', retry_after_seconds: 60 });
     expect(await from('the next')).toEqual({ code: 'unauthenticated' });
     expect(await from('another')).toMatchObject({ code: 'rate_limited' });
+    // Of each address once, and no more of them in a minute than anybody reads.
+    expect(told).toHaveLength(100);
+    expect(told[0]).toEqual({ address: 'a0', code: 'unauthenticated' });
   });
 
   it('are forgotten with their minute', async () => {
     let nowMs = 0;
-    const signIn = createSignIn(deps, { adminToken: null, badTokensPerMinute: 1, nowMs: () => nowMs });
+    const signIn = createSignIn(deps, { ...options, nowMs: () => nowMs });
     const refusal = () => signIn.principalOf('bad', 'a').catch(({ code }) => code as string);
     expect(await refusal()).toBe('unauthenticated');
     expect(await refusal()).toBe('rate_limited');

@@ -3,7 +3,7 @@ import { NO_SECRETS, type Secrets } from '../../src/domain/secrets.ts';
 import type { Scope } from '../../src/domain/token.ts';
 import { forgeSchema, type Rule, ruleSchema, templateSchema } from '../../src/forgejo/config-schema.ts';
 import { compileSettings } from '../../src/forgejo/configuration.ts';
-import { createClientAddress } from '../../src/http/addresses.ts';
+import { createClientAddress, isInNetworks } from '../../src/http/addresses.ts';
 import { createApp } from '../../src/http/app.ts';
 import { listen } from '../../src/http/listen.ts';
 import { createMetrics } from '../../src/metrics.ts';
@@ -14,6 +14,7 @@ import { createToken } from '../../src/usecases/create-token.ts';
 import type { Deps, Settings } from '../../src/usecases/deps.ts';
 import { createDequeues } from '../../src/usecases/dequeue.ts';
 import { createEventFeed, type EventFeed } from '../../src/usecases/event-feed.ts';
+import { noteRefusedLogin } from '../../src/usecases/note-refused-login.ts';
 import { prepareInstallation } from '../../src/usecases/prepare-installation.ts';
 import { createFigures } from '../../src/usecases/read-figures.ts';
 import { createSignIn } from '../../src/usecases/sign-in.ts';
@@ -93,6 +94,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     signIn: createSignIn(deps, {
       adminToken: ADMIN_TOKEN,
       badTokensPerMinute: options.badTokensPerMinute ?? 600,
+      isInNetworks,
+      onRefused: (refusal) => void noteRefusedLogin(deps, refusal).catch(() => {}),
       nowMs: () => performance.now(),
     }),
     feed,

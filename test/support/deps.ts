@@ -17,7 +17,7 @@ export const testSettings: Settings = {
   },
   execution: { timeoutSeconds: 300, killGraceSeconds: 10, capacity: 3, retryDelayMaxSeconds: 3600 },
   preemption: { gap: 3, minRunSeconds: 60, maxPerTask: 2 },
-  retention: { tasksDays: 90, logsDays: 30, deliveriesDays: 30, idempotencyHours: 24 },
+  retention: { tasksDays: 90, logsDays: 30, deliveriesDays: 30, idempotencyHours: 24, auditDays: 365 },
   limits: { maxOpenPerRepository: null },
 };
 

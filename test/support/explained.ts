@@ -18,6 +18,7 @@ export const taker = (changes: Partial<Taker> = {}): Taker => ({
   limits: null,
   sandboxes: null,
   policy: null,
+  restriction: null,
   ...changes,
 });
 
@@ -36,6 +37,7 @@ export const waiting = (changes: Partial<Waiting & { status: Status }> = {}): Wa
   requiresApproval: false,
   approvedAt: null,
   concurrencyKey: null,
+  repository: null,
   command: ['make', 'all'],
   limits: NO_LIMITS,
   sandbox: 'none',

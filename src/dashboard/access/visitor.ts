@@ -9,13 +9,15 @@ const SOMEBODY_HERE: Visitor = {
   name: 'this machine',
   mayAct: true,
   actor: { kind: 'coordinator', id: 'this machine' },
+  restriction: null,
   signedIn: false,
 };
 
 /** The owner of a token as a visitor; null if such a token doesn't open these pages. */
-export function visitorOf({ tokenId, scope, name }: Owner): Visitor | null {
+export function visitorOf({ tokenId, scope, name, restriction }: Owner): Visitor | null {
   if (scope === 'register') return null;
-  return { name, mayAct: scope !== 'viewer', actor: { kind: 'coordinator', id: tokenId }, signedIn: true };
+  const actor = { kind: 'coordinator', id: tokenId } as const;
+  return { name, mayAct: scope !== 'viewer', actor, restriction, signedIn: true };
 }
 
 /** Who asks for a page: whose session it is, as long as its token is good, or where that is allowed anybody here. */

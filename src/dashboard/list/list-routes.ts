@@ -21,7 +21,7 @@ export function listRoutes(dashboard: DashboardDeps): Hono<PageEnv> {
 
 async function showList(c: PageContext, read: ReadList): Promise<Response> {
   const query = readQuery(c.req.query());
-  const view = await read(query);
+  const view = await read(query, c.get('visitor').restriction);
   const title = view.kind === 'steps' ? 'First steps' : 'Tasks';
   const main = listContent(view, query, c.get('dashboard').epochMs());
   return c.html(layout(c, { title, main, live: liveAddress(query, digest(view)) }));
@@ -35,6 +35,7 @@ const liveAddress = (query: ListQuery, seen: string): string => {
 function followList(c: PageContext, read: ReadList): Response {
   const { deps, epochMs } = c.get('dashboard');
   const query = readQuery(c.req.query());
+  const { restriction } = c.get('visitor');
   const updates = createListUpdates(query, lastId(c) ?? c.req.query('seen') ?? null);
   return liveStream(c, (signal) =>
     lookAgain(
@@ -42,7 +43,7 @@ function followList(c: PageContext, read: ReadList): Response {
       (hint) => hint.kind !== 'log',
       signal,
       async () => {
-        const news = updates(await read(query), epochMs());
+        const news = updates(await read(query, restriction), epochMs());
         return news === null ? [] : [{ id: news.id, data: partsData(news.parts) }];
       },
     ),

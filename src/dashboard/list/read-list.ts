@@ -1,3 +1,4 @@
+import type { Restriction } from '../../domain/restriction.ts';
 import { STATUSES, type Status } from '../../domain/task.ts';
 import { readNames } from '../../usecases/read-names.ts';
 import { countTasks, listTasks } from '../../usecases/read-tasks.ts';
@@ -11,7 +12,7 @@ export type Counts = Record<Status, number> & { all: number };
 export type ListView =
   | { kind: 'tasks'; counts: Counts; rows: Row[]; nextCursor: string | null }
   | { kind: 'steps'; steps: Steps };
-export type ReadList = (query: ListQuery) => Promise<ListView>;
+export type ReadList = (query: ListQuery, restriction: Restriction | null) => Promise<ListView>;
 
 const ROWS = 50;
 /** All who look share one count. It goes over all tasks, so where that takes long it is done less often. */
@@ -20,12 +21,13 @@ const KEPT_PER_COUNT = 4;
 
 export function createListReader(dashboard: DashboardDeps): ReadList {
   const { deps, epochMs } = dashboard;
-  const counts = shared(() => countTasks(deps).then(toCounts));
+  const counts = createCounts(deps);
 
-  return async (query) => {
-    const counted = await counts();
+  return async (query, restriction) => {
+    const counted = await counts(restriction);
     if (counted.all === 0) return { kind: 'steps', steps: await readSteps(dashboard) };
-    const filter = query.status === null ? {} : { statuses: [query.status] };
+    const statuses = query.status === null ? undefined : [query.status];
+    const filter = { statuses, within: restriction ?? undefined };
     const page = await listTasks(deps, filter, query.sort, { limit: ROWS, cursor: query.cursor });
     const names = await readNames(deps, {
       agents: page.items.flatMap((task) => task.assignedAgentId ?? task.namedAgentId ?? []),
@@ -33,6 +35,20 @@ export function createListReader(dashboard: DashboardDeps): ReadList {
     });
     const rows = page.items.map((task) => toRow(task, names, epochMs()));
     return { kind: 'tasks', counts: counted, rows, nextCursor: page.nextCursor };
+  };
+}
+
+/** Sets of tasks that are counted at a time: as many as there are restrictions among those who look. */
+const COUNTED_SETS = 100;
+
+function createCounts(deps: DashboardDeps['deps']): (restriction: Restriction | null) => Promise<Counts> {
+  const bySet = new Map<string, () => Promise<Counts>>();
+  return (restriction) => {
+    const key = JSON.stringify(restriction);
+    const known = bySet.get(key) ?? shared(() => countTasks(deps, restriction).then(toCounts));
+    if (bySet.size >= COUNTED_SETS) bySet.clear();
+    bySet.set(key, known);
+    return known();
   };
 }
 

@@ -1,4 +1,5 @@
 import { notFound } from '../../domain/errors.ts';
+import { isWithin } from '../../domain/restriction.ts';
 import { isUuid } from '../../domain/uuid.ts';
 import type { PageContext } from '../deps.ts';
 import { readTask, type TaskView } from './read-task.ts';
@@ -7,6 +8,6 @@ import { readTask, type TaskView } from './read-task.ts';
 export async function requireTask(c: PageContext): Promise<TaskView> {
   const id = c.req.param('id') ?? '';
   const view = isUuid(id) ? await readTask(c.get('dashboard').deps, id) : null;
-  if (view === null) throw notFound('task');
+  if (view === null || !isWithin(c.get('visitor').restriction, view.task)) throw notFound('task');
   return view;
 }

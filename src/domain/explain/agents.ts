@@ -1,5 +1,6 @@
 import { hasLabels } from '../match.ts';
 import { missingAbilities, refusingRule } from '../may-run.ts';
+import { isWithin } from '../restriction.ts';
 import type { AgentReason, KeptFrom, Reason, Taker, Waiting } from './facts.ts';
 
 /** An agent, what keeps the task from it beside the task's own gates, and how far it is from taking it. */
@@ -31,7 +32,7 @@ function obstaclesAt(task: Waiting, taker: Taker, kept: KeptFrom, isAllowed: boo
   if (taker.cordoned) found.push('cordoned');
   if (taker.draining) found.push('draining');
   if (!taker.online) found.push('offline');
-  if (!isAllowed) found.push('policy');
+  if (!isAllowed || !isWithin(taker.restriction, task)) found.push('policy');
   if (taker.limits !== null || taker.sandboxes !== null) {
     if (missingAbilities(task, taker).length > 0) found.push('limits_unavailable');
   }
@@ -113,8 +114,10 @@ const WORDS: Record<AgentReason, Words> = {
         ? `${name} cannot be reached${stateReason === null ? '' : `: ${stateReason.message}`}.`
         : `${name} ${lastSeenAt === null ? 'has never called' : `was last heard of at ${lastSeenAt}`}; it is online as soon as it asks.`,
   }),
-  policy: ({ command }, { name, policy }) => ({
-    message: `${name} refuses the command (policy: ${refusingRule(command, policy) ?? 'none'}).`,
+  policy: (task, { name, policy, restriction }) => ({
+    message: isWithin(restriction, task)
+      ? `${name} refuses the command (policy: ${refusingRule(task.command, policy) ?? 'none'}).`
+      : `${name} is for tasks of other repositories or labels only.`,
   }),
   limits_unavailable: (task, taker) => {
     const missing = missingAbilities(task, taker);

@@ -2,6 +2,7 @@ import type { Generated } from 'kysely';
 import type { StateReason } from '../../domain/agent.ts';
 import type { Json } from '../../domain/canonical-json.ts';
 import type { AgentPolicy } from '../../domain/may-run.ts';
+import type { Restriction } from '../../domain/restriction.ts';
 import type { AgentMode } from '../../domain/task.ts';
 import type { Scope } from '../../domain/token.ts';
 import type { JsonOrNull, Time } from './columns.ts';
@@ -30,6 +31,14 @@ export type AgentsTable = {
   policy: JsonOrNull<AgentPolicy>;
   own_failures: Generated<string[]>;
   isolated_at: Time | null;
+  public_key: string | null;
+  instance_store: string | null;
+  instance_start: number | null;
+  instance_nonce: string | null;
+  instance_seen_at: Time | null;
+  seen_by: string | null;
+  restriction: JsonOrNull<Restriction>;
+  allowed_networks: Generated<string[]>;
 };
 
 export type TokensTable = {
@@ -42,6 +51,7 @@ export type TokensTable = {
   last_used_at: Time | null;
   created_at: Generated<Time>;
   revoked_at: Time | null;
+  restriction: JsonOrNull<Restriction>;
 };
 
 export type LanesTable = {

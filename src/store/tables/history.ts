@@ -15,6 +15,8 @@ export type EventsTable = {
   xact: Generated<string>;
 };
 
+export type AuditTable = { day: string; n: number; text: string; hash: string };
+
 export type PrunedTasksTable = { task_id: string; events: number; last_hash: string; pruned_at: Generated<Time> };
 
 export type StatisticsTable = {

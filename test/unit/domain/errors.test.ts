@@ -6,7 +6,7 @@ import { AppError, ERROR_CODES, type ErrorCode } from '../../../src/domain/error
 const STATUSES: Record<number, ErrorCode[]> = {
   400: ['malformed', 'assign_not_allowed', 'mode_mismatch'],
   401: ['unauthenticated', 'signature_invalid'],
-  403: ['forbidden'],
+  403: ['forbidden', 'address_not_allowed'],
   404: ['not_found', 'unknown_forge'],
   405: ['method_not_allowed'],
   409: [

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { linearPattern } from '../../../src/domain/linear-pattern.ts';
-import { mayRun, missingAbilities, refusingRule } from '../../../src/domain/may-run.ts';
+import { mayRun, missingAbilities, refusingRule, SAYS_NOTHING } from '../../../src/domain/may-run.ts';
 import { NO_LIMITS } from '../../../src/domain/task.ts';
 
 const policy = (allowedCommands: string[], deniedPatterns: string[] = []) => ({ allowedCommands, deniedPatterns });
@@ -29,11 +29,13 @@ it('a pattern is matched in linear time or not at all', () => {
 
 it('what an agent said it hasn’t is missing, what it said nothing of is not', () => {
   const task = {
+    repository: 'main:alice/widgets',
+    requires: ['x'],
     command: ['make'],
     limits: { ...NO_LIMITS, memoryBytes: 1, cpuPercent: 50, costUsd: 3 },
     sandbox: 'bubblewrap' as const,
   };
-  const silent = { limits: null, sandboxes: null, policy: null };
+  const silent = SAYS_NOTHING;
   expect(missingAbilities(task, silent)).toEqual([]);
   expect(missingAbilities(task, { ...silent, limits: ['memory_bytes'], sandboxes: ['container'] })).toEqual([
     'cpu_percent',
@@ -43,4 +45,20 @@ it('what an agent said it hasn’t is missing, what it said nothing of is not', 
   expect(mayRun(task, { ...silent, sandboxes: [] })).toBe(false);
   expect(mayRun({ ...task, limits: null, sandbox: 'none' }, { ...silent, limits: [], sandboxes: [] })).toBe(true);
   expect(mayRun(task, { ...silent, policy: policy(['claude']) })).toBe(false);
+});
+
+it('what an agent is restricted to it runs nothing beside', () => {
+  const task = {
+    repository: 'main:alice/w',
+    requires: ['x'],
+    command: ['make'],
+    limits: null,
+    sandbox: 'none',
+  } as const;
+  const only = (repositories: string[] | null, labels: string[] | null = null) =>
+    mayRun(task, { ...SAYS_NOTHING, restriction: { repositories, labels } });
+  expect(only(['main:bob/*', 'main:alice/*'])).toBe(true);
+  expect(only(['main:bob/*'])).toBe(false);
+  expect(only(null, ['y'])).toBe(false);
+  expect(only(['*:Alice/W'], ['y', 'x'])).toBe(true);
 });
