@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { HOST_REASONS } from './domain/agent.ts';
+import { HOST_REASONS, type MachineFigures } from './domain/agent.ts';
 import { STATUSES, type Status } from './domain/task.ts';
+import { registerMachines } from './metrics/agents.ts';
 
 /** What the database says, asked at most every few seconds however many scrape. */
 export type DatabaseFigures = {
@@ -9,6 +10,7 @@ export type DatabaseFigures = {
   events: ReadonlyMap<string, number>;
   agents: ReadonlyMap<string, number>;
   hostsOffline: ReadonlyMap<string, number>;
+  machines: readonly MachineFigures[];
 };
 export type MetricsSources = {
   figures: () => Promise<DatabaseFigures>;
@@ -157,7 +159,9 @@ function registerFigures(registry: Registry, figures: MetricsSources['figures'])
     help: 'Whether the database answered when it was last asked',
     registers,
   });
+  const showMachines = registerMachines(registry);
   const show = (found: DatabaseFigures) => {
+    showMachines(found.machines);
     oldest.set(found.oldestPendingSeconds ?? 0);
     for (const status of STATUSES) tasks.set({ status }, found.tasks.get(status) ?? 0);
     for (const [state, count] of found.agents) agents.set({ state }, count);

@@ -10,6 +10,34 @@ export const agentName = text()
   .max(100)
   .regex(/^[^\s/]+$/, 'must have no white space and no slash');
 
+const amount = z.number().min(0).nullable().optional();
+/** How an agent's machine does, as far as it can tell. */
+export const machineMetrics = z
+  .strictObject({
+    cpu_percent: amount.describe('Of all its processors together'),
+    memory_used_bytes: amount,
+    memory_total_bytes: amount,
+    disk_free_bytes: amount.describe('Where its commands work'),
+    disk_total_bytes: amount,
+    load_1m: amount,
+    gpus: z
+      .array(
+        z.strictObject({
+          index: z.int().min(0),
+          name: text().max(200),
+          utilization_percent: amount,
+          memory_used_bytes: amount,
+          memory_total_bytes: amount,
+          temperature_celsius: z.number().nullable().optional(),
+        }),
+      )
+      .max(64)
+      .optional(),
+    custom: z.record(text().min(1).max(100), z.number()).optional().meta({ description: 'Figures of its own' }),
+  })
+  .meta({ id: 'MachineMetrics' });
+export type MachineMetrics = z.infer<typeof machineMetrics>;
+
 export const agent = z
   .object({
     id: z.string(),
@@ -82,7 +110,7 @@ export const patchAgent = z.strictObject({
 export const heartbeat = z.strictObject({
   attempt_ids: z.array(id).max(1000),
   draining: z.enum(['drain', 'store_full']).nullable().optional(),
-  metrics: z.record(z.string(), json()).optional(),
+  metrics: machineMetrics.optional(),
   generation_seen: z
     .int()
     .min(0)

@@ -50,3 +50,6 @@ export const agentState = (agent: Pick<Agent, 'online' | 'cordoned' | 'stateReas
 
 /** A host as the configuration file describes it; the key material stays with the SSH executor. */
 export type HostDefinition = { id: string; labels: readonly string[]; capacity: number };
+
+/** What an agent said last of its machine. */
+export type MachineFigures = { name: string; metrics: Record<string, Json> };

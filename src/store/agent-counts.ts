@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import { type AgentState, PARKING_REASONS } from '../domain/agent.ts';
+import { type AgentState, type MachineFigures, PARKING_REASONS } from '../domain/agent.ts';
 import type { Database } from './schema.ts';
 
 /** How many agents there are of each state. */
@@ -22,4 +22,15 @@ export async function countHostsOffline(db: Kysely<Database>): Promise<Map<strin
     where deleted_at is null and execution_mode = 'ssh_cli' and not online and state_reason is not null
     group by 1`.execute(db);
   return new Map(rows.map(({ code, count }) => [code, count]));
+}
+
+const MOST_MACHINES = 1_000;
+
+/** What the agents that are online said last of their machines, by name. */
+export async function machineFigures(db: Kysely<Database>): Promise<MachineFigures[]> {
+  const { rows } = await sql<MachineFigures>`
+    select name, metrics from agents
+    where deleted_at is null and online and metrics is not null
+    order by name limit ${MOST_MACHINES}`.execute(db);
+  return rows;
 }

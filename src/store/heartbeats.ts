@@ -1,5 +1,4 @@
 import { type Kysely, sql } from 'kysely';
-import type { Json } from '../domain/canonical-json.ts';
 import type { Database } from './schema.ts';
 
 /**
@@ -9,7 +8,7 @@ import type { Database } from './schema.ts';
 export async function recordHeartbeat(
   db: Kysely<Database>,
   agentId: string,
-  beat: { draining: string | null; metrics: Record<string, Json> | null },
+  beat: { draining: string | null; metrics: Readonly<Record<string, unknown>> | null },
 ): Promise<{ draining: boolean }> {
   const { rows } = await sql<{ draining: boolean }>`
     update agents set online = true, last_seen_at = clock_timestamp(), says_draining = ${beat.draining},

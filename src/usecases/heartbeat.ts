@@ -1,4 +1,3 @@
-import type { Json } from '../domain/canonical-json.ts';
 import { recordHeartbeat } from '../store/heartbeats.ts';
 import { readInstallation } from '../store/installation.ts';
 import { renewLeases } from '../store/leases.ts';
@@ -7,7 +6,7 @@ import type { Deps } from './deps.ts';
 export type Heartbeat = {
   attemptIds: readonly string[];
   draining: 'drain' | 'store_full' | null;
-  metrics: Record<string, Json> | null;
+  metrics: Readonly<Record<string, unknown>> | null;
 };
 export type HeartbeatAnswer = {
   renewed: { attemptId: string; leaseExpiresAt: string }[];

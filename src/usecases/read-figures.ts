@@ -1,6 +1,6 @@
-import type { AgentState } from '../domain/agent.ts';
+import type { AgentState, MachineFigures } from '../domain/agent.ts';
 import type { Status } from '../domain/task.ts';
-import { countAgents, countHostsOffline } from '../store/agent-counts.ts';
+import { countAgents, countHostsOffline, machineFigures } from '../store/agent-counts.ts';
 import { eventCounts, oldestPendingSeconds } from '../store/statistics.ts';
 import { countByStatus } from '../store/task-list.ts';
 import { catchUpCounting } from './count-ends.ts';
@@ -14,6 +14,7 @@ export type Figures = {
   agents: ReadonlyMap<AgentState, number>;
   /** Hosts that aren't used, by the reason. */
   hostsOffline: ReadonlyMap<string, number>;
+  machines: readonly MachineFigures[];
 };
 
 const KEPT_MS = 5_000;
@@ -35,5 +36,6 @@ async function readFigures(deps: Pick<Deps, 'db'>): Promise<Figures> {
     events: await eventCounts(deps.db),
     agents: await countAgents(deps.db),
     hostsOffline: await countHostsOffline(deps.db),
+    machines: await machineFigures(deps.db),
   };
 }

@@ -79,6 +79,29 @@ describe('the metrics', () => {
     expect(await counts('host_key')).toBe(0);
   });
 
+  it('say how the machines of agents do, as these said it last', async () => {
+    const { token } = await app.agent('gpu-box');
+    const gpus = [{ index: 0, name: 'A', utilization_percent: 83, temperature_celsius: null }];
+    const metrics = { cpu_percent: 12.5, load_1m: 0, memory_used_bytes: null, gpus, custom: { answer: 42 } };
+    const body = { attempt_ids: [], metrics };
+    expect((await app.call('POST', '/api/v1/agents/me/heartbeat', { token, body })).status).toBe(200);
+    const value = await scrape();
+    const figure = (name: string) => value(`taskejo_agent_${name}{agent="gpu-box"}`);
+    expect([figure('cpu_percent'), figure('load_1m'), figure('memory_used_bytes')]).toEqual([12.5, 0, null]);
+    expect(value('taskejo_agent_gpu_utilization_percent{agent="gpu-box",gpu="0"}')).toBe(83);
+    expect(value('taskejo_agent_gpu_temperature_celsius{agent="gpu-box",gpu="0"}')).toBeNull();
+  });
+
+  it('are refused where they are not what they are said to be', async () => {
+    const { token } = await app.agent('typo');
+    const body = { attempt_ids: [], metrics: { cpu_precent: 1, load_1m: -1 } };
+    const { status, json } = await app.call('POST', '/api/v1/agents/me/heartbeat', { token, body });
+    expect([status, json.errors.map(({ field }: { field: string }) => field)]).toEqual([
+      422,
+      expect.arrayContaining(['metrics.load_1m']),
+    ]);
+  });
+
   it('ask the database again only after a few seconds', async () => {
     await scrape();
     await workOn(app.deps);

@@ -65,7 +65,7 @@ const packages: Record<string, RegExp> = {
   ajv: /^domain\/output-schema\.ts$/,
   ssh2: /^(executor\/ssh|demo)\//,
   pino: /^log[/.]/,
-  'prom-client': /^metrics\.ts$/,
+  'prom-client': /^metrics[/.]/,
   yaml: /^yaml-file[/.]/,
   commander: /^cli[/.]/,
 };
