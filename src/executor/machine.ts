@@ -40,6 +40,10 @@ export class StartRefused extends MachineError {
  * time by anybody and after any failure. All throw {@link MachineError} when the machine can't be asked.
  */
 export type Machine = {
+  /** The script by which it is asked. */
+  readonly wrapper: string;
+  /** The same machine, asked by the script of another release: the one that was to start an attempt. */
+  by(wrapper: string): Machine;
   /**
    * Starts the command once, detached; a repeated call finds what the first one began. State `busy`: an older attempt
    * of the task is being ended, nothing was started, ask again.

@@ -14,6 +14,7 @@ export type { AttemptEnd, AttemptHooks, MachineStore, Resumed, RunAttemptOptions
 
 const LAUNCH_SECONDS = 30;
 const CLEAN_MS = 10_000;
+const NOTHING_ELSE = { launchFailure: null, unstarted: false, forgotten: false } as const;
 
 /**
  * The life of an attempt, fresh or found again, over SSH and pulled alike: ask whether it may start, start it once,
@@ -87,7 +88,7 @@ async function driveToResult(life: Life, granted: Granted) {
 /** How the attempt ended, remembered from here on. */
 async function endingOf(
   { options, orders, memory, seen, attemptId, machine, random }: Life,
-  { report, launchFailure, unstarted }: Driven,
+  { report, launchFailure, unstarted, forgotten }: Driven,
   signal: AbortSignal,
 ): Promise<Result> {
   const output = () => machine.output(attemptId, OUTPUT_LIMIT_BYTES, signal);
@@ -96,6 +97,7 @@ async function endingOf(
     launchFailure,
     processSeen: memory.processSeen,
     unstarted,
+    forgotten,
     timeoutSeconds: options.spec.timeoutSeconds,
     output: report?.state === 'done' ? readOutput(await askMachine({ random, signal }, output)) : null,
   });
@@ -196,7 +198,7 @@ async function endFenced(life: Life): Promise<void> {
   if (seen.result === null && memory.sent) {
     const report = await stopCommand(machine, spec, { random, signal });
     const byItself = report.state === 'done' && report.reason !== 'cancel';
-    if (byItself) await endingOf(life, { report, launchFailure: null, unstarted: false }, signal);
+    if (byItself) await endingOf(life, { ...NOTHING_ELSE, report }, signal);
   }
   const { result } = seen;
   if (result === null) return;

@@ -1,11 +1,13 @@
-import { adoptAttempts, type Replica, type ReplicaProcess } from '../usecases/adopt-attempts.ts';
+import type { Replica } from '../usecases/adopt-attempts.ts';
 import { decideModes } from '../usecases/decide-modes.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { dispatchToHosts } from '../usecases/dispatch.ts';
 import { attemptsHeldBy, loseHopeless } from '../usecases/host-attempts.ts';
+import { type Adopter, createAdopter } from './adopt-attempts.ts';
 import type { Driver } from './drive-attempts.ts';
 import { every, type Loop } from './every.ts';
 import type { Host, Hosts } from './hosts.ts';
+import type { IsGone } from './replica-process.ts';
 import { createSettler, type Settler } from './settle-attempts.ts';
 
 type Log = Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>;
@@ -13,7 +15,7 @@ type Log = Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message:
 export type DispatchLoopOptions = {
   deps: Deps;
   replica: Replica;
-  isGone: (process: ReplicaProcess) => boolean;
+  isGone: IsGone;
   attemptToken: (attemptId: string) => string;
   hosts: Hosts;
   allHosts: readonly Host[];
@@ -30,30 +32,32 @@ const GAP_MS = 10;
 
 /**
  * Both phases, at once when something changed and at the latest at the next tick; and before them the attempts that
- * another replica let go are adopted, and those that ended without their host's word are asked about.
+ * another replica let go are asked about and adopted, and those that ended without their host's word are settled.
  */
 export function createDispatchLoop(options: DispatchLoopOptions): Loop {
   const { deps, hosts, driver, log } = options;
   let lastUsed: string | null = null;
   let lookedAt = Number.NEGATIVE_INFINITY;
   const settler = createSettler(deps, options.replica.id, log);
+  const adopter = createAdopter(options);
 
   const turn = async () => {
     const reachable = hosts.reachable();
     const look = performance.now() - lookedAt >= LOOK_MS;
     if (look) {
       lookedAt = performance.now();
-      await resume(options, reachable, settler);
+      await resume(options, reachable, { settler, adopter });
     }
+    const hostIds = reachable.map(({ id }) => id);
+    if (hostIds.length === 0 && !look) return;
     const { attemptToken, replica, passed } = options;
     const beganMs = performance.now();
-    const hostIds = reachable.map(({ id }) => id).filter((id) => !settler.isAsking(id));
-    if (hostIds.length === 0 && !look) return;
     const { began, dispatched } = await dispatchToHosts(deps, {
       replicaId: replica.id,
       hostIds,
       lastUsed,
       attemptToken,
+      wasAsked: settler.wasAsked,
     });
     for (const { attemptId, hostId } of dispatched) {
       lastUsed = hostId;
@@ -73,20 +77,22 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
     nudge: loop.nudge,
     async stop() {
       unsubscribe();
-      await Promise.all([loop.stop(), settler.stop()]);
+      await Promise.all([loop.stop(), settler.stop(), adopter.stop()]);
     },
   };
 }
 
-/** Brings this replica's attempts back under way: adopted ones, and those that it holds without driving them. */
-async function resume(options: DispatchLoopOptions, reachable: readonly Host[], settler: Settler): Promise<void> {
-  const { deps, replica, hosts, allHosts, driver } = options;
-  const hostIds = reachable.map(({ id }) => id);
-  const adopted = await adoptAttempts(deps, replica, hostIds, options.isGone);
-  for (const attemptId of [...adopted, ...(await attemptsHeldBy(deps, replica.id))]) driver.drive(attemptId);
+type Askers = { settler: Settler; adopter: Adopter };
+
+/** Brings attempts back under way: those that nobody drives, and those that this replica holds without driving them. */
+async function resume(
+  { deps, replica, allHosts, driver }: DispatchLoopOptions,
+  reachable: readonly Host[],
+  { settler, adopter }: Askers,
+): Promise<void> {
+  await adopter.look(reachable);
+  for (const attemptId of await attemptsHeldBy(deps, replica.id)) driver.drive(attemptId);
   await settler.ask(reachable);
-  // What the database says of a host may be as old as the last server that asked it.
-  if (!hosts.allAsked()) return;
   await loseHopeless(
     deps,
     allHosts.map(({ id, lostAfterSeconds }) => ({ hostId: id, seconds: lostAfterSeconds })),

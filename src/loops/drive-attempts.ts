@@ -9,9 +9,10 @@ import {
   attemptToDrive,
   recordContact,
   recordStarting,
+  SILENT_SECONDS,
   stopAskedOf,
 } from '../usecases/host-attempts.ts';
-import type { Host, Hosts } from './hosts.ts';
+import { type Host, type Hosts, machineOf } from './hosts.ts';
 import { createReplicaPlane } from './replica-plane.ts';
 
 type Log = Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>;
@@ -35,7 +36,7 @@ export type Driver = {
 };
 
 /** A host that said nothing about an attempt for so long is out of reach for it. */
-const SILENT_MS = 15_000;
+const SILENT_MS = SILENT_SECONDS * 1000;
 
 export function createDriver(options: DriverOptions): Driver {
   const { deps, replicaId, hosts, log } = options;
@@ -80,7 +81,7 @@ async function runWatched(
   const { deps, replicaId, log } = options;
   const attemptId = found.attempt.id;
   const contact = watchContact(options, attemptId);
-  const starting = startsOnRecord(options, attemptId, host.machine);
+  const starting = startsOnRecord(options, attemptId, machineOf(host, found.wrapper));
   const stop = listenForStop(options, found);
   try {
     const { kind } = await runAttempt({
@@ -125,7 +126,7 @@ function startsOnRecord({ deps, replicaId }: DriverOptions, attemptId: string, m
   let recorded = false;
   return {
     async onStarting(store: MachineStore) {
-      await recordStarting(deps, replicaId, attemptId, store);
+      await recordStarting(deps, replicaId, attemptId, { ...store, wrapper: machine.wrapper });
       recorded = true;
     },
     machine: {
@@ -139,16 +140,20 @@ function startsOnRecord({ deps, replicaId }: DriverOptions, attemptId: string, m
   };
 }
 
-/** Notes on the attempt when its host falls silent, and when it answers again. */
+/** Notes on the attempt when its host falls silent, and when it answers again, one after the other. */
 function watchContact({ deps, replicaId, log }: DriverOptions, attemptId: string) {
-  let state: 'ok' | 'unreachable' | null = null;
-  const note = (next: 'ok' | 'unreachable') => {
-    if (state === next) return;
-    state = next;
-    recordContact(deps, replicaId, attemptId, next).catch((error: unknown) => {
-      state = null;
-      log.warn({ err: error, attempt_id: attemptId }, 'the contact of an attempt could not be noted');
-    });
+  let noted: 'ok' | 'unreachable' | null = null;
+  let writing = Promise.resolve();
+  const note = (state: 'ok' | 'unreachable') => {
+    if (noted === state) return;
+    noted = state;
+    const forSeconds = state === 'ok' ? 0 : SILENT_SECONDS;
+    writing = writing.then(() =>
+      recordContact(deps, replicaId, attemptId, state, forSeconds).catch((error: unknown) => {
+        noted = null;
+        log.warn({ err: error, attempt_id: attemptId }, 'the contact of an attempt could not be noted');
+      }),
+    );
   };
   const silent = () => note('unreachable');
   let timer = setTimeout(silent, SILENT_MS);

@@ -11,13 +11,22 @@ export type Hosts = {
   /** Those that answered lately, in the order of the file. */
   reachable(): Host[];
   find(id: string): Host | null;
-  /** Each was asked at least once since the start: what is stored of it is true. */
-  allAsked(): boolean;
   stop(): Promise<void>;
 };
 
 type Log = Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>;
-export type HostsOptions = { deps: Deps; hosts: readonly Host[]; probeSeconds: number; onChange: () => void; log: Log };
+export type HostsOptions = {
+  deps: Deps;
+  replicaId: string;
+  hosts: readonly Host[];
+  probeSeconds: number;
+  onChange: () => void;
+  log: Log;
+};
+
+/** The way to an attempt on a host: it is driven by the script that was to start it, whatever release that came with. */
+export const machineOf = ({ machine }: Host, wrapper: string | null): Machine =>
+  wrapper === null ? machine : machine.by(wrapper);
 
 const PROBE_MS = 10_000;
 /** An answer as old as this doesn't count any more. */
@@ -27,12 +36,12 @@ const REFUSED_PROBE_MS = 60_000;
 const REFUSALS: readonly MachineErrorKind[] = ['auth', 'host_key'];
 
 /** Asks each host again and again whether it can take work: one failure and it is offline, one answer and it is back. */
-export function createHosts({ deps, hosts, probeSeconds, onChange, log }: HostsOptions): Hosts {
+export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, log }: HostsOptions): Hosts {
   const answeredAt = new Map<string, number>();
   const refusedAt = new Map<string, number>();
-  const asked = new Set<string>();
 
   const note = async (host: Host, failure: MachineError | null) => {
+    const isBack = failure === null && !answeredAt.has(host.id);
     if (failure === null) {
       answeredAt.set(host.id, performance.now());
       refusedAt.delete(host.id);
@@ -41,12 +50,10 @@ export function createHosts({ deps, hosts, probeSeconds, onChange, log }: HostsO
       if (REFUSALS.includes(failure.kind)) refusedAt.set(host.id, performance.now());
     }
     const state = failure ? ({ online: false, code: failure.kind, message: failure.message } as const) : null;
-    const news = await noteHostState(deps, host.id, state ?? { online: true });
-    asked.add(host.id);
-    if (!news) return;
-    if (failure) log.warn({ host: host.id, kind: failure.kind, cause: failure.message }, 'host is offline');
-    else log.info({ host: host.id }, 'host is online');
-    onChange();
+    const news = await noteHostState(deps, host.id, state ?? { online: true }, replicaId);
+    if (news && failure) log.warn({ host: host.id, kind: failure.kind, cause: failure.message }, 'host is offline');
+    if (news && !failure) log.info({ host: host.id }, 'host is online');
+    if (news || isBack) onChange();
   };
 
   const probe = async (host: Host, signal: AbortSignal) => {
@@ -66,7 +73,6 @@ export function createHosts({ deps, hosts, probeSeconds, onChange, log }: HostsO
   );
   return {
     reachable: () => hosts.filter(({ id }) => performance.now() - (answeredAt.get(id) ?? -ANSWER_MS) < ANSWER_MS),
-    allAsked: () => asked.size === hosts.length,
     find: (id) => hosts.find((host) => host.id === id) ?? null,
     async stop() {
       await Promise.all(loops.map((loop) => loop.stop()));

@@ -1,12 +1,12 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { derivedAttemptToken } from '../domain/token.ts';
-import { registerReplica } from '../usecases/adopt-attempts.ts';
 import type { Deps } from '../usecases/deps.ts';
-import { giveBackLeases } from '../usecases/host-attempts.ts';
+import { keepReplica, leaveAsReplica } from '../usecases/keep-replica.ts';
 import { createCountLoop } from './count-ends.ts';
 import { createDependantsLoop } from './dependants.ts';
 import { createDispatchLoop } from './dispatch.ts';
 import { createDriver } from './drive-attempts.ts';
+import { every } from './every.ts';
 import { createHosts, type Host } from './hosts.ts';
 import { createPreemptLoop } from './preempt.ts';
 import { createPruneLoop } from './prune.ts';
@@ -34,18 +34,23 @@ export type LoopsOptions = {
   log: Log;
 };
 
+/** As often a replica says that it is there; without it for a minute, its file has no say any more. */
+const KEEP_MS = 10_000;
+
 /** Everything that happens unasked, on this replica. */
 export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promise<void> }> {
   const { deps, installation, metrics, log } = options;
   const replica = { id: randomUUIDv7(), ...ownProcess() };
-  await registerReplica(deps, replica);
+  const hostIds = options.hosts.map(({ id }) => id);
+  await keepReplica(deps, replica, hostIds);
+  const keeping = every({ name: 'replica', everyMs: KEEP_MS, turn: () => keepReplica(deps, replica, hostIds), log });
   const sweeping = createSweepLoop(deps, metrics, log);
   const preempting = createPreemptLoop(deps, log);
   const watching = createSnapshotLoop(deps, metrics.snapshot, log);
   const counting = createCountLoop(deps, log);
   const pruning = createPruneLoop(deps, log);
   const telling = createDependantsLoop(deps, log);
-  const hosts = createHosts({ ...options, onChange: () => dispatching.nudge() });
+  const hosts = createHosts({ ...options, replicaId: replica.id, onChange: () => dispatching.nudge() });
   const driver = createDriver({ ...options, replicaId: replica.id, hosts });
   const dispatching = createDispatchLoop({
     deps,
@@ -68,10 +73,11 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
         pruning.stop(),
         counting.stop(),
         watching.stop(),
+        keeping.stop(),
       ]);
       await driver.stop();
       try {
-        await giveBackLeases(deps, replica.id);
+        await leaveAsReplica(deps, replica.id);
       } finally {
         await hosts.stop();
       }

@@ -32,4 +32,5 @@ export function ownProcess(): ReplicaProcess {
 }
 
 /** Of a process of this boot and pid namespace: has it ended? A pid that was given to another process counts as ended. */
-export const isGone = (process: ReplicaProcess): boolean => startedAt(process.pid) !== process.startedAt;
+export type IsGone = (process: ReplicaProcess) => boolean;
+export const isGone: IsGone = (process) => startedAt(process.pid) !== process.startedAt;

@@ -2,9 +2,9 @@ import type { MachineReport } from '../domain/machine.ts';
 import { readEnding } from '../executor/attempt/read-ending.ts';
 import { ControlPlaneError } from '../executor/control-plane.ts';
 import type { Deps } from '../usecases/deps.ts';
-import { settle, unsettledOn } from '../usecases/host-attempts.ts';
+import { settle, type Unsettled, unsettledOn } from '../usecases/host-attempts.ts';
 import { getAttempt, getTask } from '../usecases/read-tasks.ts';
-import type { Host } from './hosts.ts';
+import { type Host, machineOf } from './hosts.ts';
 import { createReplicaPlane } from './replica-plane.ts';
 
 type Log = Record<'info' | 'warn', (fields: object, message: string) => void>;
@@ -15,8 +15,8 @@ export type Settler = {
    * that is slow must not keep the others waiting.
    */
   ask(hosts: readonly Host[]): Promise<void>;
-  /** Nothing is started on a host while it is asked. */
-  isAsking(hostId: string): boolean;
+  /** Nothing is started on a host before it was asked about each of these. */
+  wasAsked(attemptId: string): boolean;
   /** Gives up what is under way. */
   stop(): Promise<void>;
 };
@@ -27,11 +27,18 @@ const ANSWER_MS = 10_000;
 export function createSettler(deps: Deps, replicaId: string, log: Log): Settler {
   const stopping = new AbortController();
   const asking = new Map<string, Promise<void>>();
+  const asked = new Map<string, Set<string>>();
   const failing = new Set<string>();
 
-  const settleAll = async (host: Host, attemptIds: readonly string[]) => {
+  const settleAll = async (host: Host, attempts: readonly Unsettled[]) => {
+    const before = asked.get(host.id) ?? new Set<string>();
+    asked.set(host.id, new Set(attempts.map(({ id }) => id).filter((id) => before.has(id))));
     try {
-      for (const attemptId of attemptIds) await settleOne({ deps, replicaId, log }, host, attemptId, stopping.signal);
+      for (const attempt of attempts) {
+        await settleOne({ deps, replicaId, log }, host, attempt, stopping.signal);
+        asked.get(host.id)?.add(attempt.id);
+        if (!before.has(attempt.id)) deps.wakeups.emit({ kind: 'ready' });
+      }
       failing.delete(host.id);
     } catch (error) {
       if (!failing.has(host.id) && !stopping.signal.aborted) {
@@ -47,11 +54,11 @@ export function createSettler(deps: Deps, replicaId: string, log: Log): Settler 
     async ask(hosts) {
       for (const host of hosts) {
         if (asking.has(host.id) || stopping.signal.aborted) continue;
-        const attemptIds = await unsettledOn(deps, host.id);
-        if (attemptIds.length > 0) asking.set(host.id, settleAll(host, attemptIds));
+        const attempts = await unsettledOn(deps, host.id);
+        if (attempts.length > 0) asking.set(host.id, settleAll(host, attempts));
       }
     },
-    isAsking: (hostId) => asking.has(hostId),
+    wasAsked: (attemptId) => [...asked.values()].some((ids) => ids.has(attemptId)),
     async stop() {
       stopping.abort();
       await Promise.all(asking.values());
@@ -62,19 +69,26 @@ export function createSettler(deps: Deps, replicaId: string, log: Log): Settler 
 type Settling = { deps: Deps; replicaId: string; log: Log };
 
 /** Ends what still runs of it, and sees to it that nothing of it begins; its place is free when neither is needed. */
-async function settleOne({ deps, replicaId, log }: Settling, host: Host, attemptId: string, stopping: AbortSignal) {
+async function settleOne(
+  { deps, replicaId, log }: Settling,
+  host: Host,
+  { id, wrapper }: Unsettled,
+  stopping: AbortSignal,
+) {
   const signal = AbortSignal.any([stopping, AbortSignal.timeout(ANSWER_MS)]);
-  const report = await host.machine.status(attemptId, signal);
+  const machine = machineOf(host, wrapper);
+  const report = await machine.status(id, signal);
   const { state } = report;
-  log.info({ attempt_id: attemptId, host: host.id, state }, 'asked about an attempt that ended without its host');
+  log.info({ attempt_id: id, host: host.id, state }, 'asked about an attempt that ended without its host');
   if (state === 'running' || state === 'starting' || state === 'orphan') {
-    await host.machine.cancel(attemptId, deps.settings.execution.killGraceSeconds, signal);
+    await machine.cancel(id, deps.settings.execution.killGraceSeconds, signal);
   } else if (state === 'unstarted' || state === 'none') {
     // A start that a frozen replica sends after all finds this.
-    await host.machine.fence(attemptId, signal);
+    await machine.fence(id, signal);
   } else {
-    if (state === 'done') await sayLate(deps, replicaId, attemptId, report);
-    await settle(deps, attemptId, report.left ?? []);
+    if (state === 'done') await sayLate(deps, replicaId, id, report);
+    // Of the processes of one that vanished only two are known to be dead.
+    await settle(deps, id, state === 'vanished' ? null : (report.left ?? []));
   }
 }
 
@@ -88,6 +102,7 @@ async function sayLate(deps: Deps, replicaId: string, attemptId: string, report:
     launchFailure: null,
     processSeen: true,
     unstarted: false,
+    forgotten: false,
     timeoutSeconds: task.timeoutSeconds,
     output: null,
   });

@@ -111,14 +111,14 @@ export async function openAttemptsOfAgent(db: Db, agentId: string): Promise<stri
   return rows.map((row) => row.id);
 }
 
-/** The machine was asked: nothing of it runs there any more but what could not be killed. Its place is free. */
-export async function settleAttempt(db: Db, id: string, left: readonly LeftProcess[]): Promise<void> {
+/** The machine was asked: what is left there could not be killed, or isn't known (null). The place is free. */
+export async function settleAttempt(db: Db, id: string, left: readonly LeftProcess[] | null): Promise<void> {
   await db
     .updateTable('attempts')
     .set({
       settled: true,
-      proof: left.length === 0 ? 'empty' : 'left',
-      left_processes: left.length === 0 ? null : JSON.stringify(left),
+      proof: left === null ? 'unknown' : left.length === 0 ? 'empty' : 'left',
+      left_processes: left === null || left.length === 0 ? null : JSON.stringify(left),
     })
     .where('id', '=', id)
     .where('finished_at', 'is not', null)

@@ -11,9 +11,11 @@ const UNSTARTED_SECONDS = 300;
 
 /**
  * When a renewed lease ends; it stays as it is for an attempt that should have ended long ago, so that nobody holds
- * a task for ever. After an outage of ours everybody has the time again to say how theirs ended.
+ * a task for ever. After an outage of ours everybody has the time again to say how theirs ended. Over SSH the lease is
+ * contact and no verdict: it lasts as long as the host answers.
  */
 const renewedLease = (seconds: number) => sql<string>`case
+  when t.execution_mode = 'ssh_cli' then clock_timestamp() + make_interval(secs => ${seconds})
   when a.started_at is null and clock_timestamp() > a.leased_at + make_interval(secs => ${UNSTARTED_SECONDS})
     then t.lease_expires_at
   when clock_timestamp() > greatest(a.started_at + make_interval(secs => t.timeout_seconds),

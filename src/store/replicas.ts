@@ -7,24 +7,23 @@ type Db = Kysely<Database>;
 export type ReplicaProcess = { bootId: string; pidNamespace: string; pid: number; startedAt: string };
 export type Replica = ReplicaProcess & { id: string };
 
-export async function insertReplica(db: Db, { id, bootId, pidNamespace, pid, startedAt }: Replica): Promise<void> {
-  await db
-    .insertInto('replicas')
-    .values({ id, boot_id: bootId, pid_namespace: pidNamespace, pid, process_started_at: startedAt })
-    .execute();
+/** Says that a replica is there, and which hosts its file has. */
+export async function keepReplica(db: Db, replica: Replica, hostIds: readonly string[]): Promise<void> {
+  const { id, bootId, pidNamespace, pid, startedAt } = replica;
+  await sql`
+    insert into replicas (id, boot_id, pid_namespace, pid, process_started_at, host_ids, seen_at)
+    values (${id}, ${bootId}, ${pidNamespace}, ${pid}, ${startedAt}, ${hostIds}::text[], clock_timestamp())
+    on conflict (id) do update set host_ids = excluded.host_ids, seen_at = excluded.seen_at`.execute(db);
 }
 
-/** Of every open attempt over SSH; the words of its index, so that no other task is read. */
-const holders = sql`(select holder from tasks where execution_mode = 'ssh_cli' and status in ('assigned', 'running'))`;
-
-/** Replicas on this machine as it runs now, that hold an attempt. */
-export async function holdersOnMachine(db: Db, { bootId, pidNamespace }: ReplicaProcess): Promise<Replica[]> {
+/** Other replicas on this machine as it runs now. */
+export async function neighboursOf(db: Db, { id, bootId, pidNamespace }: Replica): Promise<Replica[]> {
   const rows = await db
     .selectFrom('replicas')
     .selectAll()
     .where('boot_id', '=', bootId)
     .where('pid_namespace', '=', pidNamespace)
-    .where(sql<boolean>`id in ${holders}`)
+    .where('id', '<>', id)
     .execute();
   return rows.map((row) => ({
     id: row.id,
@@ -35,10 +34,22 @@ export async function holdersOnMachine(db: Db, { bootId, pidNamespace }: Replica
   }));
 }
 
-/** Forgets replicas that hold nothing and began more than a day ago, but for this one. */
-export async function forgetOldReplicas(db: Db, ownId: string): Promise<void> {
-  await sql`
-    delete from replicas
-    where id <> ${ownId} and started_at < now() - interval '1 day'
-      and not exists (select from ${holders} held where holder = replicas.id)`.execute(db);
+export async function deleteReplicas(db: Db, ids: readonly string[]): Promise<void> {
+  await sql`delete from replicas where id = any(${ids}::uuid[])`.execute(db);
+}
+
+/** Forgets replicas of which nothing was heard for so long. */
+export async function deleteSilentReplicas(db: Db, seconds: number): Promise<void> {
+  await sql`delete from replicas where seen_at < clock_timestamp() - make_interval(secs => ${seconds})`.execute(db);
+}
+
+/** Hosts that no replica has in its file, of those that were heard of within so many seconds. */
+export async function hostsInNoFile(db: Db, seconds: number): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select id from agents
+    where execution_mode = 'ssh_cli' and deleted_at is null and not exists (
+      select from replicas
+      where agents.id = any(host_ids) and seen_at > clock_timestamp() - make_interval(secs => ${seconds}))
+    order by id`.execute(db);
+  return rows.map((row) => row.id);
 }

@@ -1,26 +1,29 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { Contact, StopReason } from '../domain/task.ts';
 import { affectedRows } from './answers.ts';
 import type { Database, HostStore } from './schema.ts';
 
 type Db = Kysely<Database>;
 
-export type Adoptable = { taskId: string; attemptId: string; holder: string };
+/** An attempt that nobody drives; `holder` had its lease last, `wrapper` is the script that was to start it. */
+export type FreeAttempt = {
+  taskId: string;
+  attemptId: string;
+  hostId: string;
+  holder: string;
+  wrapper: string | null;
+};
 
-/** Open attempts on these hosts whose lease has lapsed, whoever held it, or whose holder is known to be gone. */
-export async function adoptableAttempts(
-  db: Db,
-  hostIds: readonly string[],
-  goneHolders: readonly string[],
-): Promise<Adoptable[]> {
+/** Open attempts on these hosts whose lease has lapsed, whoever held it. */
+export async function freeAttempts(db: Db, hostIds: readonly string[]): Promise<FreeAttempt[]> {
   if (hostIds.length === 0) return [];
-  const { rows } = await sql<Adoptable>`
-    select id as "taskId", attempt_id as "attemptId", holder
-    from tasks
-    where execution_mode = 'ssh_cli' and status in ('assigned', 'running')
-      and assigned_agent_id = any(${hostIds}::text[])
-      and (lease_expires_at < clock_timestamp() or holder = any(${goneHolders}::uuid[]))
-    order by id`.execute(db);
+  const { rows } = await sql<FreeAttempt>`
+    select t.id as "taskId", t.attempt_id as "attemptId", t.assigned_agent_id as "hostId", t.holder,
+      a.host_store ->> 'wrapper' as wrapper
+    from tasks t join attempts a on a.id = t.attempt_id
+    where t.execution_mode = 'ssh_cli' and t.status in ('assigned', 'running')
+      and t.assigned_agent_id = any(${hostIds}::text[]) and t.lease_expires_at < clock_timestamp()
+    order by t.id`.execute(db);
   return rows;
 }
 
@@ -45,15 +48,17 @@ export async function leaseLeft(db: Db, replicaId: string, attemptId: string): P
 }
 
 /**
- * Lets go of all leases of a replica: whoever comes next may adopt at once. Locked in the order of their ids, as by
+ * Lets go of all leases of replicas: whoever comes next may adopt at once. Locked in the order of their ids, as by
  * everybody who locks many.
  */
-export async function lapseLeasesOf(db: Db, replicaId: string): Promise<void> {
+export async function lapseLeasesOf(db: Db, replicaIds: readonly string[]): Promise<void> {
+  if (replicaIds.length === 0) return;
   await sql`
     update tasks set lease_expires_at = clock_timestamp()
     where id in (
       select id from tasks
-      where execution_mode = 'ssh_cli' and status in ('assigned', 'running') and holder = ${replicaId}::uuid
+      where execution_mode = 'ssh_cli' and status in ('assigned', 'running') and holder = any(${replicaIds}::uuid[])
+        and lease_expires_at > clock_timestamp()
       order by id for no key update)`.execute(db);
 }
 
@@ -81,66 +86,110 @@ export async function recordStarting(
   return affectedRows(result) === 1;
 }
 
-/** Changes nothing where another replica drives the attempt by now. */
+/**
+ * Since when its host answers about an attempt, or doesn't: for so many seconds already. Changes nothing where another
+ * replica drives the attempt by now.
+ */
 export async function recordContact(
   db: Db,
   attemptId: string,
   replicaId: string,
-  state: Contact['state'],
+  { state, forSeconds }: { state: Contact['state']; forSeconds: number },
 ): Promise<void> {
   await sql`
-    update attempts a set contact = jsonb_build_object('state', ${state}::text, 'since',
-      to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    update attempts a set contact = ${contactOf(state, sql`clock_timestamp() - make_interval(secs => ${forSeconds})`)}
     from tasks t
     where a.id = ${attemptId} and a.finished_at is null and t.id = a.task_id and t.holder = ${replicaId}::uuid
       and coalesce(a.contact ->> 'state', '') <> ${state}`.execute(db);
 }
 
+const contactOf = (state: Contact['state'], since: RawBuilder<unknown>) => sql`
+  jsonb_build_object('state', ${state}::text, 'since', to_char(${since}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))`;
+
+/** When ours can't be blamed for the silence of a host: we sweep, and have for `patienceSeconds`. */
+export type Awake = { outageSeconds: number; patienceSeconds: number };
+const awake = ({ outageSeconds, patienceSeconds }: Awake) => sql<boolean>`exists (
+  select from beat where at > clock_timestamp() - make_interval(secs => ${outageSeconds})
+    and up_since < clock_timestamp() - make_interval(secs => ${patienceSeconds}))`;
+
+/**
+ * Notes the silence of hosts about attempts that nobody drives: no replica could get an answer for so many seconds.
+ * Whoever adopts one waits for the task's row, and then says better. Answers their tasks.
+ */
+export async function noteSilence(db: Db, silentSeconds: number, outageSeconds: number): Promise<string[]> {
+  const { rows } = await sql<{ task_id: string }>`
+    with silent as materialized (
+      select t.attempt_id, t.lease_expires_at from tasks t join attempts a on a.id = t.attempt_id
+      where t.execution_mode = 'ssh_cli' and t.status in ('assigned', 'running')
+        and t.lease_expires_at < clock_timestamp() - make_interval(secs => ${silentSeconds})
+        and coalesce(a.contact ->> 'state', '') <> 'unreachable'
+        and ${awake({ outageSeconds, patienceSeconds: silentSeconds })}
+      order by t.id for no key update of t)
+    update attempts a set contact = ${contactOf('unreachable', sql`silent.lease_expires_at`)}
+    from silent where a.id = silent.attempt_id and a.finished_at is null
+    returning a.task_id`.execute(db);
+  return rows.map((row) => row.task_id);
+}
+
 export type Hopeless = { attempt_id: string; dead_by: string | null };
 
 /**
- * Attempts of which nothing more can come: their host is out of reach, their lease has lapsed, and either no start was
- * ever sent, or the host's own watchdog has ended them by now, or, of a task that may run twice, the host has been away
- * for longer than it may be.
+ * Attempts of which nothing more can come: nobody gets an answer about them, and either no start was ever sent, or the
+ * host's own watchdog has ended them by now, or, of a task that may run twice, the host has been silent for longer than
+ * it may be. What a probe says of the host doesn't matter: one that answers it and nothing else is no better.
  */
 export async function hopelessAttempts(
   db: Db,
   lostAfter: readonly { hostId: string; seconds: number }[],
+  patience: Awake,
 ): Promise<Hopeless[]> {
   const { rows } = await sql<Hopeless>`
     select t.attempt_id, a.dead_by
     from tasks t
     join attempts a on a.id = t.attempt_id
-    join agents h on h.id = t.assigned_agent_id
-    left join unnest(${lostAfter.map((host) => host.hostId)}::text[], ${lostAfter.map((host) => host.seconds)}::int[])
-      as l(host_id, seconds) on l.host_id = h.id
+    left join unnest(${lostAfter.map((host) => host.hostId)}::text[], ${lostAfter.map((host) => host.seconds)}::float8[])
+      as l(host_id, seconds) on l.host_id = t.assigned_agent_id
     where t.execution_mode = 'ssh_cli' and t.status in ('assigned', 'running')
-      and t.lease_expires_at < clock_timestamp() and not h.online
+      and t.lease_expires_at < clock_timestamp() and a.contact ->> 'state' = 'unreachable' and ${awake(patience)}
       and (a.dead_by is null or a.dead_by < clock_timestamp()
-        or (t.repeatable and (h.state_reason ->> 'since')::timestamptz
+        or (t.repeatable and (a.contact ->> 'since')::timestamptz
               < clock_timestamp() - make_interval(secs => l.seconds)))`.execute(db);
   return rows;
 }
 
-/** Writes down whether a host answers, and why not; answers whether that is news. */
+/** What a replica found when it asked a host. */
+export type HostAnswer = { replicaId: string | null } & (
+  | { online: true; code: null; message: null }
+  | { online: false; code: string; message: string }
+);
+
+/**
+ * Writes down whether a host answers, and why not; answers whether that is news. One that answered another replica
+ * within `freshSeconds` stays online: there is nothing wrong with it, only with the way from here.
+ */
 export async function setHostState(
   db: Db,
   hostId: string,
-  state: { online: boolean; code: string | null; message: string | null },
+  { replicaId, online, code, message }: HostAnswer,
+  freshSeconds: number,
 ): Promise<boolean> {
+  const answersOthers = sql<boolean>`(
+    agents.online and seen_by <> ${replicaId}::uuid and exists (select from replicas where id = seen_by)
+    and last_seen_at > clock_timestamp() - make_interval(secs => ${freshSeconds}))`;
   const { rows } = await sql<{ was_online: boolean }>`
-    with before as (select online from agents where id = ${hostId} and execution_mode = 'ssh_cli')
+    with before as (select online from agents where id = ${hostId} and execution_mode = 'ssh_cli' for no key update)
     update agents set
-      online = ${state.online},
-      last_seen_at = case when ${state.online} then clock_timestamp() else last_seen_at end,
+      online = ${online},
+      last_seen_at = case when ${online} then clock_timestamp() else last_seen_at end,
+      seen_by = case when ${online} then ${replicaId}::uuid else seen_by end,
       state_reason = case
-        when ${state.online} then null
-        when state_reason ->> 'code' = ${state.code} then state_reason || jsonb_build_object('message', ${state.message}::text)
-        else jsonb_build_object('code', ${state.code}::text, 'message', ${state.message}::text,
+        when ${online} then null
+        when state_reason ->> 'code' = ${code} then state_reason || jsonb_build_object('message', ${message}::text)
+        else jsonb_build_object('code', ${code}::text, 'message', ${message}::text,
           'since', to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) end
-    from before where id = ${hostId} and deleted_at is null
+    from before where id = ${hostId} and deleted_at is null and (${online} or not coalesce(${answersOthers}, false))
     returning before.online as was_online`.execute(db);
-  return rows[0] !== undefined && rows[0].was_online !== state.online;
+  return rows[0] !== undefined && rows[0].was_online !== online;
 }
 
 /** Why an attempt is to stop; null when it isn't, or isn't its task's current one. */
@@ -149,4 +198,15 @@ export async function stopReasonOf(db: Db, attemptId: string): Promise<StopReaso
     select t.stop_reason from attempts a join tasks t on t.id = a.task_id and t.attempt_id = a.id
     where a.id = ${attemptId} and a.finished_at is null`.execute(db);
   return rows[0]?.stop_reason ?? null;
+}
+
+/** Attempts that ended without the word of their host, of these hosts. */
+export async function unsettledOnHosts(
+  trx: Db,
+  hostIds: readonly string[],
+): Promise<{ attemptId: string; hostId: string }[]> {
+  const { rows } = await sql<{ attemptId: string; hostId: string }>`
+    select id as "attemptId", agent_id as "hostId" from attempts
+    where agent_id = any(${hostIds}::text[]) and not settled and finished_at is not null`.execute(trx);
+  return rows;
 }

@@ -1,54 +1,43 @@
 import { findAttemptRow } from '../store/attempts.ts';
-import {
-  forgetOldReplicas,
-  holdersOnMachine,
-  insertReplica,
-  type Replica,
-  type ReplicaProcess,
-} from '../store/replicas.ts';
-import { type Adoptable, adoptableAttempts } from '../store/ssh-attempts.ts';
+import { deleteReplicas, neighboursOf, type Replica, type ReplicaProcess } from '../store/replicas.ts';
+import { type FreeAttempt, freeAttempts, lapseLeasesOf } from '../store/ssh-attempts.ts';
 import { changeTask, lockTask } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { SERVER } from './server-actor.ts';
 
 export type { Replica, ReplicaProcess } from '../store/replicas.ts';
-
-export async function registerReplica(deps: Deps, replica: Replica): Promise<void> {
-  await insertReplica(deps.db, replica);
-  await forgetOldReplicas(deps.db, replica.id);
-}
+export type { FreeAttempt } from '../store/ssh-attempts.ts';
 
 /**
- * Takes over attempts on hosts that this replica reaches, from replicas that let their lease lapse or are known to be
- * gone from this machine. Answers the attempts that it drives from now on.
+ * Attempts on these hosts that nobody drives: their lease has lapsed. Replicas that are gone from this machine let go
+ * of theirs here, so that who comes after them need not wait.
  */
-export async function adoptAttempts(
+export async function findFreeAttempts(
   deps: Deps,
   replica: Replica,
   hostIds: readonly string[],
   isGone: (process: ReplicaProcess) => boolean,
-): Promise<string[]> {
-  if (hostIds.length === 0) return [];
-  const neighbours = (await holdersOnMachine(deps.db, replica)).filter(({ id }) => id !== replica.id);
-  const gone = neighbours.filter(isGone).map(({ id }) => id);
-  const found = await adoptableAttempts(deps.db, hostIds, gone);
-  const adopted: string[] = [];
-  for (const one of found) if (await adopt(deps, replica.id, one, gone)) adopted.push(one.attemptId);
-  return adopted;
+): Promise<FreeAttempt[]> {
+  const gone = (await neighboursOf(deps.db, replica)).filter(isGone).map(({ id }) => id);
+  // Should we die in between, they are found again.
+  await lapseLeasesOf(deps.db, gone);
+  if (gone.length > 0) await deleteReplicas(deps.db, gone);
+  return freeAttempts(deps.db, hostIds);
 }
 
-/** The row as it was seen decides: of two replicas that adopt at once the second finds another holder. */
-async function adopt(
+/**
+ * Takes over an attempt about which its host has just answered. The row as it was seen decides: of two replicas that
+ * adopt at once the second finds another holder. Answers whether this one drives it from now on.
+ */
+export async function adoptAttempt(
   deps: Deps,
   replicaId: string,
-  { taskId, attemptId, holder }: Adoptable,
-  gone: readonly string[],
+  { taskId, attemptId, holder }: FreeAttempt,
 ): Promise<boolean> {
   const done = await deps.db.transaction().execute(async (trx) => {
     const task = await lockTask(trx, taskId);
     if (task === null || task.attempt_id !== attemptId || task.holder !== holder) return false;
-    const lapsed = task.lease_expires_at !== null && task.lease_expires_at < task.at;
-    if (!lapsed && !gone.includes(holder)) return false;
+    if (task.lease_expires_at === null || task.lease_expires_at >= task.at) return false;
     const attempt = await findAttemptRow(trx, attemptId);
     if (attempt === null || attempt.finished_at !== null) return false;
     return changeTask(

@@ -4,6 +4,7 @@ import { chooseHost, type Place } from '../domain/match.ts';
 import { tokenHash } from '../domain/token.ts';
 import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../store/claims.ts';
 import type { AgentRow, Database } from '../store/schema.ts';
+import { unsettledOnHosts } from '../store/ssh-attempts.ts';
 import { databaseTime } from '../store/task-changes.ts';
 import type { Deps } from './deps.ts';
 import { isFor } from './is-for.ts';
@@ -23,6 +24,8 @@ export type DispatchOptions = {
   lastUsed: string | null;
   /** The token with which the command of an attempt makes its own reports. */
   attemptToken: (attemptId: string) => string;
+  /** Was the host asked about an attempt there that ended without its word? Nothing is started there before. */
+  wasAsked?: (attemptId: string) => boolean;
 };
 
 /**
@@ -38,9 +41,12 @@ export async function dispatchToHosts(deps: Deps, options: DispatchOptions): Pro
 }
 
 async function claimForHosts(trx: Transaction<Database>, deps: Deps, options: DispatchOptions): Promise<Dispatched[]> {
-  const { hostIds } = options;
+  const { hostIds, wasAsked = () => false } = options;
   const locked = await lockAgents(trx, hostIds);
-  const hosts = hostIds.flatMap((id) => locked.find((host) => host.id === id && takesWork(host)) ?? []);
+  const unsettled = await unsettledOnHosts(trx, hostIds);
+  const isToAsk = (hostId: string) => unsettled.some((one) => one.hostId === hostId && !wasAsked(one.attemptId));
+  const takers = locked.filter((host) => takesWork(host) && !isToAsk(host.id));
+  const hosts = hostIds.flatMap((id) => takers.find((host) => host.id === id) ?? []);
   if (hosts.length === 0) return [];
   const { taken, newestLane } = await takenPlaces(trx, hostIds);
   await deps.lanes.upTo(trx, newestLane);

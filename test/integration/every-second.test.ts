@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ExecutionMode } from '../../src/domain/task.ts';
-import { adoptAttempts, registerReplica } from '../../src/usecases/adopt-attempts.ts';
+import { findFreeAttempts } from '../../src/usecases/adopt-attempts.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import { decideModes } from '../../src/usecases/decide-modes.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { FROM_THE_FIRST, giveStrayKeys } from '../../src/usecases/give-stray-keys.ts';
 import { attemptsHeldBy, loseHopeless } from '../../src/usecases/host-attempts.ts';
+import { keepReplica } from '../../src/usecases/keep-replica.ts';
 import { sweep } from '../../src/usecases/sweep.ts';
 import { tellDependants } from '../../src/usecases/tell-dependants.ts';
 import { createTestDatabase } from '../support/database.ts';
@@ -24,7 +25,7 @@ beforeAll(async () => {
   deps = await createTestDeps(await createTestDatabase({ max: 1 }));
   await addAgent(deps.db, 'h1', { mode: 'ssh_cli', labels: ['x'], capacity: 1 });
   await addAgent(deps.db, 'a1', { labels: ['y'] });
-  await registerReplica(deps, replica);
+  await keepReplica(deps, replica, ['h1']);
   await createTask(deps, alice, newTask({ requires: ['x'] }));
   await dispatch();
   await createTask(deps, alice, newTask({ requires: ['x'] }));
@@ -69,10 +70,10 @@ it.each<[string, () => Promise<unknown>]>([
   ['the telling of dependants', () => tellDependants(deps)],
   ['the look for stray keys', () => giveStrayKeys(deps, FROM_THE_FIRST)],
   ['the look for modes', () => decideModes(deps, new Date().toISOString())],
-  ['the look for attempts to adopt', () => adoptAttempts(deps, replica, ['h1'], () => false)],
+  ['the look for attempts to adopt', () => findFreeAttempts(deps, replica, ['h1'], () => false)],
   ['the look for attempts held', () => attemptsHeldBy(deps, replica.id)],
   ['the look for hopeless attempts', () => loseHopeless(deps, [{ hostId: 'h1', seconds: 600 }])],
-  ['the start of a replica', () => registerReplica(deps, { ...replica, id: randomUUID() })],
+  ['the word of a replica', () => keepReplica(deps, replica, ['h1'])],
   [
     'an agent that asks in vain',
     () => dequeue(deps, 'a1', { maxTasks: 1, waitSeconds: 0, requestId: null }, new AbortController().signal),

@@ -2,13 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { NewTask } from '../../src/domain/task.ts';
-import { adoptAttempts, registerReplica } from '../../src/usecases/adopt-attempts.ts';
+import { adoptAttempt, findFreeAttempts } from '../../src/usecases/adopt-attempts.ts';
 import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
 import { loseHopeless, recordContact, recordStarting } from '../../src/usecases/host-attempts.ts';
+import { keepReplica, leaveAsReplica } from '../../src/usecases/keep-replica.ts';
 import { getAgent } from '../../src/usecases/read-agents.ts';
-import { getTask } from '../../src/usecases/read-tasks.ts';
+import { getTask, listEvents } from '../../src/usecases/read-tasks.ts';
+import { renewAttempt } from '../../src/usecases/renew-attempt.ts';
 import { startAttempt } from '../../src/usecases/start-attempt.ts';
 import { sweep } from '../../src/usecases/sweep.ts';
 import { syncHosts } from '../../src/usecases/sync-hosts.ts';
@@ -18,13 +20,13 @@ import { expectHealthy } from '../support/examine.ts';
 import { addAgent, alice, newTask } from '../support/tasks.ts';
 
 let deps: Deps & { stop(): Promise<void> };
-const replica = () => ({ id: randomUUID(), bootId: 'b', pidNamespace: 'p', pid: 1, startedAt: '1' });
+const replica = (pid = 1) => ({ id: randomUUID(), bootId: 'b', pidNamespace: 'p', pid, startedAt: '1' });
 const first = replica();
-const second = replica();
-const store = { storeId: 's', bootId: 'b' };
+const second = replica(2);
+const store = { storeId: 's', bootId: 'b', wrapper: 'w-0123456789abcdef.sh' };
 
 beforeEach(async () => {
-  deps = await createTestDeps(await createTestDatabase({ max: 4 }));
+  deps = await createTestDeps(await createTestDatabase({ max: 8 }));
   await addAgent(deps.db, 'h1', { mode: 'ssh_cli' });
 });
 afterEach(async () => {
@@ -40,10 +42,34 @@ async function taken(changes: Partial<NewTask> = {}) {
   const { dispatched } = await dispatchToHosts(deps, options);
   return { id, attemptId: dispatched[0]?.attemptId ?? '' };
 }
+/** The same, and its start is on the way. */
+async function sent(changes: Partial<NewTask> = {}) {
+  const one = await taken(changes);
+  await start(one.attemptId);
+  await recordStarting(deps, first.id, one.attemptId, store);
+  return one;
+}
 const start = (attemptId: string) => startAttempt(deps, { kind: 'replica', replicaId: first.id }, attemptId, null);
-const lapse = () => sql`update tasks set lease_expires_at = now() - interval '1 second'`.execute(deps.db);
-const unreachable = () => sql`update agents set online = false`.execute(deps.db);
+const renew = (replicaId: string, attemptId: string) =>
+  renewAttempt(deps, { kind: 'replica', replicaId }, attemptId, null);
+const free = (by = second) => findFreeAttempts(deps, by, ['h1'], () => false);
+const adopt = async (by = second) =>
+  Promise.all((await free(by)).map(async (one) => (await adoptAttempt(deps, by.id, one)) && one.attemptId));
 const lose = () => loseHopeless(deps, [{ hostId: 'h1', seconds: 600 }]);
+const seconds = (count: number) => sql`make_interval(secs => ${count})`;
+const lapse = (ago = 1) =>
+  sql`update tasks set lease_expires_at = clock_timestamp() - ${seconds(ago)}`.execute(deps.db);
+const silent = (ago: number) =>
+  sql`update attempts set contact = jsonb_build_object('state', 'unreachable', 'since',
+    to_char(clock_timestamp() - ${seconds(ago)}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))`.execute(deps.db);
+const deadFor = (ago: number) =>
+  sql`update attempts set dead_by = clock_timestamp() - ${seconds(ago)}`.execute(deps.db);
+/** Somebody has swept all the time. */
+const awake = (since = 3600) =>
+  sql`update beat set at = clock_timestamp(), up_since = clock_timestamp() - ${seconds(since)}`.execute(deps.db);
+const contactOf = async (id: string) => (await getTask(deps, id))?.attempt?.contact;
+const typesOf = async (id: string) =>
+  (await listEvents(deps, id, { limit: 50, cursor: null })).items.map(({ type }) => type);
 
 it.each([
   ['taken', false],
@@ -53,42 +79,135 @@ it.each([
   async (_, asked) => {
     const { id, attemptId } = await taken({ repeatable: false });
     if (asked) await start(attemptId);
-    await lapse();
-    await unreachable();
+    await awake();
+    await lapse(16);
     expect(await lose()).toBe(1);
     expect(await getTask(deps, id)).toMatchObject({ status: 'pending', infraRetries: 1, executionMode: 'undecided' });
     expect(await getAgent(deps, 'h1')).toMatchObject({ running: 0 });
   },
 );
 
-it('an attempt whose host is gone from the file before anything was sent is tried again', async () => {
+it('an attempt whose host is gone from every file before anything was sent is tried again', async () => {
   const { id } = await taken({ repeatable: false });
   await syncHosts(deps, []);
-  await lapse();
+  await awake();
+  await lapse(16);
   expect(await lose()).toBe(1);
   expect(await getTask(deps, id)).toMatchObject({ status: 'pending' });
 });
 
 it('an attempt that may run on a host out of reach keeps its task and its place', async () => {
-  const { id, attemptId } = await taken();
-  await start(attemptId);
-  await recordStarting(deps, first.id, attemptId, store);
+  const { id } = await sent();
+  await awake();
   await lapse();
-  await unreachable();
+  await silent(599);
   expect(await lose()).toBe(0);
   expect(await getTask(deps, id)).toMatchObject({ status: 'running' });
+  expect(await getAgent(deps, 'h1')).toMatchObject({ running: 1 });
 });
 
 it('an attempt that its host has surely ended is lost, and keeps its place until the host was asked', async () => {
-  const { id, attemptId } = await taken({ repeatable: false });
-  await start(attemptId);
-  await recordStarting(deps, first.id, attemptId, store);
+  const { id } = await sent({ repeatable: false });
+  await awake();
   await lapse();
-  await unreachable();
-  await sql`update attempts set dead_by = now() - interval '1 second'`.execute(deps.db);
+  await silent(20);
+  await deadFor(1);
   expect(await lose()).toBe(1);
-  expect(await getTask(deps, id)).toMatchObject({ status: 'failed', result: { outcome: 'lost' } });
+  expect(await getTask(deps, id)).toMatchObject({
+    status: 'failed',
+    result: { outcome: 'lost', error: expect.stringContaining('has surely ended it') },
+  });
   expect(await getAgent(deps, 'h1')).toMatchObject({ running: 1 });
+});
+
+it('an attempt that its host has surely ended is not lost while its host answers about it, or may any moment', async () => {
+  const { attemptId } = await sent({ repeatable: false });
+  await awake();
+  await deadFor(600);
+  await recordContact(deps, first.id, attemptId, 'unreachable');
+  expect(await lose()).toBe(0);
+  await recordContact(deps, first.id, attemptId, 'ok');
+  await lapse();
+  expect(await lose()).toBe(0);
+});
+
+it('is said to be dead by when its timeout, the grace and a minute are over since the last start was sent', async () => {
+  const { attemptId } = await sent({ timeoutSeconds: 1000 });
+  const left = async () => {
+    const { rows } = await sql<{ left: number }>`
+      select extract(epoch from dead_by - clock_timestamp())::float8 as left from attempts`.execute(deps.db);
+    return Math.ceil(rows[0]?.left ?? 0);
+  };
+  const { killGraceSeconds } = deps.settings.execution;
+  expect(await left()).toBe(1000 + killGraceSeconds + 60);
+  await deadFor(5);
+  await recordStarting(deps, first.id, attemptId, null);
+  expect(await left()).toBe(1000 + killGraceSeconds + 60);
+});
+
+it.each([
+  [true, 'pending'],
+  [false, 'running'],
+])(
+  'an attempt without contact for longer than its host may be is lost if it may run twice (%s)',
+  async (repeatable, status) => {
+    const { id } = await sent({ repeatable });
+    await awake();
+    await lapse();
+    await silent(601);
+    await lose();
+    expect(await getTask(deps, id)).toMatchObject({ status });
+  },
+);
+
+it('what a probe says of a host neither saves an attempt that it is silent about, nor ends one', async () => {
+  await sql`update agents set capacity = 2`.execute(deps.db);
+  const hopeless = await sent();
+  const driven = await sent();
+  await awake();
+  await lapse();
+  await renew(first.id, driven.attemptId);
+  await silent(601);
+  expect(await lose()).toBe(1);
+  await sql`update agents set online = false`.execute(deps.db);
+  expect(await lose()).toBe(0);
+  const statusOf = async ({ id }: { id: string }) => (await getTask(deps, id))?.status;
+  expect([await statusOf(hopeless), await statusOf(driven)]).toEqual(['pending', 'running']);
+});
+
+it('after an outage of ours nothing is given up before every host had the time of a lease to answer', async () => {
+  await sent({ repeatable: false });
+  await lapse(3600);
+  await silent(3600);
+  await deadFor(1800);
+  expect(await lose()).toBe(0); // nobody has swept yet
+  await awake(29);
+  expect(await lose()).toBe(0);
+  await awake(31);
+  expect(await lose()).toBe(1);
+});
+
+it('contact is lost where nobody drives an attempt for 15 seconds, since its lease ended, but for outages of ours', async () => {
+  const { id, attemptId } = await sent();
+  await recordContact(deps, first.id, attemptId, 'ok');
+  await awake();
+  await lapse(14);
+  await lose();
+  expect(await contactOf(id)).toMatchObject({ state: 'ok' });
+  await awake(14);
+  await lapse(16);
+  await lose();
+  expect(await contactOf(id)).toMatchObject({ state: 'ok' });
+  await awake();
+  const before = Date.now();
+  await lose();
+  const contact = await contactOf(id);
+  expect(contact?.state).toBe('unreachable');
+  expect(before - Date.parse(contact?.since ?? '')).toBeGreaterThan(15_000);
+  await adopt();
+  await recordContact(deps, second.id, attemptId, 'ok');
+  await lose();
+  expect(await contactOf(id)).toMatchObject({ state: 'ok' });
 });
 
 it('a replica whose lease has lapsed may not send a start before it has adopted the attempt again', async () => {
@@ -96,7 +215,7 @@ it('a replica whose lease has lapsed may not send a start before it has adopted 
   await start(attemptId);
   await lapse();
   await expect(recordStarting(deps, first.id, attemptId, store)).rejects.toThrow('not driven by this replica');
-  expect(await adoptAttempts(deps, first, ['h1'], () => false)).toEqual([attemptId]);
+  expect(await adopt(first)).toEqual([attemptId]);
   await recordStarting(deps, first.id, attemptId, store);
 });
 
@@ -104,25 +223,89 @@ it('a replica that lost an attempt to another changes nothing of it', async () =
   const { id, attemptId } = await taken();
   await start(attemptId);
   await lapse();
-  await adoptAttempts(deps, second, ['h1'], () => false);
+  await adopt();
   await recordContact(deps, second.id, attemptId, 'ok');
   await recordContact(deps, first.id, attemptId, 'unreachable');
   await expect(recordStarting(deps, first.id, attemptId, store)).rejects.toThrow('not driven by this replica');
+  await expect(renew(first.id, attemptId)).rejects.toMatchObject({ code: 'lease_lost' });
   expect(await getTask(deps, id)).toMatchObject({ attempt: { contact: { state: 'ok' } } });
 });
 
 it('of replicas that adopt at once one drives the attempt', async () => {
-  await registerReplica(deps, first);
-  const { attemptId } = await taken();
-  const others = Array.from({ length: 4 }, replica);
-  const adopted = await Promise.all(others.map((one) => adoptAttempts(deps, one, ['h1'], ({ pid }) => pid === 1)));
-  expect(adopted.flat()).toEqual([attemptId]);
+  const { id, attemptId } = await taken();
+  await lapse();
+  const others = Array.from({ length: 4 }, () => replica());
+  const adopted = await Promise.all(others.map(adopt));
+  expect(adopted.flat().filter((one) => one !== false)).toEqual([attemptId]);
+  expect((await typesOf(id)).filter((type) => type === 'reattached')).toHaveLength(1);
+});
+
+it('an attempt that was renewed, adopted or ended since it was seen is not adopted', async () => {
+  const { attemptId } = await sent();
+  await lapse();
+  const [seen] = await free();
+  expect(seen).toMatchObject({ attemptId, hostId: 'h1', holder: first.id, wrapper: store.wrapper });
+  await renew(first.id, attemptId);
+  expect(await adoptAttempt(deps, second.id, seen as never)).toBe(false);
+  await lapse();
+  expect(await adoptAttempt(deps, second.id, seen as never)).toBe(true);
+  await lapse();
+  expect(await adoptAttempt(deps, first.id, seen as never)).toBe(false);
+});
+
+it('what a replica held that is gone from this machine is free at once, and nobody asks about that one again', async () => {
+  await keepReplica(deps, first, ['h1']);
+  const { attemptId } = await sent();
+  expect(await findFreeAttempts(deps, second, ['h1'], ({ pid }) => pid === 3)).toEqual([]);
+  const found = await findFreeAttempts(deps, second, ['h1'], ({ pid }) => pid === 1);
+  expect(found).toMatchObject([{ attemptId, holder: first.id }]);
+  expect(await deps.db.selectFrom('replicas').selectAll().execute()).toEqual([]);
+});
+
+it.each([{ bootId: 'another' }, { pidNamespace: 'another' }])(
+  'what a replica held elsewhere (%o) is not free before its lease has lapsed',
+  async (elsewhere) => {
+    await keepReplica(deps, first, ['h1']);
+    await sent();
+    expect(await findFreeAttempts(deps, { ...second, ...elsewhere }, ['h1'], () => true)).toEqual([]);
+  },
+);
+
+it('a replica that stops lets go of what it drives', async () => {
+  await keepReplica(deps, first, ['h1']);
+  const { attemptId } = await sent();
+  await leaveAsReplica(deps, first.id);
+  expect(await adopt()).toEqual([attemptId]);
+  expect(await deps.db.selectFrom('replicas').selectAll().execute()).toEqual([]);
+});
+
+it('contact renews the lease, however long the attempt should have been over', async () => {
+  const { attemptId } = await sent({ timeoutSeconds: 10 });
+  await awake();
+  await sql`update attempts set started_at = started_at - interval '1 hour', leased_at = leased_at - interval '1 hour'`.execute(
+    deps.db,
+  );
+  const { leaseExpiresAt } = await renew(first.id, attemptId);
+  expect(Date.parse(leaseExpiresAt) - Date.now()).toBeGreaterThan(20_000);
+});
+
+it('nothing is started on a host before it was asked about what ended there without its word', async () => {
+  await sql`update agents set capacity = 3`.execute(deps.db);
+  const { attemptId } = await sent({ repeatable: false });
+  await awake();
+  await lapse();
+  await silent(20);
+  await deadFor(1);
+  await lose();
+  const { id } = await createTask(deps, alice, newTask());
+  const options = { replicaId: first.id, hostIds: ['h1'], lastUsed: null, attemptToken: (text: string) => text };
+  expect((await dispatchToHosts(deps, { ...options, wasAsked: () => false })).dispatched).toEqual([]);
+  const { dispatched } = await dispatchToHosts(deps, { ...options, wasAsked: (asked) => asked === attemptId });
+  expect(dispatched).toMatchObject([{ taskId: id }]);
 });
 
 it('an attempt that nobody could watch is never told as a timeout', async () => {
-  const { id, attemptId } = await taken({ timeoutSeconds: 10 });
-  await start(attemptId);
-  await recordStarting(deps, first.id, attemptId, store);
+  const { id } = await sent({ timeoutSeconds: 10 });
   await sql`update attempts set started_at = started_at - interval '1 hour'`.execute(deps.db);
   await sweep(deps);
   await sql`update beat set up_since = now() - interval '1 hour'`.execute(deps.db);
@@ -130,7 +313,7 @@ it('an attempt that nobody could watch is never told as a timeout', async () => 
   await lapse();
   await sweep(deps);
   expect(await getTask(deps, id)).toMatchObject({ stopReason: null });
-  await adoptAttempts(deps, second, ['h1'], () => false);
+  await adopt();
   await sweep(deps);
   expect(await getTask(deps, id)).toMatchObject({ stopReason: null });
   await sql`update tasks set updated_at = now() - interval '1 hour'`.execute(deps.db);

@@ -60,6 +60,16 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
   };
   const hostsAre = (online: boolean) => sql`update agents set online = ${online}`.execute(deps.db);
 
+  /** Nobody has had an answer for long, although somebody has swept all the time. */
+  const giveUp = async () => {
+    await hostsAre(false);
+    await sql`update beat set at = now(), up_since = now() - interval '1 hour'`.execute(deps.db);
+    await sql`update attempts set contact = '{"state": "unreachable", "since": "2026-01-01T00:00:00.000000Z"}'`.execute(
+      deps.db,
+    );
+    expect(await loseHopeless(deps, [])).toBe(1);
+  };
+
   /** An attempt that was lost on a host while a start may have reached it. */
   async function unsettled(hostId: string) {
     const replicaId = randomUUID();
@@ -70,8 +80,7 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
     await recordStarting(deps, replicaId, dispatched[0]?.attemptId ?? '', { storeId: 's', bootId: 'b' });
     await sql`update tasks set lease_expires_at = now() - interval '1 second' where id = ${id}`.execute(deps.db);
     await sql`update attempts set dead_by = now() - interval '1 second'`.execute(deps.db);
-    await hostsAre(false);
-    expect(await loseHopeless(deps, [])).toBe(1);
+    await giveUp();
     return id;
   }
 
@@ -123,8 +132,7 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
     await waitFor(() => existsSync(ended), { timeoutMs: 20_000 });
     await sql`update tasks set lease_expires_at = now() - interval '1 second' where id = ${id}`.execute(deps.db);
     await sql`update attempts set dead_by = now() - interval '1 second'`.execute(deps.db);
-    await hostsAre(false);
-    expect(await loseHopeless(deps, [])).toBe(1);
+    await giveUp();
     await start();
     const late = async () => {
       const { items } = await listEvents(deps, id, { limit: 20, cursor: null });

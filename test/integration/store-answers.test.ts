@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import { errorCode, reasonOf } from '../../src/store/embedded/errors.ts';
-import { adoptableAttempts } from '../../src/store/ssh-attempts.ts';
+import { freeAttempts } from '../../src/store/ssh-attempts.ts';
 import { findTasksOfAttempts } from '../../src/store/tasks.ts';
 import { tokenNames } from '../../src/store/tokens.ts';
 import { createTestDatabase } from '../support/database.ts';
@@ -11,7 +11,7 @@ const { db } = await createTestDatabase();
 describe('a question about nothing', () => {
   test('is answered with nothing', async () => {
     expect(await findTasksOfAttempts(db, [])).toEqual([]);
-    expect(await adoptableAttempts(db, [], ['gone'])).toEqual([]);
+    expect(await freeAttempts(db, [])).toEqual([]);
     expect(await tokenNames(db, [])).toEqual([]);
   });
 });

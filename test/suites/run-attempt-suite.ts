@@ -180,7 +180,7 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
         one.record.process = { pid: 1, startedAt: '1', bootId: 'b' };
         const end = await one.run({ resume: { store: null, process: one.record.process } });
         expect(end).toMatchObject({ kind: 'ended', result: { outcome: 'lost' } });
-        expect((await report(one)).state).toBe('none');
+        expect((await report(one)).state).toBe('void');
       });
     });
 

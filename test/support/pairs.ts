@@ -4,7 +4,7 @@ import { AppError, type ErrorCode } from '../../src/domain/errors.ts';
 import type { TaskEvent } from '../../src/domain/event.ts';
 import type { Holder } from '../../src/domain/holder.ts';
 import type { NewTask } from '../../src/domain/task.ts';
-import { adoptAttempts } from '../../src/usecases/adopt-attempts.ts';
+import { adoptAttempt, findFreeAttempts } from '../../src/usecases/adopt-attempts.ts';
 import { approveTask } from '../../src/usecases/approve-task.ts';
 import { assignTask } from '../../src/usecases/assign-task.ts';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
@@ -264,7 +264,8 @@ export const ACTS: readonly Act[] = [
     prepare: lapse,
     run: async (deps, { host }) => {
       const replica = { id: randomUUID(), bootId: 'b', pidNamespace: 'p', pid: 1, startedAt: '1' };
-      return (await adoptAttempts(deps, replica, [host], () => false)).length > 0;
+      const [free] = await findFreeAttempts(deps, replica, [host], () => false);
+      return free !== undefined && (await adoptAttempt(deps, replica.id, free));
     },
     refusals: [],
     did: (event) => event.type === 'reattached',

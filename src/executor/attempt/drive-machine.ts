@@ -3,7 +3,7 @@ import type { ProcessIdentity } from '../../domain/process.ts';
 import { linkBackoff } from '../backoff.ts';
 import type { Log } from '../log.ts';
 import { type Machine, MachineError, StartRefused } from '../machine.ts';
-import { type Act, type Memory, nextAct } from './next-act.ts';
+import { type Act, isForgotten, type Memory, nextAct } from './next-act.ts';
 import type { Orders } from './orders.ts';
 import type { LaunchFailure } from './read-ending.ts';
 
@@ -25,7 +25,12 @@ export type DriveDeps = {
 };
 
 /** The machine's last word on the attempt (null: it never heard of it), and what can't be read from that. */
-export type Driven = { report: MachineReport | null; launchFailure: LaunchFailure | null; unstarted: boolean };
+export type Driven = {
+  report: MachineReport | null;
+  launchFailure: LaunchFailure | null;
+  unstarted: boolean;
+  forgotten: boolean;
+};
 
 /** The machine will not begin the command, and surely has not. */
 class LaunchRefused extends Error {
@@ -47,6 +52,7 @@ export async function driveMachine(deps: DriveDeps, signal: AbortSignal): Promis
   const launch = createLaunch(deps);
   let report: MachineReport | null = null;
   let unstarted = false;
+  let forgotten = false;
   const next = () => nextAct(report, memory, orders.hold || launch.failure !== null);
   for (let act = next(); act !== 'end'; ) {
     const before = act;
@@ -54,6 +60,7 @@ export async function driveMachine(deps: DriveDeps, signal: AbortSignal): Promis
       report = await perform(deps, launch, act, signal);
       noteProcess(deps, report);
       unstarted ||= report.state === 'unstarted';
+      forgotten ||= isForgotten(report, memory);
     } catch (error) {
       signal.throwIfAborted();
       report = null;
@@ -64,7 +71,7 @@ export async function driveMachine(deps: DriveDeps, signal: AbortSignal): Promis
     if (act === before || report === null) await orders.pause(backoff.next(), signal);
     else backoff.reset();
   }
-  return { report, launchFailure: launch.failure, unstarted };
+  return { report, launchFailure: launch.failure, unstarted, forgotten };
 }
 
 function noteFailure({ log, spec }: DriveDeps, launch: Launch, error: unknown): void {

@@ -23,7 +23,8 @@ export function nextAct(report: MachineReport | null, memory: Memory, hold: bool
   }
   switch (report.state) {
     case 'none':
-      if (memory.processSeen || hasForgotten(report, memory)) return 'end';
+      // Nobody may start it in the new memory, and what still runs of it is to end there.
+      if (isForgotten(report, memory)) return 'cancel';
       return hold ? 'fence' : 'start';
     case 'busy':
       return hold ? 'fence' : 'start';
@@ -42,6 +43,11 @@ export function nextAct(report: MachineReport | null, memory: Memory, hold: bool
   }
 }
 
-/** A new control folder or a new boot can't tell whether an earlier start ran there: it must not be sent again. */
-const hasForgotten = (report: MachineReport, { store }: Memory): boolean =>
-  store !== null && (store.storeId !== report.storeId || store.bootId !== report.bootId);
+/**
+ * The machine doesn't know an attempt that it did know, or may have: a new control folder or a new boot can't tell
+ * whether an earlier start ran there, so it must not be sent again.
+ */
+export function isForgotten(report: MachineReport, { processSeen, store }: Memory): boolean {
+  if (report.state !== 'none') return false;
+  return processSeen || (store !== null && (store.storeId !== report.storeId || store.bootId !== report.bootId));
+}

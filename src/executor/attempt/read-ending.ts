@@ -20,11 +20,14 @@ export type EndingFacts = {
   processSeen: boolean;
   /** The supervisor was found dead before it had made the process. */
   unstarted: boolean;
+  /** The machine's memory of the attempt was found gone. */
+  forgotten: boolean;
   timeoutSeconds: number;
   output: Json;
 };
 
 const MAX_ERROR = 2000;
+const FORGOTTEN = 'store_changed: the machine no longer knows the attempt, its control folder was removed';
 
 export const lost = (error: string): Result => ({ ...BLANK_RESULT, outcome: 'lost', error: sentence(error) });
 const failed = (failureClass: FailureClass, error: string): Result => ({
@@ -42,6 +45,7 @@ const sentence = (said: string): string => said.replaceAll('\0', ' ').slice(0, M
  * never told of it. What can't be known is `lost`: never a success and never a plain failure.
  */
 export function readEnding(report: MachineReport | null, facts: EndingFacts): Result {
+  if (facts.forgotten) return lost(FORGOTTEN);
   if (report === null || report.state === 'void') return neverRan(facts);
   switch (report.state) {
     case 'done':
@@ -52,7 +56,7 @@ export function readEnding(report: MachineReport | null, facts: EndingFacts): Re
     case 'orphan':
       return lost('the process that watched the command was killed, so its exit code is unknown');
     case 'none':
-      return lost('the machine no longer knows the attempt: its control folder was removed');
+      return lost(FORGOTTEN);
     default:
       return lost(`the attempt was left while ${report.state}`);
   }

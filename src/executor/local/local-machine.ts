@@ -24,7 +24,7 @@ export function createLocalMachine({ directory, environment = {}, ...options }: 
 function createLocalTransport(directory: string, environment: { PATH?: string; LANG?: string }): Transport {
   const env: NodeJS.ProcessEnv = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: directory, ...environment };
   return {
-    run: (words, options) => runChild(join(directory, WRAPPER.name), words, env, options),
+    run: (script, words, options) => runChild(join(directory, script), words, env, options),
     install: () => install(directory),
   };
 }

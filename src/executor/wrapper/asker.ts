@@ -1,5 +1,5 @@
 import { MachineError } from '../machine.ts';
-import { commandWords, parseReply, type Reply } from './protocol.ts';
+import { commandWords, parseReply, type Reply, WRAPPER } from './protocol.ts';
 import type { RunOptions, RunResult, Transport } from './transport.ts';
 
 const DEADLINE_MS = 10_000;
@@ -31,9 +31,13 @@ export type Asker = {
 /** What shells end with when they can't open their script. */
 const NOT_FOUND: readonly number[] = [2, 126, 127];
 
-/** Asks the wrapper script at the other end of a transport, and puts it there when it is missing. */
-export function createAsker(transport: Transport, options: AskerOptions): Asker {
+/**
+ * Asks a wrapper script at the other end of a transport. Where it is missing, that of this release is put there and
+ * asked from then on: it reads what an earlier one wrote.
+ */
+export function createAsker(transport: Transport, options: AskerOptions, name: string): Asker {
   const { installationId, deadlineMs = DEADLINE_MS } = options;
+  let script = name;
 
   async function run(
     words: readonly (string | number)[],
@@ -41,10 +45,11 @@ export function createAsker(transport: Transport, options: AskerOptions): Asker 
     answered: (result: RunResult) => boolean,
   ): Promise<RunResult> {
     const line = commandWords(words);
-    const first = await transport.run(line, how);
+    const first = await transport.run(script, line, how);
     if (!NOT_FOUND.includes(first.exitCode) || answered(first)) return first;
     await transport.install(how.signal);
-    return await transport.run(line, how);
+    script = WRAPPER.name;
+    return await transport.run(script, line, how);
   }
 
   async function ask(op: string, attemptId: string, signal: AbortSignal, asking: Asking = {}): Promise<Reply> {

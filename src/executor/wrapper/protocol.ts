@@ -11,6 +11,9 @@ const hash = createHash('sha256').update(text).digest('hex').slice(0, 16);
 /** The script that runs on the machine. Its name holds its hash, so that releases live side by side. */
 export const WRAPPER = { name: `w-${hash}.sh`, text } as const;
 
+/** Names that a release may have given to its script. */
+export const isWrapperName = (name: string): boolean => /^w-[0-9a-f]{16}\.sh$/.test(name);
+
 const MAGIC = 'taskejo1 ';
 const ID = /^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$/;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;

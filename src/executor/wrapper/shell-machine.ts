@@ -2,7 +2,7 @@ import type { MachineReport, StartSpec, Stream } from '../../domain/machine.ts';
 import { type LogPiece, type Machine, MachineError } from '../machine.ts';
 import { type AskerOptions, createAsker } from './asker.ts';
 import { liveReader } from './live-reader.ts';
-import { encodeStart, lastLine } from './protocol.ts';
+import { encodeStart, isWrapperName, lastLine, WRAPPER } from './protocol.ts';
 import type { RunOptions, Transport } from './transport.ts';
 
 /** Live output covers the head of each stream; the rest is headroom for a talkative start-up file. */
@@ -12,8 +12,12 @@ const NAMES: Record<Stream, string> = { stdout: 'out', stderr: 'err' };
 export type ShellMachineOptions = AskerOptions;
 
 /** The machine at the other end of a transport, driven through the wrapper script, which it installs on first use. */
-export function createShellMachine(transport: Transport, options: ShellMachineOptions): Machine {
-  const { ask, stream: streamFrom } = createAsker(transport, options);
+export function createShellMachine(
+  transport: Transport,
+  options: ShellMachineOptions,
+  wrapper: string = WRAPPER.name,
+): Machine {
+  const { ask, stream: streamFrom } = createAsker(transport, options, wrapper);
 
   async function start(spec: StartSpec, signal: AbortSignal): Promise<MachineReport> {
     const { words, stdin } = encodeStart(spec);
@@ -64,6 +68,8 @@ export function createShellMachine(transport: Transport, options: ShellMachineOp
   }
 
   return {
+    wrapper,
+    by: (name) => createShellMachine(transport, options, isWrapperName(name) ? name : WRAPPER.name),
     start,
     status,
     follow,

@@ -23,8 +23,8 @@ export type RunResult = { stdout: Buffer; stderr: Buffer; exitCode: number };
  * not be asked or the end was not seen, and with the signal's reason when that fired.
  */
 export type Transport = {
-  run(words: readonly string[], options: RunOptions): Promise<RunResult>;
-  /** Puts the wrapper script on the machine: whole under its name, or not at all. */
+  run(script: string, words: readonly string[], options: RunOptions): Promise<RunResult>;
+  /** Puts this release's wrapper script on the machine: whole under its name, or not at all. */
   install(signal: AbortSignal): Promise<void>;
 };
 

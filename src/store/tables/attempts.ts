@@ -6,7 +6,8 @@ import type { JsonOrNull, Time } from './columns.ts';
 
 /* Attempts, and what they printed. */
 
-export type HostStore = { storeId: string; bootId: string };
+/** The memory of a host before a start was sent, and the script that was to start the attempt. */
+export type HostStore = { storeId: string; bootId: string; wrapper?: string };
 
 export type AttemptsTable = {
   id: string;

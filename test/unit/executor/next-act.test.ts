@@ -50,13 +50,13 @@ describe('of an attempt on its machine', () => {
 
   test('one that was seen to run is never started again', () => {
     expect(nextAct(null, begun, true)).toBe('status');
-    expect(nextAct(at('none'), begun, false)).toBe('end');
+    expect(nextAct(at('none'), begun, false)).toBe('cancel');
   });
 
   test.each([{ storeId: 'another' }, { bootId: 'another' }])(
     'one is not started where the machine may have forgotten its first start (%o)',
     (changed) => {
-      expect(nextAct(at('none', changed), sent, false)).toBe('end');
+      expect(nextAct(at('none', changed), sent, false)).toBe('cancel');
     },
   );
 

@@ -21,6 +21,7 @@ const facts: EndingFacts = {
   launchFailure: null,
   processSeen: true,
   unstarted: false,
+  forgotten: false,
   timeoutSeconds: 7,
   output: null,
 };
