@@ -22,6 +22,8 @@ export type Sshd = {
   user: string;
   privateKeyPath: string;
   privateKey: string;
+  /** Who may sign in, a public key a line. */
+  authorizedKeysPath: string;
   /** Of the first type of host key. */
   hostKeyFingerprint: string;
   /** Public key lines of all types. */
@@ -29,6 +31,8 @@ export type Sshd = {
   /** The home of its sessions. A file `.rc` in it is read before each command, as start-up files are. */
   home: string;
   pid: number;
+  /** What the daemon has logged; its beginning, if that is very long. */
+  said(): string;
   /** Kills the processes that serve connections; the daemon goes on. Answers how many there were. */
   killSessions(): number;
   /** Kills the daemon and its sessions; attempts go on. */
@@ -54,11 +58,15 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
 
   let port = 0;
   let daemon: ChildProcess | null = null;
+  let said = '';
   const begin = async () => {
     for (let tries = 1; daemon === null; tries += 1) {
       port ||= await freePort();
       writeFileSync(join(folder, 'sshd_config'), configuration(folder, home, port, types, options));
       daemon = await run(program, join(folder, 'sshd_config'));
+      daemon?.stderr?.on('data', (chunk: Buffer) => {
+        if (said.length < 100_000) said += chunk.toString();
+      });
       if (daemon === null && tries > 5) throw new Error('sshd could not take a port');
       if (daemon === null) port = 0; // somebody else took it between
     }
@@ -90,6 +98,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     user: userInfo().username,
     privateKeyPath,
     privateKey: readFileSync(privateKeyPath, 'utf8'),
+    authorizedKeysPath: join(folder, 'authorized_keys'),
+    said: () => said,
     hostKeyFingerprint: fingerprintOf(join(folder, `host_${types[0]}.pub`)),
     hostKeyLines: types.map((type) => readFileSync(join(folder, `host_${type}.pub`), 'utf8').trim()),
     home,
