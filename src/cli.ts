@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
 import { CommanderError } from 'commander';
 import { CliError, EXIT } from './cli/errors.ts';
@@ -8,11 +9,16 @@ import { ConfigError } from './yaml-file/mistake.ts';
 /* The command line: bin/taskejo.js begins here. */
 
 const terminal = createTerminal(process);
-const program = createProgram({ terminal, env: process.env, readInput: () => buffer(process.stdin) });
+const program = createProgram({ terminal, env: process.env, readInput: () => buffer(process.stdin), readLine });
 try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error);
+}
+
+async function readLine(): Promise<string | null> {
+  for await (const line of createInterface({ input: process.stdin })) return line;
+  return null;
 }
 
 /** Says once, in one sentence where it can be, why a command ended; answers the exit code. */

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import { noteServer } from './config/running-server.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { AppError } from './domain/errors.ts';
 import { createSshHosts } from './executor/ssh/hosts.ts';
@@ -9,6 +11,7 @@ import { createMetrics } from './metrics.ts';
 import { openStore, startDatabase } from './server/database.ts';
 import { startHttp } from './server/http.ts';
 import { prepare } from './server/installation.ts';
+import { replaceable } from './server/replaceable.ts';
 import { StartError } from './server/start-error.ts';
 import { DatabaseStartError } from './store/embedded/errors.ts';
 import { MigrationError } from './store/migrate.ts';
@@ -26,6 +29,8 @@ export type RunningServer = {
   url: string;
   /** Resolves with the reason if something that the server can't do without is gone. */
   broken: Promise<string>;
+  /** Goes on with the hosts of another configuration. Rejects if that can't be done; then it goes on as before. */
+  reload(config: Config): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -36,16 +41,20 @@ const ANSWER_WITHIN_MS = 4_000;
 export async function serve(options: ServeOptions): Promise<number> {
   const stopping = new AbortController();
   const stopped = untilToldToStop(stopping);
+  const read = () => {
+    const { config: file, listen, dataDir } = options;
+    return loadConfig({ file, env: process.env, flags: { listen, dataDir } });
+  };
   let config: Config;
   try {
-    const { config: file, listen, dataDir } = options;
-    config = await loadConfig({ file, env: process.env, flags: { listen, dataDir } });
+    config = await read();
   } catch (error) {
     return complain(error);
   }
   const log = createLog(config.log);
   logWarnings(log);
-  let server: RunningServer;
+  let server: RunningServer | null = null;
+  process.on('SIGHUP', () => void (server && reload(server, config, read, log)));
   try {
     server = await startServer(config, log, stopping);
   } catch (error) {
@@ -53,10 +62,12 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
   process.stdout.write(`listening on ${server.url}\n`);
   log.info({ url: server.url, dataDir: config.dataDir }, 'ready');
+  const forget = note(config.dataDir, log);
   const reason = await Promise.race([stopped, server.broken]);
   if (reason !== null) log.error({ reason }, 'the server can not go on');
   stopping.abort();
   setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();
+  forget();
   await server.stop();
   return reason === null ? 0 : 1;
 }
@@ -78,6 +89,30 @@ function untilToldToStop(stopping: AbortController): Promise<null> {
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
   });
+}
+
+/** The file is read again; whatever is wrong with it, the server goes on as it was. */
+async function reload(server: RunningServer, first: Config, read: () => Promise<Config>, log: Log): Promise<void> {
+  try {
+    const config = await read();
+    await server.reload(config);
+    log.info({ hosts: config.hosts.map(({ id }) => id) }, 'the configuration file was read again');
+    const without = (one: Config) => ({ ...one, hosts: null, ssh: null });
+    if (isDeepStrictEqual(without(first), without(config))) return;
+    log.warn({}, 'what changed in the configuration file beside the hosts counts from the next start on');
+  } catch (error) {
+    log.error({ cause: (error as Error).message }, 'the configuration file was not taken, the last good one holds');
+  }
+}
+
+/** Commands on this machine find the server by it. Without it only these suffer. */
+function note(dataDir: string, log: Log): () => void {
+  try {
+    return noteServer(dataDir);
+  } catch (error) {
+    log.warn({ err: error }, 'commands on this machine will not find this server');
+    return () => {};
+  }
 }
 
 /** What Node itself warns of goes the way of all lines, so that whoever parses them doesn't stumble over it. */
@@ -112,14 +147,10 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
   signal.throwIfAborted();
   const { listening, publicUrl } = await startHttp(config, deps, { metrics, pools }, installation, log, signal);
   const stopHttp = () => listening.stop(ANSWER_WITHIN_MS);
-  const loops = await startLoops({
-    deps,
-    installation,
-    hosts: hostsOf(config, installation),
-    probeSeconds: config.ssh.probeSeconds,
-    publicUrl,
-    metrics,
-    log,
+  const loops = await replaceable(config, async ({ hosts, ssh }) => {
+    const driven = hostsOf(hosts, installation);
+    await syncHosts(deps, hosts);
+    return startLoops({ deps, installation, hosts: driven, probeSeconds: ssh.probeSeconds, publicUrl, metrics, log });
   }).catch(async (error: unknown) => {
     await stopHttp();
     throw error;
@@ -129,6 +160,7 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
   return {
     url: listening.url,
     broken: ended,
+    reload: loops.replace,
     async stop() {
       stopping.abort();
       await running.disposeAsync();
@@ -136,9 +168,9 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
   };
 }
 
-function hostsOf(config: Config, installation: Installation): Host[] {
-  const byId = createSshHosts(config.hosts.map((host) => ({ ...host, installationId: installation.id })));
-  return config.hosts.flatMap(({ id, lostAfterSeconds }) => {
+function hostsOf(hosts: Config['hosts'], installation: Installation): Host[] {
+  const byId = createSshHosts(hosts.map((host) => ({ ...host, installationId: installation.id })));
+  return hosts.flatMap(({ id, lostAfterSeconds }) => {
     const host = byId.get(id);
     return host === undefined ? [] : [{ id, lostAfterSeconds, ...host }];
   });

@@ -10,6 +10,8 @@ export type Context = {
   env: Readonly<Record<string, string | undefined>>;
   /** Standard input, whole. */
   readInput(): Promise<Uint8Array>;
+  /** The next line of it; null: there is none. */
+  readLine(): Promise<string | null>;
 };
 
 export type ServerOptions = { url?: string; tokenFile?: string; json?: boolean };

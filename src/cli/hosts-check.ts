@@ -1,11 +1,17 @@
 import type { Config } from '../config.ts';
 import { visible } from '../domain/visible.ts';
+import { MachineError } from '../executor/machine.ts';
 import { type Check, preflight, type Wanted } from '../executor/preflight.ts';
 import type { SshHost } from '../executor/ssh/host.ts';
 import { createSshHosts } from '../executor/ssh/hosts.ts';
+import { type ShownKey, shownKey } from '../executor/ssh/shown-key.ts';
+import { CliError, EXIT } from './errors.ts';
 import type { Terminal } from './terminal.ts';
 
+export type { Check };
+
 const WITHIN_MS = 90_000;
+const KEY_WITHIN_MS = 20_000;
 
 /** Looks whether a host of the configuration can run tasks. */
 export const checkHost = (config: Config, id: string, tell: (check: Check) => void): Promise<Check[]> =>
@@ -19,11 +25,34 @@ export const checkHost = (config: Config, id: string, tell: (check: Check) => vo
     AbortSignal.timeout(WITHIN_MS),
   );
 
+/** The key that a machine shows which needn't be in the configuration yet, reached through a host that is. */
+export async function readHostKey(
+  config: Config | null,
+  to: { address: string; port: number },
+  jump: string | null,
+): Promise<ShownKey> {
+  const through = jump === null ? null : openHost(config, jump, 'check');
+  const way = through === null ? {} : { way: through.forward };
+  try {
+    return await shownKey(to, {
+      deadlineMs: KEY_WITHIN_MS,
+      keepaliveMs: KEY_WITHIN_MS,
+      signal: AbortSignal.timeout(KEY_WITHIN_MS),
+      ...way,
+    });
+  } catch (error) {
+    if (!(error instanceof MachineError)) throw error;
+    throw new CliError(visible(`${to.address} shows no key: ${error.message}`), EXIT.failed, { cause: error });
+  } finally {
+    through?.close();
+  }
+}
+
 /** With its way through others, whose connections end with its own. */
-function openHost({ hosts }: Config, id: string, installationId: string): SshHost {
-  const all = createSshHosts(hosts.map((host) => ({ ...host, installationId })));
+function openHost(config: Config | null, id: string, installationId: string): SshHost {
+  const all = createSshHosts((config?.hosts ?? []).map((host) => ({ ...host, installationId })));
   const host = all.get(id);
-  if (host === undefined) throw new Error(`there is no host ${id}`);
+  if (host === undefined) throw new CliError(`there is no host ${visible(id)} in the configuration`, EXIT.usage);
   return { ...host, close: () => [...all.values()].map((one) => one.close()) };
 }
 

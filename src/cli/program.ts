@@ -7,6 +7,7 @@ import type { Context } from './connect.ts';
 import { addDeliveries } from './deliveries.ts';
 import { addDemo } from './demo.ts';
 import { addDoctor } from './doctor.ts';
+import { addHosts } from './hosts.ts';
 import { addMigrate } from './migrate.ts';
 import { addServe } from './serve.ts';
 import { addTaskApprove } from './task-approve.ts';
@@ -53,6 +54,7 @@ export function createProgram(context: Context): Command {
   addDoctor(program, context);
   addTasks(program, context);
   addAgents(program, context);
+  addHosts(program, context);
   addDeliveries(program, context);
   addTokens(program, context);
   return program;

@@ -1,11 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { taskejo } from '../support/command-line.ts';
 import { describeIf } from '../support/require.ts';
+import { startServerProcess } from '../support/serve.ts';
 import { hostEntryOf } from '../support/ssh-host.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
 import { temporaryFolder } from '../support/temporary.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 describeIf('sshd', 'hosts from the command line', () => {
   let sshd: Sshd;
@@ -41,5 +43,46 @@ describeIf('sshd', 'hosts from the command line', () => {
     });
     const unknown = await taskejo(['agents', 'check', 'nobody', '--config', file]);
     expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining('there is no host nobody') });
+  });
+
+  test('are added while the server runs, and taken away; the rest of the file stays as it was', async () => {
+    const file = join(temporaryFolder(), 'taskejo.yaml');
+    const before = `# ours\nlog: {level: info}   # chatty\nssh: {probe_seconds: 1}\n`;
+    writeFileSync(file, before, { mode: 0o600 });
+    const server = await startServerProcess({ TASKEJO_CONFIG: file });
+    onTestFinished(() => server.stop());
+    const env = { TASKEJO_URL: server.url, TASKEJO_TOKEN: server.adminToken, TASKEJO_CONFIG: file };
+    const hosts = (args: string[], input = '') =>
+      taskejo(['hosts', ...args, '--data-dir', server.dataDir], { env, input });
+    const target = `${sshd.user}@127.0.0.1:${sshd.port}`;
+    const how = ['--id', 'box', '--private-key', sshd.privateKeyPath, '--label', 'linux'];
+
+    const refused = await hosts(['add', target, ...how], 'no\n');
+    expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(sshd.hostKeyFingerprint) });
+    const other = await hosts(['add', target, ...how, '--host-key', `SHA256:${'A'.repeat(43)}`]);
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining('not SHA256:AAAA') });
+    const badKey = await hosts(['add', target, '--id', 'box', '--private-key', file], 'yes\n');
+    expect(badKey).toMatchObject({ code: 2, stderr: expect.stringContaining('private_key') });
+    expect(readFileSync(file, 'utf8')).toBe(before);
+
+    const added = await hosts(['add', target, ...how], 'yes\n');
+    expect(added).toMatchObject({ code: 0, stdout: 'box\n' });
+    expect(added.stderr).toMatch(/ok +run +a command went on/);
+    expect(added.stderr).toContain('its first task is completed');
+    expect(readFileSync(file, 'utf8')).toMatch(
+      new RegExp(`^${before.replaceAll(/[{}]/g, '\\$&')}hosts:\n  - id: box\n`),
+    );
+    expect(await hosts(['add', target, ...how])).toMatchObject({ code: 2, stderr: expect.stringContaining('already') });
+    const list = await taskejo(['hosts', 'list'], { env });
+    expect(list.stdout).toMatch(/^box +\S+@127\.0\.0\.1:\d+ +- +3 +linux$/m);
+
+    const removed = await hosts(['remove', 'box']);
+    expect(removed).toMatchObject({ code: 0, stdout: expect.stringContaining('the server was told') });
+    expect(readFileSync(file, 'utf8')).toBe(`${before}hosts: []\n`);
+    await waitFor(async () => {
+      const { items } = await server.api<{ items: unknown[] }>('GET', '/api/v1/agents');
+      return items.length === 0;
+    });
+    expect(await hosts(['remove', 'box'])).toMatchObject({ code: 2 });
   });
 });

@@ -11,6 +11,7 @@ export type ServerProcess = {
   url: string;
   adminToken: string;
   databaseUrl: string;
+  dataDir: string;
   /** A JSON request with the admin token, unless another is given; throws for any answer but 2xx. */
   api<T>(method: string, path: string, body?: unknown, token?: string): Promise<T>;
   /** Kills it, and starts it again where it was. */
@@ -41,6 +42,7 @@ export async function startServerProcess(
     url,
     adminToken,
     databaseUrl,
+    dataDir: join(folder, 'data'),
     async api<T>(method: string, path: string, body?: unknown, token = adminToken): Promise<T> {
       const isBytes = body instanceof Uint8Array;
       const headers = {
