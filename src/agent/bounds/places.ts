@@ -8,9 +8,12 @@ export type Places = {
   files: readonly string[];
 };
 
-/** Where the wrapper keeps an attempt's own. */
+/** Where the wrapper keeps all of an attempt. */
+export const attemptFolder = (workDir: string, installationId: string, attemptId: string): string =>
+  join(workDir, installationId, `a.${attemptId}`);
+
 export function placesOf(workDir: string, installationId: string, attemptId: string): Places {
-  const run = join(workDir, installationId, `a.${attemptId}`, 'run');
+  const run = join(attemptFolder(workDir, installationId, attemptId), 'run');
   return {
     workspace: join(run, 'ws'),
     temporary: join(run, 'tmp'),
