@@ -21,6 +21,8 @@ const WHEN: Record<ErrorCode, string> = {
     'The task or the attempt stands where this can not be done, for instance because a stop was asked.',
   idempotency_conflict:
     'The same `Idempotency-Key`, or the same `id`, came with another body before. Choose a new one for a new request.',
+  instance_conflict:
+    'Another process calls with the identity of this agent: a later start of it, or the one that this is a copy of. Stop.',
   name_taken: 'Choose another name, or delete the agent that has it.',
   configured_in_file: 'Change it in the configuration file of the server.',
   version_mismatch: 'Read the task again: `If-Match` must name the version that it has now.',

@@ -26,7 +26,7 @@ export type Principal =
       name: string;
       restriction: Restriction | null;
     }
-  | ({ kind: 'agent'; agentId: string; tokenId: string } & FromNetworks)
+  | ({ kind: 'agent'; agentId: string } & FromNetworks)
   | ({
       kind: 'attempt';
       attemptId: string;

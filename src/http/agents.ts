@@ -9,11 +9,11 @@ import {
 } from '../contract/agent.ts';
 import { agentId } from '../contract/common.ts';
 import { notFound } from '../domain/errors.ts';
-import type { Abilities } from '../domain/may-run.ts';
+import type { AgentPolicy } from '../domain/may-run.ts';
 import { deleteAgent } from '../usecases/delete-agent.ts';
 import { patchAgent } from '../usecases/patch-agent.ts';
 import { getAgent, listAgents } from '../usecases/read-agents.ts';
-import { registerAgent } from '../usecases/register-agent.ts';
+import { type Registration, registerAgent } from '../usecases/register-agent.ts';
 import { auditActorOf } from './auth.ts';
 import { presentAgent, presentPage } from './present.ts';
 import { restrictionOf } from './restricted.ts';
@@ -22,38 +22,49 @@ import { answers, api, apiRoute, endpoint, pageAsked, pageOnly, takes } from './
 const tags = ['agents'];
 const agentInPath = z.object({ id: agentId });
 
+const proofHeader = z.object({
+  'taskejo-proof': z.string().optional().meta({ description: 'Signed by the key that the server knows, for the name' }),
+});
+
 const register = endpoint(
   apiRoute('registrar', ['name_taken'], {
     method: 'post',
     path: '/api/v1/agents/register',
     tags,
     summary: 'Register an agent that pulls',
-    request: { body: takes(registerBody) },
-    responses: { 201: answers(registered, 'The agent and its token, which is shown only here') },
+    description:
+      'An agent that has told its `public_key` may register again under its name: with a token that it signed for its ' +
+      'name in the header `Taskejo-Proof` it is the same agent, as it says now. Its former token lives ten minutes more.',
+    request: { headers: proofHeader, body: takes(registerBody) },
+    responses: {
+      200: answers(registered, 'The same agent, and a new token'),
+      201: answers(registered, 'The agent and its token, which is shown only here'),
+    },
   }),
   async (c) => {
-    const { deps } = c.get('http');
-    const { name, labels, capacity, version, ...said } = c.req.valid('json');
-    const asked = { name, labels: labels ?? [], capacity: capacity ?? null, version: version ?? null };
-    const made = await registerAgent(
-      deps,
-      { ...asked, ...abilitiesOf(said), restriction: restrictionOf(c) },
-      auditActorOf(c),
-    );
+    const { deps, signIn } = c.get('http');
+    const proof = signIn.readProof(c.req.header('taskejo-proof') ?? '');
+    const registration = { ...registrationOf(c.req.valid('json')), restriction: restrictionOf(c) };
+    const made = await registerAgent(deps, registration, { by: auditActorOf(c), proof });
     const heartbeatSeconds = deps.settings.leases.renewSeconds;
-    return c.json({ agent_id: made.agentId, token: made.token, heartbeat_seconds: heartbeatSeconds }, 201);
+    const answer = { agent_id: made.agentId, token: made.token, heartbeat_seconds: heartbeatSeconds };
+    return c.json(answer, made.isNew ? 201 : 200);
   },
 );
 
-const abilitiesOf = ({
-  limits,
-  sandboxes,
-  policy,
-}: Pick<Register, 'limits' | 'sandboxes' | 'policy'>): Omit<Abilities, 'restriction'> => ({
-  limits: limits ?? null,
-  sandboxes: sandboxes ?? null,
-  policy: policy ? { allowedCommands: policy.allowed_commands, deniedPatterns: policy.denied_patterns } : null,
+const registrationOf = (body: Register): Omit<Registration, 'restriction'> => ({
+  name: body.name,
+  labels: body.labels ?? [],
+  capacity: body.capacity ?? null,
+  version: body.version ?? null,
+  publicKey: body.public_key ?? null,
+  limits: body.limits ?? null,
+  sandboxes: body.sandboxes ?? null,
+  policy: policyOf(body.policy),
 });
+
+const policyOf = (policy: Register['policy']): AgentPolicy | null =>
+  policy ? { allowedCommands: policy.allowed_commands, deniedPatterns: policy.denied_patterns } : null;
 
 const list = endpoint(
   apiRoute('viewer', [], {

@@ -35,12 +35,20 @@ export const admit = (who: Admitted, { path, method }: { path: string; method: s
   return createMiddleware<HttpEnv>(async (c, next) => {
     const principal = await principalOf(c);
     if (!(ADMITTED[who] as readonly Role[]).includes(roleOf(principal))) throw forbidden(principal);
+    await requireOneInstance(c, principal);
     c.set('principal', principal);
     const restriction = restrictionOf(c);
     if (restriction !== null) await requireWithin(c, restriction, about);
     await next();
   });
 };
+
+/** Of an agent that says which of its processes calls, only one is let in. */
+async function requireOneInstance(c: HttpContext, principal: Principal): Promise<void> {
+  if (principal.kind !== 'agent') return;
+  const instance = c.req.header('taskejo-instance');
+  if (instance !== undefined) await c.get('http').letInstanceIn(principal.agentId, instance);
+}
 
 /** Whose credential a request carries. Throws `unauthenticated`, or `rate_limited` after too many bad ones. */
 async function principalOf(c: HttpContext): Promise<Principal> {

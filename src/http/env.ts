@@ -8,6 +8,7 @@ import type { Create } from '../usecases/create-task.ts';
 import type { Deps } from '../usecases/deps.ts';
 import type { Dequeues } from '../usecases/dequeue.ts';
 import type { EventFeed } from '../usecases/event-feed.ts';
+import type { LetInstanceIn } from '../usecases/let-instance-in.ts';
 import type { SignIn } from '../usecases/sign-in.ts';
 import type { StatisticsReader } from '../usecases/statistics.ts';
 import type { TaskDefaults } from '../usecases/task-request.ts';
@@ -28,6 +29,7 @@ export type HttpDeps = {
   create: Create;
   complete: (completion: Completion) => Promise<Completed>;
   signIn: SignIn;
+  letInstanceIn: LetInstanceIn;
   /** All that happens, for those who follow it. */
   feed: EventFeed;
   statistics: StatisticsReader;

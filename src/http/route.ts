@@ -50,7 +50,7 @@ export function apiRoute<const R extends Described>(who: Admitted, codes: readon
   // Where none is known, every parameter is refused, as a field would be.
   const strict = { ...route, request: { query: z.strictObject({}), ...route.request } };
   return {
-    ...withProblems([...codes, ...usual(strict), 'unauthenticated', 'forbidden', 'rate_limited'], strict as R),
+    ...withProblems([...codes, ...usual(strict), ...ofCaller(who)], strict as R),
     description,
     security: [{ token: [] }],
     middleware: [admit(who, route), ...(takesJson ? [jsonBody] : [])],
@@ -66,6 +66,16 @@ function withProblems<const R extends Described>(codes: readonly ErrorCode[], ro
   const all = { ...route, responses: { ...route.responses, ...problemAnswers([...codes, 'unavailable']) } } as R;
   return createRoute(all);
 }
+
+/** What may be wrong with who calls. */
+const ofCaller = (who: Admitted): ErrorCode[] => [
+  'unauthenticated',
+  'forbidden',
+  'rate_limited',
+  ...(ADMITTED[who].some((role) => role === 'agent')
+    ? (['address_not_allowed', 'instance_conflict', 'malformed'] as const)
+    : []),
+];
 
 const usual = ({ request }: Described): ErrorCode[] => [
   ...(request?.params ? (['not_found'] as const) : []),

@@ -11,6 +11,7 @@ import { createCreate } from '../usecases/create-task.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { createDequeues } from '../usecases/dequeue.ts';
 import { createEventFeed } from '../usecases/event-feed.ts';
+import { createLetInstanceIn } from '../usecases/let-instance-in.ts';
 import { noteRefusedLogin } from '../usecases/note-refused-login.ts';
 import type { Installation } from '../usecases/prepare-installation.ts';
 import { createFigures } from '../usecases/read-figures.ts';
@@ -49,9 +50,12 @@ export async function startHttp(
       adminToken,
       badTokensPerMinute: config.http.badTokensPerMinute,
       isInNetworks,
+      installationId: installation.id,
+      clockMs: Date.now,
       onRefused: (refusal) => noteRefusal(deps, log, refusal),
       nowMs,
     }),
+    letInstanceIn: createLetInstanceIn(deps),
     feed,
     metrics,
     openMetrics: config.metrics.open,

@@ -48,10 +48,11 @@ export async function hasAttempted(db: Db, agentId: string, taskId: string): Pro
   return row !== undefined;
 }
 
-export type NewPullAgent = Pick<Agent, 'id' | 'name' | 'labels' | 'capacity' | 'version' | 'online'> & Abilities;
+export type NewPullAgent = Pick<Agent, 'id' | 'name' | 'labels' | 'capacity' | 'version' | 'online'> &
+  Abilities & { publicKey?: string | null };
 
 /** Adds a pull agent; answers false if the name is taken, by a host too. One that is online was seen now. */
-export async function insertPullAgent(trx: Trx, agent: NewPullAgent): Promise<boolean> {
+export async function insertPullAgent(trx: Trx, { publicKey = null, ...agent }: NewPullAgent): Promise<boolean> {
   const { numInsertedOrUpdatedRows } = await trx
     .insertInto('agents')
     .values({
@@ -60,6 +61,7 @@ export async function insertPullAgent(trx: Trx, agent: NewPullAgent): Promise<bo
       sandboxes: agent.sandboxes && [...agent.sandboxes],
       policy: agent.policy && JSON.stringify(agent.policy),
       restriction: agent.restriction && JSON.stringify(agent.restriction),
+      public_key: publicKey,
       execution_mode: 'http_pull',
       last_seen_at: agent.online ? sql<string>`clock_timestamp()` : null,
     })

@@ -1,10 +1,13 @@
 import { timingSafeEqual } from 'node:crypto';
 import { AppError } from '../domain/errors.ts';
+import { type Claims, isInForce, readSignedToken, type SignedToken } from '../domain/signed-token.ts';
 import { attemptOfToken, isWellFormedToken, type Principal, tokenHash } from '../domain/token.ts';
+import type { AgentKey } from '../store/agent-keys.ts';
 import { touchAgents } from '../store/leases.ts';
 import { findTokensOfAttempts, findValidTokens, noteTokenUses, type TokenUse } from '../store/tokens.ts';
 import { coalesce, type Settled } from './coalesce.ts';
 import type { Deps } from './deps.ts';
+import { findSigners } from './find-signers.ts';
 
 /** Who the operator is, who set this variable beside the tokens in the database. */
 export const ADMIN_BY_ENVIRONMENT = {
@@ -22,7 +25,13 @@ export const ADMIN_BY_ENVIRONMENT = {
 export type Authenticate = (credential: string, address: string) => Promise<Principal | null>;
 /** Whether an address is in one of some networks. */
 export type IsInNetworks = (address: string, networks: readonly string[]) => boolean;
-export type AuthenticateOptions = { adminToken: string | null; isInNetworks: IsInNetworks };
+export type AuthenticateOptions = {
+  adminToken: string | null;
+  isInNetworks: IsInNetworks;
+  /** For whom agents sign their tokens, and by which clock: the one that answers tell. */
+  installationId: string;
+  clockMs: () => number;
+};
 
 /**
  * A good token is remembered for this long. One that is revoked is forgotten at once, on other replicas within some
@@ -39,7 +48,7 @@ type Remembered = { principal: Principal; untilMs: number };
  */
 export function createAuthenticate(
   deps: Pick<Deps, 'hot' | 'wakeups'>,
-  { adminToken, isInNetworks }: AuthenticateOptions,
+  { adminToken, isInNetworks, installationId, clockMs }: AuthenticateOptions,
 ): Authenticate {
   const adminHash = adminToken === null ? null : tokenHash(adminToken);
   const remembered = new Map<string, Remembered>();
@@ -64,10 +73,13 @@ export function createAuthenticate(
     const key = hash.toString('base64');
     const known = remembered.get(key);
     if (known !== undefined && known.untilMs > performance.now()) return here(known.principal, address);
-    if (!isWellFormedToken(credential)) return null;
+    const signed = isWellFormedToken(credential) ? null : readSignedToken(credential);
+    if (signed === null ? !isWellFormedToken(credential) : !isInForce(signed.claims, installationId, clockMs())) {
+      return null;
+    }
     const before = revocations;
-    const untilMs = performance.now() + REMEMBERED_MS;
-    const principal = await find({ hash, attemptId: attemptOfToken(credential), address });
+    const untilMs = performance.now() + rememberedMs(signed?.claims ?? null, clockMs());
+    const principal = await find({ hash, attemptId: attemptOfToken(credential), signed, address });
     if (principal === null || before !== revocations) return here(principal, address);
     if (remembered.size >= MOST_REMEMBERED) remembered.clear();
     remembered.set(key, { principal, untilMs });
@@ -75,8 +87,14 @@ export function createAuthenticate(
   };
 }
 
-/** The hash of a token, the attempt that it names if it is one of an attempt, and from where it came. */
-type Asked = { hash: Buffer; attemptId: string | null; address: string };
+const rememberedMs = (claims: Claims | null, nowMs: number): number =>
+  claims === null ? REMEMBERED_MS : Math.min(REMEMBERED_MS, claims.exp * 1000 - nowMs);
+
+/**
+ * The hash of a token, the attempt that it names if it is one of an attempt, what it says if an agent signed it, and
+ * from where it came.
+ */
+type Asked = { hash: Buffer; attemptId: string | null; signed: SignedToken | null; address: string };
 
 async function owners(
   deps: Pick<Deps, 'hot' | 'wakeups'>,
@@ -87,9 +105,10 @@ async function owners(
   await addTokens(
     deps,
     isInNetworks,
-    asked.filter(({ attemptId }) => attemptId === null),
+    asked.filter(({ attemptId, signed }) => attemptId === null && signed === null),
     byHash,
   );
+  await addSigned(deps, isInNetworks, asked, byHash);
   await addAttempts(
     deps,
     asked.flatMap(({ attemptId }) => attemptId ?? []),
@@ -122,6 +141,28 @@ async function addTokens(
   }
 }
 
+async function addSigned(
+  deps: Pick<Deps, 'hot' | 'wakeups'>,
+  isInNetworks: IsInNetworks,
+  asked: readonly Asked[],
+  byHash: Map<string, Principal>,
+): Promise<void> {
+  const tokens = asked.flatMap(({ hash, signed, address }) => (signed === null ? [] : [{ hash, signed, address }]));
+  const signers = await findSigners(
+    deps,
+    tokens.map(({ signed }) => signed),
+  );
+  const calling: AgentKey[] = [];
+  tokens.forEach(({ hash, address }, index) => {
+    const signer = signers[index] ?? null;
+    if (signer === null) return;
+    const { agent_id: agentId, networks } = signer;
+    if (networks.length === 0 || isInNetworks(address, networks)) calling.push(signer);
+    byHash.set(hash.toString('base64'), { kind: 'agent', agentId, networks });
+  });
+  await noteCalls(deps, calling);
+}
+
 async function addAttempts(
   deps: Pick<Deps, 'hot'>,
   ids: readonly string[],
@@ -143,7 +184,7 @@ async function addAttempts(
 
 function principalOf({ id, scope, name, agent_id, restriction, networks }: TokenUse): Principal | null {
   if (scope !== 'agent') return { kind: 'token', tokenId: id, scope, name, restriction };
-  return agent_id === null ? null : { kind: 'agent', agentId: agent_id, tokenId: id, networks };
+  return agent_id === null ? null : { kind: 'agent', agentId: agent_id, networks };
 }
 
 async function noteUse(
@@ -152,7 +193,15 @@ async function noteUse(
 ): Promise<void> {
   const unnoted = tokens.filter((token) => token.unnoted).map(({ id }) => id);
   if (unnoted.length > 0) await noteTokenUses(db, unnoted);
-  const unseen = tokens.flatMap((token) => (token.unseen && token.agent_id !== null ? [token.agent_id] : []));
+  await noteCalls({ hot: db, wakeups }, tokens);
+}
+
+/** Any call of an agent is a sign of its life. */
+async function noteCalls(
+  { hot: db, wakeups }: Pick<Deps, 'hot' | 'wakeups'>,
+  calling: readonly Pick<TokenUse, 'agent_id' | 'unseen' | 'offline'>[],
+): Promise<void> {
+  const unseen = calling.flatMap(({ unseen, agent_id }) => (unseen && agent_id !== null ? [agent_id] : []));
   if (unseen.length > 0) await touchAgents(db, unseen);
-  if (tokens.some((token) => token.offline)) wakeups.emit({ kind: 'agents' });
+  if (calling.some(({ offline }) => offline)) wakeups.emit({ kind: 'agents' });
 }

@@ -1,6 +1,7 @@
 import { AppError } from '../domain/errors.ts';
+import { isInForce, readSignedToken, type SignedToken } from '../domain/signed-token.ts';
 import type { Principal } from '../domain/token.ts';
-import { createAuthenticate, type IsInNetworks } from './authenticate.ts';
+import { type AuthenticateOptions, createAuthenticate } from './authenticate.ts';
 import type { Deps } from './deps.ts';
 
 export type SignIn = {
@@ -9,6 +10,8 @@ export type SignIn = {
    * came from.
    */
   principalOf(credential: string, address: string): Promise<Principal>;
+  /** A signed token that is of this moment and for this installation, whoever signed it; else null. */
+  readProof(text: string): SignedToken | null;
 };
 
 const WINDOW_MS = 60_000;
@@ -20,10 +23,8 @@ const MAX_TOLD = 100;
 /** The first of a minute from an address, and the one from which on it is limited. */
 export type Refusal = { address: string; code: 'unauthenticated' | 'rate_limited' | 'address_not_allowed' };
 
-export type SignInOptions = {
-  adminToken: string | null;
+export type SignInOptions = AuthenticateOptions & {
   badTokensPerMinute: number;
-  isInNetworks: IsInNetworks;
   onRefused: (refusal: Refusal) => void;
   nowMs: () => number;
 };
@@ -46,6 +47,10 @@ export function createSignIn(deps: Pick<Deps, 'hot' | 'wakeups'>, options: SignI
       throw new AppError('rate_limited', 'Too many bad tokens came from this address; wait a minute.', {
         extra: { retry_after_seconds: retryAfter },
       });
+    },
+    readProof(text) {
+      const token = readSignedToken(text);
+      return token !== null && isInForce(token.claims, options.installationId, options.clockMs()) ? token : null;
     },
   };
 }

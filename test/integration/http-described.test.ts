@@ -1,5 +1,6 @@
 import { createHmac, randomUUIDv7 } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newKeyPair, signingKey, signToken } from '../../src/domain/signed-token.ts';
 import { describeApi } from '../../src/http/app.ts';
 import { type Answer, type Call, startTestApp, type TestApp } from '../support/app.ts';
 import { createAnswerCheck, operationsOf } from '../support/described.ts';
@@ -35,7 +36,13 @@ const make = async (body: object = {}) =>
   (await ask('POST', tasks, { body: { title: 'any', command: ['true'], ...body } })).json;
 
 async function steer(): Promise<void> {
-  const { json: agent } = await ask('POST', '/api/v1/agents/register', { body: { name: 'steered', labels: ['none'] } });
+  const keys = newKeyPair();
+  const body = { name: 'steered', labels: ['none'], public_key: keys.publicKey };
+  const { json: agent } = await ask('POST', '/api/v1/agents/register', { body });
+  const { installation_id: aud } = (await app.call('GET', '/healthz')).json;
+  const iat = Math.floor(Date.now() / 1000);
+  const proof = signToken({ sub: body.name, aud, iat, exp: iat + 60, jti: 'j' }, signingKey(keys));
+  await ask('POST', '/api/v1/agents/register', { body, headers: { 'Taskejo-Proof': proof } });
   const waits = await make({ requires: ['nobody-has-this'], requires_approval: true, priority: 'high' });
   const one = `${tasks}/${waits.id}`;
   await ask('PATCH', one, { body: { title: 'other' }, headers: { 'If-Match': `"${waits.version}"` } });

@@ -75,6 +75,13 @@ const CASES: Record<ErrorCode, Case> = {
     await ask('POST', tasks, { body: any, headers });
     return ask('POST', tasks, { body: { ...any, title: 'other' }, headers });
   },
+  async instance_conflict(ask, app) {
+    const { token } = await app.agent('copied');
+    const from = (store: string) =>
+      ask('POST', `${tasks}/dequeue`, { token, headers: { 'Taskejo-Instance': `${store}/1/n` } });
+    await from('original');
+    return from('copy');
+  },
   async name_taken(ask, app) {
     await app.agent('taken');
     return ask('POST', '/api/v1/agents/register', { body: { name: 'taken' } });

@@ -13,7 +13,14 @@ afterAll(() => deps.stop());
 describe('bad tokens', () => {
   const told: Refusal[] = [];
   const onRefused = (refusal: Refusal) => void told.push(refusal);
-  const options = { adminToken: null, badTokensPerMinute: 1, isInNetworks: () => true, onRefused };
+  const options = {
+    adminToken: null,
+    badTokensPerMinute: 1,
+    isInNetworks: () => true,
+    installationId: '',
+    clockMs: Date.now,
+    onRefused,
+  };
 
   it('are counted by address up to ten thousand of them, and together beyond', async () => {
     const signIn = createSignIn(deps, { ...options, nowMs: () => 0 });

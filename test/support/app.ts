@@ -14,6 +14,7 @@ import { createToken } from '../../src/usecases/create-token.ts';
 import type { Deps, Settings } from '../../src/usecases/deps.ts';
 import { createDequeues } from '../../src/usecases/dequeue.ts';
 import { createEventFeed, type EventFeed } from '../../src/usecases/event-feed.ts';
+import { createLetInstanceIn } from '../../src/usecases/let-instance-in.ts';
 import { noteRefusedLogin } from '../../src/usecases/note-refused-login.ts';
 import { prepareInstallation } from '../../src/usecases/prepare-installation.ts';
 import { createFigures } from '../../src/usecases/read-figures.ts';
@@ -35,6 +36,8 @@ export type TestAppOptions = {
   statisticsCacheSeconds?: number;
   /** The clock by which figures of the metrics become old. */
   figuresNowMs?: () => number;
+  /** The clock by which tokens that agents sign are judged. */
+  clockMs?: () => number;
   openMetrics?: boolean;
   trustedProxies?: readonly string[];
   secrets?: Secrets;
@@ -95,9 +98,12 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       adminToken: ADMIN_TOKEN,
       badTokensPerMinute: options.badTokensPerMinute ?? 600,
       isInNetworks,
+      installationId: installation.id,
+      clockMs: options.clockMs ?? Date.now,
       onRefused: (refusal) => void noteRefusedLogin(deps, refusal).catch(() => {}),
       nowMs: () => performance.now(),
     }),
+    letInstanceIn: createLetInstanceIn(deps),
     feed,
     metrics,
     openMetrics: options.openMetrics ?? true,
