@@ -1,16 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { createAttempts } from './agent/attempts.ts';
 import { type AgentConfig, loadAgentConfig } from './agent/config.ts';
-import { createHttpControlPlane } from './agent/control-plane.ts';
+import { createHttpControlPlane, createSayEndings } from './agent/control-plane.ts';
 import { enrol } from './agent/enrol.ts';
 import { AgentError, EXIT } from './agent/exit.ts';
 import { createServerClient, type ServerClient } from './agent/http.ts';
+import { instanceOf } from './agent/instance.ts';
 import { createIntake, type Intake, roomLoop } from './agent/intake.ts';
 import { lockState } from './agent/lock.ts';
+import { useMachinesNetwork } from './agent/network.ts';
 import { presenceLoop } from './agent/presence.ts';
 import { ensurePrivateFolder } from './agent/private-files.ts';
 import { pullLoop } from './agent/pull-loop.ts';
 import { createReserve } from './agent/reserve.ts';
+import { createServerClock, type ServerClock } from './agent/server-clock.ts';
 import { aborted, type StopSignals, stopSignals } from './agent/stop-signals.ts';
 import { type AgentStore, openStore } from './agent/store.ts';
 import { tidyLoop } from './agent/tidy-loop.ts';
@@ -34,6 +37,7 @@ export async function runAgent({ file, env, out, err }: RunAgentOptions): Promis
   const signals = stopSignals(process);
   try {
     const config = await loadAgentConfig({ file, env });
+    useMachinesNetwork(config, env);
     return await liveLocked(config, signals, out);
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof AgentError)) throw error;
@@ -47,6 +51,7 @@ export async function runAgent({ file, env, out, err }: RunAgentOptions): Promis
 type Agent = {
   config: AgentConfig;
   client: ServerClient;
+  clock: ServerClock;
   store: AgentStore;
   intake: Intake;
   signals: StopSignals;
@@ -63,10 +68,11 @@ async function liveLocked(config: AgentConfig, signals: StopSignals, out: (line:
     const reserve = createReserve(config.stateDir, [config.workDir]);
     const store = openStore(config.stateDir, reserve);
     try {
-      const client = createServerClient(config.server);
+      const clock = createServerClock(Date.now);
+      const client = createServerClient({ server: config.server, clock, random: Math.random });
       const log = createLog(config.log);
       const intake = createIntake({ store, reserve, log });
-      return await live({ config, client, store, intake, signals, out, random: Math.random, log });
+      return await live({ config, client, clock, store, intake, signals, out, random: Math.random, log });
     } finally {
       store.close();
     }
@@ -76,20 +82,30 @@ async function liveLocked(config: AgentConfig, signals: StopSignals, out: (line:
 }
 
 async function live(agent: Agent): Promise<number> {
-  const { config, client, store, intake, signals, log } = agent;
-  const identity = await enrol({ ...agent, version: version() }, signals.stop);
-  if (identity === null) return EXIT.stopped;
-  const { installationId, token } = identity;
+  const { config, store, intake, signals, log } = agent;
+  const instance = instanceOf(store, config.stateDir);
+  const enrolled = await enrol({ ...agent, instance, version: version(), abilities: {} }, signals.stop);
+  if (enrolled === null) return EXIT.stopped;
+  const { installationId } = enrolled.identity;
   const machine = createLocalMachine({ directory: config.workDir, installationId });
   await checkMachine(machine, config);
   const { capacity, killGraceSeconds } = config;
-  const plane = createHttpControlPlane(client, token);
-  const attempts = createAttempts({ plane, machine, store, installationId, capacity, killGraceSeconds, log });
+  const plane = createHttpControlPlane(enrolled.client);
+  const attempts = createAttempts({
+    plane,
+    sayEndings: createSayEndings(enrolled.client, plane),
+    machine,
+    store,
+    installationId,
+    capacity,
+    killGraceSeconds,
+    log,
+  });
   for (const attempt of store.open()) attempts.begin(attempt, 'again');
   const over = new AbortController();
   const loops = [
-    presenceLoop({ ...agent, identity, onOnline: (id) => sayOnline(agent, id) }, over.signal),
-    pullLoop({ ...agent, token, attempts }, AbortSignal.any([signals.stop, over.signal])),
+    presenceLoop({ ...agent, ...enrolled, onOnline: (id) => sayOnline(agent, id) }, over.signal),
+    pullLoop({ ...agent, ...enrolled, attempts }, AbortSignal.any([signals.stop, over.signal])),
     tidyLoop({ store, machine, log }, over.signal),
     roomLoop(intake, over.signal),
   ];

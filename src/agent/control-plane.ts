@@ -1,14 +1,15 @@
-import { type Complete, logWritten, renewed } from '../contract/attempt.ts';
+import { type Complete, completedMany, logWritten, renewed } from '../contract/attempt.ts';
 import { task } from '../contract/task.ts';
 import type { Result } from '../domain/attempt.ts';
 import { type ControlPlane, ControlPlaneError, type ControlPlaneErrorKind } from '../executor/control-plane.ts';
 import { ServerAway, type ServerClient, ServerRefusal, type ServerRequest } from './http.ts';
+import type { Ending, SayEndings } from './outbox.ts';
 
 /** Of the task that a start answers only what belongs to nobody but its holder. */
 const started = task.pick({ environment: true });
 
-/** The control plane as an agent speaks to it: over HTTP, with the agent's own token. */
-export function createHttpControlPlane(client: ServerClient, token: string): ControlPlane {
+/** The control plane as an agent speaks to it: over HTTP, as the agent that it is. */
+export function createHttpControlPlane(client: ServerClient): ControlPlane {
   const call = async <T>(
     attemptId: string,
     what: string,
@@ -16,7 +17,7 @@ export function createHttpControlPlane(client: ServerClient, token: string): Con
     signal: AbortSignal,
   ): Promise<T> => {
     try {
-      return await client({ method: 'POST', path: `/api/v1/attempts/${attemptId}/${what}`, token, ...request }, signal);
+      return await client({ method: 'POST', path: `/api/v1/attempts/${attemptId}/${what}`, ...request }, signal);
     } catch (error) {
       throw toPlaneError(error);
     }
@@ -46,6 +47,35 @@ export function createHttpControlPlane(client: ServerClient, token: string): Con
   };
 }
 
+/** Says endings over HTTP: one alone by itself, several in one request. */
+export function createSayEndings(client: ServerClient, { complete }: ControlPlane): SayEndings {
+  const sayOne = ({ attemptId, result }: Ending, signal: AbortSignal): Promise<Error | null> =>
+    complete(attemptId, result, signal).then(
+      () => null,
+      (error: Error) => error,
+    );
+  const saySeveral = async (endings: readonly Ending[], signal: AbortSignal): Promise<(Error | null)[]> => {
+    const items = endings.map(({ attemptId, result }) => ({ attempt_id: attemptId, ...completeBody(result) }));
+    const path = '/api/v1/attempts/complete';
+    const answer = await client({ method: 'POST', path, body: { items }, schema: completedMany }, signal);
+    const errorOf = ({ status, code }: (typeof answer.items)[number]) =>
+      code === null ? null : toPlaneError(new ServerRefusal(status, { code, detail: 'the result was not taken' }));
+    return answer.items.map(errorOf);
+  };
+  return async (endings, signal) => {
+    if (endings.length > 1) {
+      try {
+        return await saySeveral(endings, signal);
+      } catch (error) {
+        if (!(error instanceof ServerRefusal)) throw toPlaneError(error); // refused together, each may be right alone
+      }
+    }
+    const errors: (Error | null)[] = [];
+    for (const ending of endings) errors.push(await sayOne(ending, signal));
+    return errors;
+  };
+}
+
 const completeBody = (result: Result): Complete => ({
   outcome: result.outcome,
   exit_code: result.exitCode,
@@ -65,12 +95,13 @@ const KINDS: Record<string, ControlPlaneErrorKind> = {
   status_not_allowed: 'stop_asked',
   // A credential that isn't accepted now never stops what runs: somebody may mend it.
   unauthenticated: 'unavailable',
+  instance_conflict: 'unavailable',
   forbidden: 'unavailable',
 };
 
-function toPlaneError(error: unknown): unknown {
+function toPlaneError(error: unknown): Error {
   if (error instanceof ServerAway) return new ControlPlaneError('unavailable', error.message, { cause: error });
-  if (!(error instanceof ServerRefusal)) return error;
+  if (!(error instanceof ServerRefusal)) return error as Error;
   return new ControlPlaneError(KINDS[error.code] ?? 'refused', error.message, {
     cause: error,
     nextOffset: error.nextOffset,

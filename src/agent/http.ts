@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { createPause } from './pause.ts';
+import type { ServerClock } from './server-clock.ts';
 
 /** Nothing usable was answered: no connection, no time, a server in trouble, or something else in its place. */
 export class ServerAway extends Error {
@@ -23,11 +25,12 @@ export class ServerRefusal extends Error {
 const problem = z.object({ code: z.string(), detail: z.string(), next_offset: z.int().optional() });
 
 export type ServerRequest<T> = {
-  method: 'GET' | 'POST' | 'PUT';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   path: string;
   /** Bytes as they are, anything else as JSON. */
   body?: unknown;
   token?: string;
+  headers?: Readonly<Record<string, string>>;
   /** Null: the answer's body doesn't matter. */
   schema: z.ZodType<T> | null;
   /** How much longer than others this request may take. */
@@ -37,12 +40,24 @@ export type ServerRequest<T> = {
 /** One request to the server. @throws {ServerAway}, {@link ServerRefusal}, or the signal's reason */
 export type ServerClient = <T>(request: ServerRequest<T>, signal: AbortSignal) => Promise<T>;
 
-export function createServerClient({ url, timeoutSeconds }: { url: string; timeoutSeconds: number }): ServerClient {
+export type ServerClientOptions = {
+  server: { url: string; timeoutSeconds: number };
+  clock: ServerClock;
+  random: () => number;
+};
+
+/** Each answer puts the server's clock right, and may ask for a pause, which all requests keep. */
+export function createServerClient({ server, clock, random }: ServerClientOptions): ServerClient {
+  const { url, timeoutSeconds } = server;
+  const pause = createPause(random);
   return async <T>(request: ServerRequest<T>, signal: AbortSignal): Promise<T> => {
     const seconds = timeoutSeconds + (request.waitSeconds ?? 0);
-    const both = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(seconds * 1000))]);
     try {
+      await pause.over(signal);
+      const both = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(seconds * 1000))]);
       const response = await fetch(`${url}${request.path}`, { ...initOf(request), redirect: 'manual', signal: both });
+      clock.hear(response.headers.get('date'));
+      pause.hear(response);
       return await readAnswer(response, request);
     } catch (error) {
       signal.throwIfAborted();
@@ -52,8 +67,8 @@ export function createServerClient({ url, timeoutSeconds }: { url: string; timeo
   };
 }
 
-function initOf({ method, body, token }: ServerRequest<unknown>): RequestInit {
-  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+function initOf({ method, body, token, headers: more }: ServerRequest<unknown>): RequestInit {
+  const headers = { ...more, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
   if (body === undefined) return { method, headers };
   if (body instanceof Uint8Array) {
     return { method, headers: { ...headers, 'content-type': 'application/octet-stream' }, body: new Uint8Array(body) };

@@ -1,119 +1,75 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { registered as registeredAnswer } from '../contract/agent.ts';
+import { register } from '../contract/agent.ts';
+import { isPublicKey, type KeyPair, newKeyPair } from '../domain/signed-token.ts';
 import type { AgentConfig } from './config.ts';
 import { AgentError } from './exit.ts';
-import { type ServerClient, ServerRefusal } from './http.ts';
 import { readPrivateFile, writePrivateFile } from './private-files.ts';
+
+/** What the server was told at the registration. */
+export type Registration = z.output<typeof register>;
 
 /** Who the agent is for one server's installation. */
 export type Identity = {
+  installationId: string;
   /** Null where the token was made on the server and it has not said yet whose it is. */
   agentId: string | null;
-  token: string;
-  installationId: string;
   heartbeatSeconds: number;
-  /** As the server was told; null where it was not we who told it. */
-  registered: { name: string; labels: readonly string[]; capacity: number } | null;
+  /** Null where it was not we who told it. */
+  registered: Registration | null;
 };
 
-const DEFAULT_HEARTBEAT_SECONDS = 10;
+/** The agent's own key, made before anybody is told of it; and who it became by it. */
+export type Self = { keys: KeyPair; identity: Identity | null };
 
+const key = z.string().refine(isPublicKey);
 const stored = z.object({
-  installation_id: z.string(),
-  agent_id: z.string().nullable(),
-  token: z.string().nullable(),
-  heartbeat_seconds: z.number(),
-  registered: z.object({ name: z.string(), labels: z.array(z.string()), capacity: z.int() }).nullable(),
+  public_key: key,
+  private_key: key,
+  known: z
+    .object({
+      installation_id: z.string(),
+      agent_id: z.string().nullable(),
+      heartbeat_seconds: z.number(),
+      registered: register.nullable(),
+    })
+    .nullable(),
 });
 
-const fileOf = (config: AgentConfig) => join(config.stateDir, 'identity.json');
+const fileOf = ({ stateDir }: Pick<AgentConfig, 'stateDir'>) => join(stateDir, 'identity.json');
 
-/** Who we were at the last start; null at the first. @throws {AgentError} when the file is not ours */
-export function readIdentity(config: AgentConfig): Identity | null {
+/** Who we were at the last start; at the first, a new key and nobody yet. @throws {AgentError} when the file is no good */
+export function readSelf(config: Pick<AgentConfig, 'stateDir'>): Self {
   const path = fileOf(config);
   const text = readPrivateFile(path);
-  if (text === null) return null;
+  if (text === null) return writeSelf(config, { keys: newKeyPair(), identity: null });
   const parsed = stored.safeParse(parse(text));
-  if (!parsed.success) throw new AgentError(`${path} is damaged; remove it to register anew`);
-  const { installation_id, agent_id, token, heartbeat_seconds, registered } = parsed.data;
-  const mine = config.server.token ?? token;
-  if (mine === null) return null;
-  return {
-    installationId: installation_id,
-    agentId: config.server.token === null || config.server.token === token ? agent_id : null,
-    token: mine,
-    heartbeatSeconds: heartbeat_seconds,
-    registered,
+  if (!parsed.success) throw new AgentError(`${path} is damaged; remove it to register anew, under another name`);
+  const { public_key: publicKey, private_key: privateKey, known } = parsed.data;
+  const identity = known && {
+    installationId: known.installation_id,
+    agentId: known.agent_id,
+    heartbeatSeconds: known.heartbeat_seconds,
+    registered: known.registered,
   };
+  return { keys: { publicKey, privateKey }, identity };
 }
 
-/**
- * Becomes an agent of this installation: with the token that was made for it, or by registering once. What was answered
- * is stored before it is used. @throws {AgentError} when the server says no, {@link ServerAway} to be tried again
- */
-export async function becomeAgent(
-  config: AgentConfig,
-  client: ServerClient,
-  installationId: string,
-  version: string,
-  signal: AbortSignal,
-): Promise<Identity> {
-  const { token } = config.server;
-  const identity =
-    token === null
-      ? await register(config, client, installationId, version, signal)
-      : { agentId: null, token, installationId, heartbeatSeconds: DEFAULT_HEARTBEAT_SECONDS, registered: null };
-  storeIdentity(config, identity);
-  return identity;
-}
-
-export function storeIdentity(config: AgentConfig, identity: Identity): void {
-  const file: z.infer<typeof stored> = {
-    installation_id: identity.installationId,
-    agent_id: identity.agentId,
-    token: identity.token,
-    heartbeat_seconds: identity.heartbeatSeconds,
-    registered: identity.registered && { ...identity.registered, labels: [...identity.registered.labels] },
+/** It is on the disk when this returns. */
+export function writeSelf(config: Pick<AgentConfig, 'stateDir'>, self: Self): Self {
+  const { keys, identity } = self;
+  const file: z.input<typeof stored> = {
+    public_key: keys.publicKey,
+    private_key: keys.privateKey,
+    known: identity && {
+      installation_id: identity.installationId,
+      agent_id: identity.agentId,
+      heartbeat_seconds: identity.heartbeatSeconds,
+      registered: identity.registered,
+    },
   };
   writePrivateFile(fileOf(config), `${JSON.stringify(file, null, 2)}\n`);
-}
-
-async function register(
-  config: AgentConfig,
-  client: ServerClient,
-  installationId: string,
-  version: string,
-  signal: AbortSignal,
-): Promise<Identity> {
-  const { registrationToken } = config.server;
-  if (registrationToken === null) {
-    throw new AgentError('server.registration_token or server.token is needed at the first start');
-  }
-  const { name, labels, capacity } = config;
-  const request = { method: 'POST', path: '/api/v1/agents/register', token: registrationToken } as const;
-  try {
-    const body = { name, labels, capacity, version };
-    const answer = await client({ ...request, body, schema: registeredAnswer }, signal);
-    return {
-      agentId: answer.agent_id,
-      token: answer.token,
-      installationId,
-      heartbeatSeconds: answer.heartbeat_seconds,
-      registered: { name, labels, capacity },
-    };
-  } catch (error) {
-    if (!(error instanceof ServerRefusal)) throw error;
-    throw new AgentError(refusalSentence(error, name), undefined, { cause: error });
-  }
-}
-
-function refusalSentence({ code, message }: ServerRefusal, name: string): string {
-  if (code === 'name_taken') {
-    return `the server knows an agent or host named ${name} already: choose another name, or delete that one there`;
-  }
-  if (code === 'unauthenticated') return 'the server does not accept the registration token';
-  return `the server refused to register the agent: ${message}`;
+  return self;
 }
 
 function parse(text: string): unknown {

@@ -4,7 +4,8 @@ import { health } from '../contract/health.ts';
 import { createWake } from '../executor/attempt/wake.ts';
 import { createBackoff } from '../executor/backoff.ts';
 import type { Log } from '../executor/log.ts';
-import { AgentError } from './exit.ts';
+import type { Enrolled } from './enrol.ts';
+import { AgentError, EXIT } from './exit.ts';
 import { ServerAway, type ServerClient, ServerRefusal } from './http.ts';
 import type { Identity } from './identity.ts';
 import type { Intake } from './intake.ts';
@@ -13,6 +14,7 @@ import type { AgentStore } from './store.ts';
 export type PresenceDeps = {
   client: ServerClient;
   identity: Identity;
+  tellChanges: Enrolled['tellChanges'];
   intake: Intake;
   store: AgentStore;
   /** The server has answered; with our id where it says it. */
@@ -33,7 +35,8 @@ export async function installationOf(client: ServerClient, signal: AbortSignal):
 
 /**
  * Shows the server that the agent is there, until the signal is aborted. Leases are renewed by each attempt itself, with
- * its progress. @throws {AgentError} when the server turns out to be another installation than the one that knows us
+ * its progress. @throws {AgentError} when the server turns out to be another installation than the one that knows us, or
+ * another instance of this agent speaks to it
  */
 export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Promise<void> {
   const { identity, intake, store, onOnline, random, log } = deps;
@@ -46,7 +49,7 @@ export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Pro
   while (!signal.aborted) {
     let waitMs = identity.heartbeatSeconds * 1000;
     try {
-      if (state !== 'online') await checkInstallation(deps, signal);
+      if (state !== 'online') await meet(deps, signal);
       const { agent_id, draining, generation } = await beat(deps, signal);
       store.seeGeneration(generation);
       if (draining !== wasDrained) sayDraining(deps, draining);
@@ -59,6 +62,7 @@ export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Pro
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ServerAway || error instanceof ServerRefusal)) throw error;
+      if (error instanceof ServerRefusal && error.code === 'instance_conflict') throw another(error);
       if (state !== 'offline') sayOffline(log, error);
       state = 'offline';
       waitMs = retry.next();
@@ -66,6 +70,9 @@ export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Pro
     await wake.wait(waitMs, signal).catch(() => {});
   }
 }
+
+const another = (cause: ServerRefusal) =>
+  new AgentError(`another instance of this agent is at work: ${cause.message}`, EXIT.another, { cause });
 
 function sayOffline(log: Log, error: ServerAway | ServerRefusal): void {
   if (error instanceof ServerAway) log.warn({ cause: error.message }, 'server away, what runs goes on');
@@ -77,19 +84,18 @@ function sayDraining({ intake, log }: PresenceDeps, draining: boolean): void {
   if (intake.closed === null) log.info({ draining }, draining ? 'the server gives no new work' : 'new work again');
 }
 
-const beat = ({ client, identity, intake, store }: PresenceDeps, signal: AbortSignal) =>
+const beat = ({ client, intake, store }: PresenceDeps, signal: AbortSignal) =>
   client(
     {
       method: 'POST',
       path: '/api/v1/agents/me/heartbeat',
       body: { attempt_ids: [], draining: intake.closed, generation_seen: store.generation },
-      token: identity.token,
       schema: beatAnswer,
     },
     signal,
   );
 
-async function checkInstallation({ client, identity }: PresenceDeps, signal: AbortSignal): Promise<void> {
-  if ((await installationOf(client, signal)) === identity.installationId) return;
+async function meet({ client, identity, tellChanges }: PresenceDeps, signal: AbortSignal): Promise<void> {
+  if ((await installationOf(client, signal)) === identity.installationId) return tellChanges(signal);
   throw new AgentError('this server is another installation than the one that knows this agent: use another state_dir');
 }

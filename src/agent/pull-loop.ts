@@ -11,11 +11,11 @@ import type { AgentConfig } from './config.ts';
 import { ServerAway, type ServerClient, ServerRefusal } from './http.ts';
 import type { Intake } from './intake.ts';
 import type { AgentStore, TakenTask } from './store.ts';
+import { StoreFull } from './store-file.ts';
 
 export type PullDeps = {
   config: AgentConfig;
   client: ServerClient;
-  token: string;
   store: AgentStore;
   attempts: Attempts;
   intake: Intake;
@@ -52,7 +52,7 @@ const LEAST_ROUND_MS = 1_000;
 
 /** Takes as many attempts as there are places, for as long as the signal allows. */
 export async function pullLoop(deps: PullDeps, signal: AbortSignal): Promise<void> {
-  const { attempts, intake, store, random, log } = deps;
+  const { attempts, intake, random, log } = deps;
   const backoff = createBackoff({ minMs: 250, maxMs: 10_000, random });
   while (!signal.aborted) {
     try {
@@ -61,28 +61,38 @@ export async function pullLoop(deps: PullDeps, signal: AbortSignal): Promise<voi
       const places = await attempts.freePlaces(signal);
       const askedAt = performance.now();
       const tasks = (await ask(deps, Math.min(places, MAX_TASKS), signal)).map((one) => takenTask(deps, one));
-      store.take(tasks);
+      await keep(deps, tasks, signal);
       backoff.reset();
       for (const one of tasks) attempts.begin({ task: one, machine: null, process: null, result: null }, 'new');
       const restMs = LEAST_ROUND_MS - (performance.now() - askedAt);
       if (tasks.length === 0 && restMs > 0) await delay(restMs, undefined, { signal });
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof ServerAway || error instanceof ServerRefusal)) throw error;
+      const passes = error instanceof ServerAway || error instanceof ServerRefusal || error instanceof StoreFull;
+      if (!passes) throw error;
       log.debug({ cause: error.message }, 'no work could be asked for');
       await delay(backoff.next(), undefined, { signal }).catch(() => {});
     }
   }
 }
 
-async function ask({ config, client, token, store }: PullDeps, places: number, signal: AbortSignal) {
+/** What can't be written down isn't ours: the same request is asked again later, and brings nothing then. */
+async function keep({ store, attempts }: PullDeps, tasks: readonly TakenTask[], signal: AbortSignal): Promise<void> {
+  try {
+    store.take(tasks);
+  } catch (error) {
+    if (error instanceof StoreFull) await attempts.giveBack(tasks, signal);
+    throw error;
+  }
+}
+
+async function ask({ config, client, store }: PullDeps, places: number, signal: AbortSignal) {
   const { waitSeconds } = config;
   const answer = await client(
     {
       method: 'POST',
       path: '/api/v1/tasks/dequeue',
       body: { max_tasks: places, wait_seconds: waitSeconds, request_id: store.requestId() },
-      token,
       schema: dequeued.optional(),
       waitSeconds,
     },

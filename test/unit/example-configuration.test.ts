@@ -1,5 +1,5 @@
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ssh2 from 'ssh2';
@@ -34,8 +34,20 @@ test("the example of an agent's configuration file loads", async () => {
   const file = fileURLToPath(new URL('../../docs/agent.example.yaml', import.meta.url));
   const config = await loadAgentConfig({ file, env: { TASKEJO_REGISTRATION_TOKEN: 'a secret', LANG: 'C' } });
   expect(config.server.registrationToken).toBe('a secret');
-  expect(config).toMatchObject({ name: 'laptop', labels: ['linux', 'claude'], capacity: 2 });
-  expect(config.environment).toEqual({ LANG: 'C', MAKEFLAGS: '-j4' });
+  expect(config).toMatchObject({ name: hostname(), labels: ['linux'], capacity: 3, environment: { LANG: 'C' } });
+});
+
+test('what the example of an agent has commented out may be said as it stands there', async () => {
+  const text = await readFile(new URL('../../docs/agent.example.yaml', import.meta.url), 'utf8');
+  const instead = text.replace(/^ {2}registration_token: .*$/m, '').replace('  # token: {file: token}', '  token: t');
+  const said = instead.replace(/^( *)# ((?:[a-z_]+:|  [a-z_]+: ).*)$/gm, '$1$2');
+  const file = join(folder, 'agent.yaml');
+  await writeFile(file, said, { mode: 0o600 });
+  const config = await loadAgentConfig({ file, env: { LANG: 'C' } });
+  expect(config).toMatchObject({ name: 'laptop', policy: { allowedCommands: ['claude', 'codex', 'make'] } });
+  expect(config.policy.deniedPatterns).toEqual(['\\bsudo\\b']);
+  expect(config).toMatchObject({ container: { image: 'debian:13' }, environment: { LANG: 'C', MAKEFLAGS: '-j4' } });
+  expect(config).toMatchObject({ stateDir: '/var/lib/taskejo-agent', stopGraceSeconds: 30, killGraceSeconds: 10 });
 });
 
 test('the page about the configuration has a line for each key', async () => {

@@ -1,0 +1,77 @@
+import { type Register, registered as registeredAnswer } from '../contract/agent.ts';
+import type { AgentConfig } from './config.ts';
+import { signedCredential } from './credential.ts';
+import { AgentError } from './exit.ts';
+import { type ServerClient, ServerRefusal } from './http.ts';
+import type { Identity, Registration, Self } from './identity.ts';
+import type { ServerClock } from './server-clock.ts';
+
+/** What the machine can do, so that the server needn't try. */
+export type Abilities = Pick<Register, 'limits' | 'sandboxes'>;
+
+export type RegisterDeps = {
+  config: AgentConfig;
+  client: ServerClient;
+  clock: ServerClock;
+  version: string;
+  abilities: Abilities;
+};
+
+/** What we say of ourselves. The name is what the server calls us, for good. */
+export function registrationOf({ config, version, abilities }: RegisterDeps, { keys, identity }: Self): Registration {
+  const { allowedCommands, deniedPatterns } = config.policy;
+  return {
+    name: identity?.registered?.name ?? config.name,
+    labels: [...config.labels],
+    capacity: config.capacity,
+    version,
+    public_key: keys.publicKey,
+    ...abilities,
+    policy: { allowed_commands: [...allowedCommands], denied_patterns: [...deniedPatterns] },
+  };
+}
+
+/**
+ * Registers, or tells the server what has changed since: whoever holds the key is the same agent, so that asking again
+ * after a lost answer is harmless. @throws {ServerAway} to be tried again, {@link ServerRefusal}
+ */
+export async function register(
+  deps: RegisterDeps,
+  self: Self,
+  { registrationToken, installationId }: { registrationToken: string; installationId: string },
+  signal: AbortSignal,
+): Promise<Identity> {
+  const registration = registrationOf(deps, self);
+  const proof = signedCredential(self.keys, { sub: registration.name, aud: installationId }, deps.clock);
+  const answer = await deps.client(
+    {
+      method: 'POST',
+      path: '/api/v1/agents/register',
+      token: registrationToken,
+      headers: { 'taskejo-proof': proof() },
+      body: registration,
+      schema: registeredAnswer,
+    },
+    signal,
+  );
+  return {
+    installationId,
+    agentId: answer.agent_id,
+    heartbeatSeconds: answer.heartbeat_seconds,
+    registered: registration,
+  };
+}
+
+/** Why we could not be registered, as the owner of the machine can mend it. */
+export function registerRefused(error: unknown, name: string): unknown {
+  if (!(error instanceof ServerRefusal)) return error;
+  return new AgentError(refusalSentence(error, name), undefined, { cause: error });
+}
+
+function refusalSentence({ code, message }: ServerRefusal, name: string): string {
+  if (code === 'name_taken') {
+    return `the server knows an agent or host named ${name} already: choose another name, or delete that one there`;
+  }
+  if (code === 'unauthenticated') return 'the server does not accept the registration token';
+  return `the server refused to register the agent: ${message}`;
+}
