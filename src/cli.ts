@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { CommanderError } from 'commander';
 import { CliError, EXIT } from './cli/errors.ts';
@@ -16,8 +17,11 @@ try {
   process.exitCode = report(error);
 }
 
-async function readLine(): Promise<string | null> {
-  for await (const line of createInterface({ input: process.stdin })) return line;
+async function readLine({ hidden = false } = {}): Promise<string | null> {
+  const input = process.stdin;
+  const unseen = hidden && input.isTTY;
+  const output = new Writable({ write: (_chunk, _encoding, done) => done() });
+  for await (const line of createInterface(unseen ? { input, output, terminal: true } : { input })) return line;
   return null;
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { agent } from '../contract/agent.ts';
 import { type Task, task } from '../contract/task.ts';
 import type { Client } from './client.ts';
-import { type Context, connect, type ServerOptions } from './connect.ts';
+import { type Context, connectIfKnown, type ServerOptions } from './connect.ts';
 import { CliError } from './errors.ts';
 import { waitForEnd } from './follow.ts';
 
@@ -12,12 +12,12 @@ const PATIENCE_MS = 30_000;
 
 /** Runs a task on a host that the server was just told of. Null: nobody said what proves that we may. */
 export async function runFirstTask(id: string, options: ServerOptions, context: Context): Promise<Task | null> {
-  const { terminal, env } = context;
-  if (options.tokenFile === undefined && !env.TASKEJO_TOKEN) {
-    terminal.err('no token, so no task was run there: set TASKEJO_TOKEN, or see taskejo task create --agent\n');
+  const { terminal } = context;
+  const client = connectIfKnown(options, context);
+  if (client === null) {
+    terminal.err('no token, so no task was run there: see taskejo login, and taskejo task create --agent\n');
     return null;
   }
-  const client = connect(options, context);
   await untilOnline(client, id);
   const body = { title: `First task of ${id}`, command: ['true'], agent_id: id, timeout_seconds: 60 };
   const made = await client.post('/api/v1/tasks', body, task);

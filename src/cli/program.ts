@@ -8,6 +8,7 @@ import { addDeliveries } from './deliveries.ts';
 import { addDemo } from './demo.ts';
 import { addDoctor } from './doctor.ts';
 import { addHosts } from './hosts.ts';
+import { addLogin } from './login.ts';
 import { addMigrate } from './migrate.ts';
 import { addServe } from './serve.ts';
 import { addTaskApprove } from './task-approve.ts';
@@ -33,8 +34,8 @@ Examples:
   taskejo task list
   taskejo task log --follow ID
 
-Commands that ask a server read TASKEJO_URL and TASKEJO_TOKEN. Exit codes: 0 done, 1 refused or failed, 2 the command
-line or the configuration is wrong, 3 a task that was waited for did not complete.`;
+Commands that ask a server read TASKEJO_URL and TASKEJO_TOKEN, else what login kept. Exit codes: 0 done, 1 refused or
+failed, 2 the command line or the configuration is wrong, 3 a task that was waited for did not complete.`;
 
 /** The command line, whole. What a command needs beyond asking the server is loaded when it is called. */
 export function createProgram(context: Context): Command {
@@ -57,6 +58,7 @@ export function createProgram(context: Context): Command {
   addHosts(program, context);
   addDeliveries(program, context);
   addTokens(program, context);
+  addLogin(program, context);
   return program;
 }
 
