@@ -18,6 +18,8 @@ export type AgentProcess = {
   log(): string;
   /** Kills it as the kernel would; its commands go on. */
   kill(): Promise<void>;
+  /** Resolves when this start of it has ended, however. */
+  died(): Promise<void>;
   /** Starts it again on the same state; resolves when it is online, or at once with `online: false`. */
   start(how?: { online: boolean }): Promise<void>;
   /** Asks it to stop, a second time once it has heard the first if `force`; answers its exit code. */
@@ -26,14 +28,18 @@ export type AgentProcess = {
 
 export type AgentOptions = {
   name: string;
+  /** Where it keeps its state; else in a folder of its own. */
+  stateDir?: string;
   env?: Record<string, string>;
   /** Say the settings in a file `agent.yaml` where it is started, not in its environment. */
   file?: boolean;
+  /** Who calls what ends it; the end of the test unless said. */
+  whenOver?: (end: () => Promise<void>) => void;
 };
 
 /** The real agent program in a process of its own; the test's end kills it and whatever it has started. */
 export async function startAgentProcess(server: ServerProcess, options: AgentOptions): Promise<AgentProcess> {
-  const stateDir = realpathSync(mkdtempSync(join(tmpdir(), 'taskejo-agent-')));
+  const stateDir = options.stateDir ?? realpathSync(mkdtempSync(join(tmpdir(), 'taskejo-agent-')));
   const token = await server.api<{ token: string }>('POST', '/api/v1/tokens', {
     name: options.name,
     scope: 'register',
@@ -57,7 +63,8 @@ export async function startAgentProcess(server: ServerProcess, options: AgentOpt
     });
     if (online) id = /^agent (\S+) online at /.exec(await firstLine(child))?.[1] ?? '';
   };
-  onTestFinished(async () => {
+  const whenOver = options.whenOver ?? onTestFinished;
+  whenOver(async () => {
     child.kill('SIGKILL');
     await exitOf(child);
     killProcessesIn(stateDir);
@@ -72,6 +79,9 @@ export async function startAgentProcess(server: ServerProcess, options: AgentOpt
     log: () => log,
     async kill() {
       child.kill('SIGKILL');
+      await exitOf(child);
+    },
+    async died() {
       await exitOf(child);
     },
     start,
