@@ -115,6 +115,7 @@ function runOne(
       // The machine keeps both as well, and is asked again at the next start.
       onProcess: async (process) => keepIfRoom(log, attemptId, () => store.setProcess(attemptId, process)),
       onEnded: async (result) => {
+        log.info({ attempt_id: attemptId, task_id: spec.taskId, outcome: result.outcome }, 'command ended');
         outbox.ended(attemptId);
         keepIfRoom(log, attemptId, () => store.setResult(attemptId, result));
       },
