@@ -1,20 +1,30 @@
 import { readFileSync } from 'node:fs';
-import { createAttempts } from './agent/attempts.ts';
+import { type Attempts, createAttempts } from './agent/attempts.ts';
+import { abilitiesOf } from './agent/bounds/abilities.ts';
+import { createContainers } from './agent/bounds/containers.ts';
+import { MACHINE_PATH } from './agent/bounds/find-program.ts';
+import { guardMachine } from './agent/bounds/guard-machine.ts';
+import { findSandboxes, type Sandboxes } from './agent/bounds/sandboxes.ts';
 import { type AgentConfig, loadAgentConfig } from './agent/config.ts';
 import { createHttpControlPlane, createSayEndings } from './agent/control-plane.ts';
-import { enrol } from './agent/enrol.ts';
+import { type Enrolled, enrol } from './agent/enrol.ts';
 import { AgentError, EXIT } from './agent/exit.ts';
 import { createServerClient, type ServerClient } from './agent/http.ts';
 import { instanceOf } from './agent/instance.ts';
 import { createIntake, type Intake, roomLoop } from './agent/intake.ts';
+import { type LeaveDeps, leave } from './agent/leave.ts';
+import { startLocalApi } from './agent/local-api/index.ts';
+import { createLocalAgent, type LocalAgentDeps } from './agent/local-api/local-agent.ts';
 import { lockState } from './agent/lock.ts';
+import { createMetricsReader } from './agent/metrics/machine-metrics.ts';
 import { useMachinesNetwork } from './agent/network.ts';
-import { presenceLoop } from './agent/presence.ts';
+import { presenceLoop, type Standing } from './agent/presence.ts';
 import { ensurePrivateFolder } from './agent/private-files.ts';
 import { pullLoop } from './agent/pull-loop.ts';
 import { createReserve } from './agent/reserve.ts';
 import { createServerClock, type ServerClock } from './agent/server-clock.ts';
 import { aborted, type StopSignals, stopSignals } from './agent/stop-signals.ts';
+import { createStoppableMachine, type StoppableMachine } from './agent/stoppable-machine.ts';
 import { type AgentStore, openStore } from './agent/store.ts';
 import { tidyLoop } from './agent/tidy-loop.ts';
 import { windDown } from './agent/wind-down.ts';
@@ -38,7 +48,7 @@ export async function runAgent({ file, env, out, err }: RunAgentOptions): Promis
   try {
     const config = await loadAgentConfig({ file, env });
     useMachinesNetwork(config, env);
-    return await liveLocked(config, signals, out);
+    return await withState(config, env, (state) => live({ ...state, signals, out }));
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof AgentError)) throw error;
     err(error.message);
@@ -48,20 +58,36 @@ export async function runAgent({ file, env, out, err }: RunAgentOptions): Promis
   }
 }
 
-type Agent = {
+/** Leaves the server while no agent runs here. @throws {ConfigError}, {@link AgentError}, {@link AppError} */
+export async function leaveStopped({ file, env, force }: Pick<RunAgentOptions, 'file' | 'env'> & { force: boolean }) {
+  const config = await loadAgentConfig({ file, env });
+  useMachinesNetwork(config, env);
+  return withState(config, env, async (state) => {
+    const { signal } = new AbortController();
+    const { abilities, sandboxes } = await abilitiesHere(state);
+    const instance = instanceOf(state.store, config.stateDir);
+    const enrolled = await enrol({ ...state, instance, version: version(), abilities }, signal);
+    if (enrolled === null) throw new AgentError('this agent has not joined a server');
+    const stops = machineOf(state, sandboxes, enrolled.identity.installationId);
+    const nothing = { attempts: { idle: async () => {} }, onLeft: () => {} };
+    return leave({ ...state, ...enrolled, ...nothing, stops, signal }, force);
+  });
+}
+
+type State = {
   config: AgentConfig;
+  env: Environment;
   client: ServerClient;
   clock: ServerClock;
   store: AgentStore;
   intake: Intake;
-  signals: StopSignals;
-  out: (line: string) => void;
   random: () => number;
   log: Log;
 };
+type Agent = State & { signals: StopSignals; out: (line: string) => void };
 
 /** Nothing of the state is touched before it is ours alone. */
-async function liveLocked(config: AgentConfig, signals: StopSignals, out: (line: string) => void): Promise<number> {
+async function withState<T>(config: AgentConfig, env: Environment, work: (state: State) => Promise<T>): Promise<T> {
   ensurePrivateFolder(config.stateDir);
   const lock = lockState(config.stateDir);
   try {
@@ -72,7 +98,7 @@ async function liveLocked(config: AgentConfig, signals: StopSignals, out: (line:
       const client = createServerClient({ server: config.server, clock, random: Math.random });
       const log = createLog(config.log);
       const intake = createIntake({ store, reserve, log });
-      return await live({ config, client, clock, store, intake, signals, out, random: Math.random, log });
+      return await work({ config, env, client, clock, store, intake, random: Math.random, log });
     } finally {
       store.close();
     }
@@ -81,42 +107,79 @@ async function liveLocked(config: AgentConfig, signals: StopSignals, out: (line:
   }
 }
 
+async function abilitiesHere({ config, env }: State) {
+  const sandboxes = await findSandboxes(config, env);
+  return { sandboxes, abilities: abilitiesOf(config, sandboxes) };
+}
+
+/** This machine, as its owner lets it be used. */
+function machineOf({ config, random }: State, sandboxes: Sandboxes, installationId: string): StoppableMachine {
+  const { container } = sandboxes;
+  const containers = createContainers(config.stateDir, 'missing' in container ? null : container);
+  const local = createLocalMachine({ directory: config.workDir, installationId });
+  return createStoppableMachine(guardMachine(local, { config, sandboxes, containers }), random);
+}
+
 async function live(agent: Agent): Promise<number> {
   const { config, store, intake, signals, log } = agent;
+  const { abilities, sandboxes } = await abilitiesHere(agent);
   const instance = instanceOf(store, config.stateDir);
-  const enrolled = await enrol({ ...agent, instance, version: version(), abilities: {} }, signals.stop);
+  const enrolled = await enrol({ ...agent, instance, version: version(), abilities }, signals.stop);
   if (enrolled === null) return EXIT.stopped;
   const { installationId } = enrolled.identity;
-  const machine = createLocalMachine({ directory: config.workDir, installationId });
+  const stops = machineOf(agent, sandboxes, installationId);
+  const { machine } = stops;
   await checkMachine(machine, config);
-  const { capacity, killGraceSeconds } = config;
-  const plane = createHttpControlPlane(enrolled.client);
-  const attempts = createAttempts({
-    plane,
-    sayEndings: createSayEndings(enrolled.client, plane),
-    machine,
-    store,
-    installationId,
-    capacity,
-    killGraceSeconds,
-    log,
-  });
+  const attempts = attemptsOf(agent, enrolled, machine);
+  const readMetrics = metricsOf(config);
+  const [left, over] = [new AbortController(), new AbortController()];
+  const stop = AbortSignal.any([signals.stop, left.signal]);
+  const standing: Standing = { online: false, agentId: enrolled.identity.agentId };
+  const parts = { ...agent, ...enrolled, attempts, machine, stops, readMetrics, abilities, installationId, standing };
+  const local = await openLocalApi({ ...parts, onLeft: () => left.abort(), signal: over.signal });
   for (const attempt of store.open()) attempts.begin(attempt, 'again');
-  const over = new AbortController();
   const loops = [
-    presenceLoop({ ...agent, ...enrolled, onOnline: (id) => sayOnline(agent, id) }, over.signal),
-    pullLoop({ ...agent, ...enrolled, attempts }, AbortSignal.any([signals.stop, over.signal])),
+    presenceLoop({ ...parts, onOnline: (id) => sayOnline(agent, id) }, over.signal),
+    pullLoop(parts, AbortSignal.any([stop, over.signal])),
     tidyLoop({ store, machine, log }, over.signal),
     roomLoop(intake, over.signal),
   ];
   try {
-    await Promise.race([Promise.all(loops), aborted(signals.stop)]);
-    return (await windDown({ ...agent, attempts, machine }, signals.force)) ? EXIT.forced : EXIT.stopped;
+    await Promise.race([Promise.all(loops), aborted(stop)]);
+    if (left.signal.aborted) return EXIT.stopped;
+    return (await windDown(parts, signals.force)) ? EXIT.forced : EXIT.stopped;
   } finally {
     over.abort();
+    await local.stop();
     await attempts.detach();
     await Promise.allSettled(loops);
   }
+}
+
+function attemptsOf({ config, store, log }: Agent, { client, identity }: Enrolled, machine: Machine): Attempts {
+  const { capacity, killGraceSeconds } = config;
+  const plane = createHttpControlPlane(client);
+  const sayEndings = createSayEndings(client, plane);
+  const { installationId } = identity;
+  return createAttempts({ plane, sayEndings, machine, store, installationId, capacity, killGraceSeconds, log });
+}
+
+const metricsOf = ({ workDir, environment }: AgentConfig) =>
+  createMetricsReader({ folder: workDir, path: environment.PATH ?? MACHINE_PATH, nowMs: () => performance.now() });
+
+type LocalParts = Omit<LocalAgentDeps, 'version' | 'startedAt' | 'standing' | 'leave'> &
+  Omit<LeaveDeps, 'attempts'> & { standing: Standing; log: Log };
+
+/** What is asked on this machine is answered from now on, whether the server is there or not. */
+function openLocalApi(parts: LocalParts): ReturnType<typeof startLocalApi> {
+  const agent = createLocalAgent({
+    ...parts,
+    version: version(),
+    startedAt: new Date().toISOString(),
+    standing: () => parts.standing,
+    leave: (force) => leave(parts, force),
+  });
+  return startLocalApi({ ...parts.config.localApi, agent, log: parts.log });
 }
 
 async function checkMachine(machine: Machine, { workDir }: AgentConfig): Promise<void> {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { heartbeatAnswer } from '../contract/agent.ts';
+import { heartbeatAnswer, type MachineMetrics } from '../contract/agent.ts';
 import { health } from '../contract/health.ts';
 import { createWake } from '../executor/attempt/wake.ts';
 import { createBackoff } from '../executor/backoff.ts';
@@ -11,7 +11,13 @@ import type { Identity } from './identity.ts';
 import type { Intake } from './intake.ts';
 import type { AgentStore } from './store.ts';
 
+/** Whether the server answered last, and who we are to it. */
+export type Standing = { online: boolean; agentId: string | null };
+
 export type PresenceDeps = {
+  /** Kept up to date here. */
+  standing: Standing;
+  readMetrics: () => Promise<MachineMetrics>;
   client: ServerClient;
   identity: Identity;
   tellChanges: Enrolled['tellChanges'];
@@ -39,7 +45,7 @@ export async function installationOf(client: ServerClient, signal: AbortSignal):
  * another instance of this agent speaks to it
  */
 export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Promise<void> {
-  const { identity, intake, store, onOnline, random, log } = deps;
+  const { identity, intake, store, standing, onOnline, random, log } = deps;
   const wake = createWake();
   intake.onChange(wake.nudge);
   const retry = createBackoff({ minMs: 250, maxMs: identity.heartbeatSeconds * 1000, random });
@@ -58,6 +64,7 @@ export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Pro
       else if (state === 'offline') log.info({}, 'server back');
       wasOnline = true;
       state = 'online';
+      Object.assign(standing, { online: true, agentId: agent_id ?? identity.agentId } satisfies Standing);
       retry.reset();
     } catch (error) {
       if (signal.aborted) return;
@@ -65,6 +72,7 @@ export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Pro
       if (error instanceof ServerRefusal && error.code === 'instance_conflict') throw another(error);
       if (state !== 'offline') sayOffline(log, error);
       state = 'offline';
+      standing.online = false;
       waitMs = retry.next();
     }
     await wake.wait(waitMs, signal).catch(() => {});
@@ -84,16 +92,11 @@ function sayDraining({ intake, log }: PresenceDeps, draining: boolean): void {
   if (intake.closed === null) log.info({ draining }, draining ? 'the server gives no new work' : 'new work again');
 }
 
-const beat = ({ client, intake, store }: PresenceDeps, signal: AbortSignal) =>
-  client(
-    {
-      method: 'POST',
-      path: '/api/v1/agents/me/heartbeat',
-      body: { attempt_ids: [], draining: intake.closed, generation_seen: store.generation },
-      schema: beatAnswer,
-    },
-    signal,
-  );
+async function beat({ client, intake, store, readMetrics }: PresenceDeps, signal: AbortSignal) {
+  const metrics = await readMetrics();
+  const body = { attempt_ids: [], draining: intake.closed, generation_seen: store.generation, metrics };
+  return client({ method: 'POST', path: '/api/v1/agents/me/heartbeat', body, schema: beatAnswer }, signal);
+}
 
 async function meet({ client, identity, tellChanges }: PresenceDeps, signal: AbortSignal): Promise<void> {
   if ((await installationOf(client, signal)) === identity.installationId) return tellChanges(signal);

@@ -46,10 +46,14 @@ const databaseParts = ['config', 'store', 'usecases', 'log'];
 const hostCommands = /^cli\/(agents-check|hosts[a-z-]*)\.ts$/;
 const hostParts = ['config', 'executor', 'yaml-file'];
 
+/** The commands about the agent of this machine read its settings, to find it. */
+const agentCommands = /^cli\/agent(-[a-z]+)?\.ts$/;
+
 /** The commands that start a program in this process. */
 const startingCommands: Record<string, string> = {
   'cli/serve.ts': 'server.ts',
   'cli/agent.ts': 'agent.ts',
+  'cli/agent-leave.ts': 'agent.ts',
   'cli/demo.ts': 'demo',
 };
 
@@ -101,6 +105,7 @@ function mayImport({ file, target, typeOnly }: Import): boolean {
   ];
   if (parts.includes(to) || parts.includes(target)) return true;
   if (startingCommands[file] === to) return true;
+  if (agentCommands.test(file) && to === 'agent') return true;
   // Whoever is given the logger may name its type.
   if (to === 'log' && typeOnly && !['domain', 'contract'].includes(from)) return true;
   return to === 'forgejo' && parts.includes('forgejo, the pure part') && isPure(target);

@@ -6,6 +6,7 @@ import type { Machine } from '../../executor/machine.ts';
 import type { Attempts } from '../attempts.ts';
 import type { AgentConfig } from '../config.ts';
 import type { Intake } from '../intake.ts';
+import type { Standing } from '../presence.ts';
 import type { StoppableMachine } from '../stoppable-machine.ts';
 import type { AgentStore, OpenAttempt } from '../store.ts';
 import { beganAt } from './began-at.ts';
@@ -32,8 +33,7 @@ export type LocalAgentDeps = {
   startedAt: string;
   installationId: string;
   abilities: { limits: readonly string[]; sandboxes: readonly string[] };
-  /** Whether the server answered last, and who we are to it. */
-  standing: () => { online: boolean; agentId: string | null };
+  standing: () => Standing;
   store: AgentStore;
   intake: Intake;
   attempts: Attempts;
