@@ -56,6 +56,7 @@ export function gather(
 ): Gathering {
   const chunks: Record<Stream, Buffer[]> = { stdout: [], stderr: [] };
   let received = 0;
+  let unwanted = false;
   const accept = (stream: Stream, chunk: Buffer): Promise<void> | null => {
     received += chunk.length;
     if (received > options.maxBytes) {
@@ -69,10 +70,18 @@ export function gather(
   const read = (stream: Stream): Promise<void> => {
     const source = sources[stream];
     source.on('data', (chunk: Buffer) => {
-      const wait = accept(stream, chunk);
+      const wait = unwanted ? null : accept(stream, chunk);
       if (!wait) return;
       source.pause();
-      wait.then(() => source.resume(), fail);
+      wait.then(
+        () => source.resume(),
+        (error: Error) => {
+          fail(error);
+          // What nobody takes any more must be read all the same: an end that waits behind it would never come.
+          unwanted = true;
+          source.resume();
+        },
+      );
     });
     source.on('error', () => {}); // the end of the operation tells more
     return new Promise((resolve) => {
