@@ -13,6 +13,8 @@ export type AgentWay = {
   /** Nothing passes any more, and what was under way is cut. */
   cut(): void;
   restore(): void;
+  /** Requests are taken and never answered, as on a link that is half open. */
+  silence(): void;
   /** Each request takes so much longer from now on. */
   slow(ms: number): void;
   /** The next request like this is acted on, but its answer never arrives. Answers how many were lost so far. */
@@ -28,6 +30,7 @@ export async function startAgentWay(target: string): Promise<AgentWay> {
   const traps = new Set<Trap>();
   const open = new Set<ServerResponse>();
   let isCut = false;
+  let isSilent = false;
   let slowMs = 0;
   const springs = (path: string, when: Trap['when']): boolean => {
     const trap = [...traps].find((one) => one.when === when && one.path.test(path));
@@ -43,6 +46,7 @@ export async function startAgentWay(target: string): Promise<AgentWay> {
     outgoing.on('close', () => open.delete(outgoing));
     incoming.pause();
     if (slowMs > 0) await delay(slowMs);
+    if (isSilent) return;
     if (isCut || springs(path, 'asked')) {
       outgoing.destroy();
       return;
@@ -77,6 +81,10 @@ export async function startAgentWay(target: string): Promise<AgentWay> {
     },
     restore() {
       isCut = false;
+      isSilent = false;
+    },
+    silence() {
+      isSilent = true;
     },
     slow(ms) {
       slowMs = ms;
