@@ -11,6 +11,10 @@ export class NoWay extends MachineError {
   }
 }
 
+/** What a host says that doesn't want to, as opposed to one that can't. */
+const PROHIBITED = 1;
+const FORBIDDEN = new Error('it lets nobody through (AllowTcpForwarding, PermitOpen)');
+
 /** Opens a way to an address through the host of this pool. The channel is given back when the way is closed. */
 export async function forward(pool: Pool, to: Address, signal: AbortSignal): Promise<Duplex> {
   try {
@@ -20,6 +24,7 @@ export async function forward(pool: Pool, to: Address, signal: AbortSignal): Pro
       way.once('close', lease.release);
       return way;
     } catch (error) {
+      if (signal.aborted && !lease.heard()) lease.connection.cut(); // the time is over, and nobody is there
       lease.release();
       throw error;
     }
@@ -35,7 +40,7 @@ function openWay(client: Client, { address, port }: Address, signal: AbortSignal
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     client.forwardOut('127.0.0.1', 0, address, port, (error, way) => {
-      if (error) return reject(error);
+      if (error) return reject('reason' in error && error.reason === PROHIBITED ? FORBIDDEN : error);
       way.on('error', () => {}); // followed by close
       if (signal.aborted) way.destroy();
       resolve(way);

@@ -145,14 +145,13 @@ function wasDropped(error: unknown): boolean {
 async function runOnPool(pool: Pool, command: string, options: RunOptions): Promise<RunResult> {
   for (let tries = 1; ; tries += 1) {
     const lease = await pool.lease(options.signal);
-    const before = lease.connection.received();
     try {
       const result = await execute(lease.connection, command, options);
       lease.release();
       return result;
     } catch (error) {
       // Neither stops for being asked: who sends without end, and who has said nothing at all for so long.
-      const isDeaf = error instanceof NoAnswer && lease.connection.received() === before;
+      const isDeaf = error instanceof NoAnswer && !lease.heard();
       if (isDeaf || error instanceof TooMuch) lease.connection.cut();
       giveBack(lease, error, options.signal);
       const again =

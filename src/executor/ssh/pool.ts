@@ -20,6 +20,8 @@ export type PoolOptions = {
 /** The right to one channel. */
 export type Lease = {
   connection: Connection;
+  /** Whether anything at all came over the connection since. */
+  heard(): boolean;
   release(): void;
   /** Gives it back, saying that the host refused the channel. */
   refused(): void;
@@ -86,6 +88,8 @@ export function createPool(options: PoolOptions): Pool {
 
   function leaseOf(link: Link): Lease {
     let held = true;
+    const { connection } = link;
+    const before = connection.received();
     links.take(link);
     // Counted now: when refusals of one burst come in, those before them have given their channels back already.
     const besides = link.active - 1;
@@ -103,7 +107,8 @@ export function createPool(options: PoolOptions): Pool {
       links.drop(link);
       release();
     };
-    return { connection: link.connection, release, refused, suspect };
+    const heard = () => connection.received() !== before;
+    return { connection, heard, release, refused, suspect };
   }
 
   async function lease(signal: AbortSignal): Promise<Lease> {

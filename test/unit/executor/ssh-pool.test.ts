@@ -7,7 +7,7 @@ import { createPool, type Lease } from '../../../src/executor/ssh/pool.ts';
 /** Stands for a connection: the pool only listens to its end and ends it. */
 function fake() {
   const client = new EventEmitter();
-  const made = { client, ended: false, end, cut: end, close: () => client.emit('close') };
+  const made = { client, ended: false, end, cut: end, received: () => 0, close: () => client.emit('close') };
   function end() {
     made.ended = true;
   }
