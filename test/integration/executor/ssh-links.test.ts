@@ -1,0 +1,193 @@
+import ssh2 from 'ssh2';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { makeKey } from '../../../src/demo/ssh-keys.ts';
+import { execute } from '../../../src/executor/ssh/channel.ts';
+import { connect } from '../../../src/executor/ssh/connect.ts';
+import type { SshHost, SshHostOptions } from '../../../src/executor/ssh/host.ts';
+import { pinHostKeys } from '../../../src/executor/ssh/host-key.ts';
+import { startSpec } from '../../suites/machine-suite.ts';
+import { type LinkProxy, startLinkProxy } from '../../support/link-proxy.ts';
+import { descendants } from '../../support/proc.ts';
+import { describeIf } from '../../support/require.ts';
+import { sshHostOf } from '../../support/ssh-host.ts';
+import { type Sshd, type SshdOptions, startSshd } from '../../support/sshd.ts';
+import { waitFor } from '../../support/wait-for.ts';
+
+describeIf('sshd', 'a link to a host', () => {
+  const { signal } = new AbortController();
+  const running: Sshd[] = [];
+  const hosts: SshHost[] = [];
+  const sshdWith = async (options: SshdOptions = {}) => {
+    const sshd = await startSshd(options);
+    running.push(sshd);
+    return sshd;
+  };
+  const through = async (more: Partial<SshHostOptions> = {}) => {
+    const sshd = await sshdWith();
+    const proxy = await startLinkProxy(sshd.port);
+    const host = sshHostOf(sshd, { port: proxy.port, ...more });
+    hosts.push(host);
+    return { sshd, proxy, machine: host.machine };
+  };
+  const kindOf = (asked: Promise<unknown>): Promise<string> =>
+    asked.then(
+      () => 'none',
+      ({ kind }) => kind,
+    );
+  /** Follows a command that prints once and is quiet then; resolves when the stream is lost. */
+  const followQuiet = async (machine: SshHost['machine']) => {
+    const spec = startSpec('echo begun; exec sleep 300');
+    await machine.start(spec, signal);
+    let live = '';
+    const lost = machine.follow(
+      spec.attemptId,
+      { stdout: 0, stderr: 0 },
+      async ({ bytes }) => {
+        live += Buffer.from(bytes).toString();
+      },
+      signal,
+    );
+    await waitFor(() => live === 'begun\n');
+    return { lost };
+  };
+
+  afterEach(async () => {
+    for (const host of hosts.splice(0)) host.close();
+    for (const sshd of running.splice(0)) await sshd.stop();
+  });
+
+  test.each([
+    ['reset', (proxy: LinkProxy) => proxy.cut()],
+    ['ended by the host', (proxy: LinkProxy) => proxy.finish()],
+  ])('that is %s is replaced by the next operation, and who reads from it is told at once', async (_, end) => {
+    const { proxy, machine } = await through();
+    const { lost } = await followQuiet(machine);
+    end(proxy);
+    await lost;
+    expect(await kindOf(machine.ping(signal))).toBe('none');
+  });
+
+  test('that is cut again and again loses no operation that may be repeated', async () => {
+    const { proxy, machine } = await through();
+    await machine.ping(signal);
+    for (let n = 0; n < 10; n += 1) {
+      const asked = kindOf(machine.ping(signal));
+      proxy.cut();
+      expect(await asked).toBe('none');
+    }
+  });
+
+  test('that goes half-open is noticed by the first operation without an answer, for all that read from it', async () => {
+    const { proxy, machine } = await through({ deadlineMs: 1_000 });
+    const { lost } = await followQuiet(machine);
+    proxy.stall();
+    expect(await kindOf(machine.ping(signal))).toBe('unreachable');
+    await lost;
+    expect(await kindOf(machine.ping(signal))).toBe('none');
+  });
+
+  test('that goes half-open while nobody asks is noticed by its keepalive', async () => {
+    const { proxy, machine } = await through({ keepaliveMs: 50 });
+    const { lost } = await followQuiet(machine);
+    proxy.stall();
+    await lost;
+  });
+
+  test('that stalls, and goes on within the deadline, loses nothing', async () => {
+    const { proxy, machine } = await through();
+    const before = await machine.ping(signal);
+    const goOn = proxy.stall(true);
+    const asked = machine.ping(signal);
+    setImmediate(goOn);
+    expect(await asked).toEqual(before);
+    expect(proxy.begun()).toBe(1);
+  });
+
+  test('that nothing passes from the first byte on is given up at the deadline, and parted from', async () => {
+    const { proxy, machine } = await through({ connectDeadlineMs: 300 });
+    const goOn = proxy.stall(true);
+    expect(await kindOf(machine.ping(signal))).toBe('unreachable');
+    goOn();
+    await waitFor(() => proxy.open() === 0);
+  });
+
+  test('is parted from though the other side never says good-bye', async () => {
+    const { proxy, machine } = await through();
+    await machine.ping(signal);
+    proxy.stall();
+    const sockets = () => process.getActiveResourcesInfo().filter((one) => one === 'TCPSocketWrap').length;
+    const before = sockets();
+    for (const host of hosts.splice(0)) host.close();
+    await waitFor(() => sockets() < before);
+  });
+
+  test('is not harmed by a bad byte, which never gets so far', async () => {
+    const { proxy, machine } = await through();
+    await machine.ping(signal);
+    for (const bad of ['a\0b', 'a;b', '$(b)', 'a\nb', '../a', ''])
+      expect(await kindOf(machine.status(bad, signal))).toBe('configuration');
+    await machine.ping(signal);
+    expect(proxy.begun()).toBe(1);
+  });
+
+  test('serves a hundred operations at once on a sshd as it comes, without one failure', async () => {
+    const sshd = await sshdWith();
+    const host = sshHostOf(sshd);
+    hosts.push(host);
+    const asked = await Promise.all(Array.from({ length: 100 }, () => kindOf(host.machine.ping(signal))));
+    expect(asked).toEqual(Array(100).fill('none'));
+    const connections = descendants(sshd.pid).filter((one) => one.arguments.includes('@notty')).length;
+    expect(connections).toBeLessThanOrEqual(16);
+  });
+
+  test('over which a host sends more than we have taken, past its window, is cut off', async () => {
+    const { port, hostKey, clients } = await flood();
+    const to = { address: '127.0.0.1', port, user: 'u', privateKey: makeKey().private };
+    const connection = await connect(to, pinHostKeys([hostKey]), { deadlineMs: 10_000, keepaliveMs: 0, signal });
+    const taken: number[] = [];
+    const asked = execute(connection, 'anything', {
+      stdin: new Uint8Array(),
+      repeatable: false,
+      maxBytes: Number.POSITIVE_INFINITY,
+      signal,
+      onOutput: (_, chunk) => {
+        taken.push(chunk.length);
+        return new Promise(() => {}); // a database that takes its time
+      },
+    });
+    await expect(asked).rejects.toThrow(/sent more than/);
+    expect(taken).toHaveLength(1);
+    connection.cut();
+    await waitFor(() => clients.size === 0);
+  });
+});
+
+/** A hostile host that sends without end and heeds no window. */
+async function flood() {
+  const { private: key, public: hostKey } = makeKey();
+  const clients = new Set<ssh2.Connection>();
+  const server = new ssh2.Server({ hostKeys: [key] }, (client) => {
+    clients.add(client);
+    client.on('error', () => {});
+    client.on('close', () => clients.delete(client));
+    client.on('authentication', (request) => request.accept());
+    client.on('session', (accept) => {
+      accept().on('exec', (acceptExec) => {
+        const channel = acceptExec() as ssh2.ServerChannel & { outgoing: { window: number } };
+        channel.on('error', () => {});
+        const more = () => {
+          if (!clients.has(client)) return;
+          channel.outgoing.window = 2 ** 40;
+          channel.write(Buffer.alloc(30_000));
+          setImmediate(more);
+        };
+        more();
+      });
+    });
+  });
+  onTestFinished(() => void server.close());
+  const port = await new Promise<number>((resolve) => {
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
+  });
+  return { port, hostKey, clients };
+}
