@@ -20,7 +20,7 @@ async function leave(options: Options, context: Context): Promise<void> {
     return leaveStopped({ file: options.config, env: context.env, force });
   });
   if (options.json) return printJson(context.terminal, done);
-  const stopped = done.stopped === 0 ? '' : `, ${done.stopped} attempts were stopped`;
+  const stopped = ['', ', 1 attempt was stopped'][done.stopped] ?? `, ${done.stopped} attempts were stopped`;
   context.terminal.out(`this machine has left the server${stopped}\n`);
 }
 
