@@ -80,16 +80,16 @@ async function settleOne(
   const report = await machine.status(id, signal);
   const { state } = report;
   log.info({ attempt_id: id, host: host.id, state }, 'asked about an attempt that ended without its host');
-  if (state === 'running' || state === 'starting' || state === 'orphan') {
-    await machine.cancel(id, deps.settings.execution.killGraceSeconds, signal);
-  } else if (state === 'unstarted' || state === 'none') {
-    // A start that a frozen replica sends after all finds this.
-    await machine.fence(id, signal);
-  } else {
-    if (state === 'done') await sayLate(deps, replicaId, id, report);
-    // Of the processes of one that vanished only two are known to be dead.
-    await settle(deps, id, state === 'vanished' ? null : (report.left ?? []));
+  if (state === 'done') {
+    await sayLate(deps, replicaId, id, report);
+    return settle(deps, id, report.left);
   }
+  if (state === 'rebooted') return settle(deps, id, []);
+  // Ends what lives, and lets nothing begin: a start that a frozen replica sends after all finds this.
+  const after = await machine.cancel(id, deps.settings.execution.killGraceSeconds, signal);
+  if (after.state === 'void') await settle(deps, id, []);
+  // Of its processes only two are known to be dead.
+  if (after.state === 'vanished' && state === 'vanished') await settle(deps, id, null);
 }
 
 /** What really became of an attempt that was given up is kept beside what was said of it. */

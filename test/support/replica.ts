@@ -19,6 +19,8 @@ export type ReplicaOptions = {
   env?: Record<string, string>;
   /** Where it listens; any port unless said, so that it can be started again where it was. */
   listen?: string;
+  /** Another release: its `bin/taskejo.js`. */
+  program?: string;
 };
 
 /** Starts one and answers when it listens; the test's end kills it, frozen or not. */
@@ -26,10 +28,11 @@ export async function startReplica({
   databaseUrl,
   env = {},
   listen = '127.0.0.1:0',
+  program = taskejoFile,
 }: ReplicaOptions): Promise<Replica> {
   const cwd = temporaryFolder();
   const given = { HOME: cwd, DATABASE_URL: databaseUrl, TASKEJO_ADMIN_TOKEN: ADMIN_TOKEN, ...env };
-  const child = startProgram(process.execPath, [taskejoFile, 'serve', '--listen', listen], {
+  const child = startProgram(process.execPath, [program, 'serve', '--listen', listen], {
     cwd,
     env: environmentWith(given),
   });

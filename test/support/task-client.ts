@@ -18,7 +18,7 @@ export type TaskClient = {
   ended(id: string, options?: WaitOptions): Promise<Task>;
 };
 
-export function createTaskClient(server: ServerProcess): TaskClient {
+export function createTaskClient(server: Pick<ServerProcess, 'url' | 'adminToken' | 'api'>): TaskClient {
   const get = <T>(path: string) => server.api<T>('GET', path);
   const task = (id: string) => get<Task>(`/api/v1/tasks/${id}`);
   const until: TaskClient['until'] = (id, fact, options) =>

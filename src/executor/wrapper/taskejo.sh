@@ -67,8 +67,8 @@ size() { # of stream $1: all bytes written, and where the kept ones begin (0: no
 totals() { lost=0; size out; ot=$total of=$from; size err; et=$total ef=$from; }
 reply() { printf 'taskejo1 %s\n' "$state $code $why $pid $start $pboot $store $boot $ot $of $et $ef $lost $left $at $bytes $text"; }
 launch() { { $setsid sh "$me" "$@" <&7 3<&- 4>&- 5<&- 6>&- 7<&- 9<&- & } 7<&0; } # an operation, in its own session
-tree() { # what lives of the attempt: its session, its group, whatever carries its id in its environment
-  tree=''; [ -f task ] && read -r lead start pboot <task && [ "$lead" != 0 ] && [ "$pboot" = "$boot" ] || return 0
+tree() { # what lives of the attempt: its session, its group, whatever carries its id in its environment; a wiped folder names no session
+  tree='' lead=none pboot=$boot; [ ! -f task ] || read -r lead start pboot <task; [ "$lead" != 0 ] && [ "$pboot" = "$boot" ] || return 0
   [ -d /proc/self ] || { tree=$(ps -A -o pid= -o pgid= -o stat= | awk -v g="$lead" '$2 == g && $3 !~ /^Z/ {print $1}') && return; }
   born "$lead"; [ -z "$born" ] || [ "$born" = "$start" ] || lead=none # the number belongs to somebody else by now
   traces="^[0-9]+ .*\) [^ZX] [0-9]+ ($lead [0-9]+|[0-9]+ $lead) |TASKEJO_ATTEMPT_ID=$att([^0-9A-Za-z._-]|\$)"
@@ -167,7 +167,7 @@ end) # DELAY GRACE SIGNAL: the watchdog, and what carries out a cancel
   [ "$3" != timeout ] || { grab reason timeout && signal=TERM || signal=none; }
   reap $signal "$2" ;;
 later) sleep "$1"; shift; for p in "$@"; do kill -KILL "-$p"; done ;;
-cancel) enter "a.$att"; void; case $state in starting | running | orphan | vanished) stop "$1" ;; esac; reply ;;
+cancel) enter "a.$att"; void; [ $state != void ] || { tree; [ -z "$tree" ] || state=orphan; }; case $state in starting | running | orphan | vanished) stop "$1" ;; esac; reply ;;
 fence) enter "a.$att"; void; reply ;;
 *) [ -d "a.$att" ] && cd "a.$att"; look ;; # the rest only reads
 esac
