@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { noteServer } from './config/running-server.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { AppError } from './domain/errors.ts';
-import { createSshHosts } from './executor/ssh/hosts.ts';
+import { whatIsWrong } from './executor/preflight.ts';
+import { createLoneHost, createSshHosts } from './executor/ssh/hosts.ts';
 import { ListenError } from './http/listen.ts';
 import { createLog, type Log } from './log.ts';
 import type { Host } from './loops/hosts.ts';
@@ -172,6 +173,12 @@ function hostsOf(hosts: Config['hosts'], installation: Installation): Host[] {
   const byId = createSshHosts(hosts.map((host) => ({ ...host, installationId: installation.id })));
   return hosts.flatMap(({ id, lostAfterSeconds }) => {
     const host = byId.get(id);
-    return host === undefined ? [] : [{ id, lostAfterSeconds, ...host }];
+    const open = (installationId: string) =>
+      createLoneHost(
+        hosts.map((one) => ({ ...one, installationId })),
+        id,
+      );
+    const tryOut = (signal: AbortSignal) => whatIsWrong(open, signal);
+    return host === undefined ? [] : [{ id, lostAfterSeconds, tryOut, ...host }];
   });
 }

@@ -3,7 +3,7 @@ import { visible } from '../domain/visible.ts';
 import { MachineError } from '../executor/machine.ts';
 import { type Check, preflight, type Wanted } from '../executor/preflight.ts';
 import type { SshHost } from '../executor/ssh/host.ts';
-import { createSshHosts } from '../executor/ssh/hosts.ts';
+import { createLoneHost } from '../executor/ssh/hosts.ts';
 import { type ShownKey, shownKey } from '../executor/ssh/shown-key.ts';
 import { CliError, EXIT } from './errors.ts';
 import type { Terminal } from './terminal.ts';
@@ -50,10 +50,13 @@ export async function readHostKey(
 
 /** With its way through others, whose connections end with its own. */
 function openHost(config: Config | null, id: string, installationId: string): SshHost {
-  const all = createSshHosts((config?.hosts ?? []).map((host) => ({ ...host, installationId })));
-  const host = all.get(id);
-  if (host === undefined) throw new CliError(`there is no host ${visible(id)} in the configuration`, EXIT.usage);
-  return { ...host, close: () => [...all.values()].map((one) => one.close()) };
+  const hosts = config?.hosts ?? [];
+  if (hosts.every((host) => host.id !== id))
+    throw new CliError(`there is no host ${visible(id)} in the configuration`, EXIT.usage);
+  return createLoneHost(
+    hosts.map((host) => ({ ...host, installationId })),
+    id,
+  );
 }
 
 /** Programs of the templates that the host would be given tasks of. */

@@ -41,6 +41,14 @@ export async function preflight({ open, wanted, tell, epochMs }: Preflight, sign
   return checks;
 }
 
+/** In a sentence, for a host that need have no program of anybody's. Null: it can run tasks. */
+export async function whatIsWrong(open: Preflight['open'], signal: AbortSignal): Promise<string | null> {
+  const wanted = { programs: [], labels: [] };
+  const checks = await preflight({ open, wanted, tell: () => {}, epochMs: () => Date.now() }, signal);
+  const failed = checks.filter(({ status }) => status === 'failed');
+  return failed.length === 0 ? null : failed.map(({ message }) => message).join('; ');
+}
+
 /** Without these nothing can be started. */
 const NEEDED: readonly CheckName[] = ['shell', 'home', 'space'];
 

@@ -2,10 +2,19 @@ import type { Machine, MachineErrorKind } from '../executor/machine.ts';
 import { MachineError } from '../executor/machine.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { noteHostState } from '../usecases/host-state.ts';
+import { createDuplicates } from './duplicate-stores.ts';
 import { every, type Loop } from './every.ts';
+import { createTrier } from './try-isolated.ts';
 
 /** A host of the configuration file, as it is driven. */
-export type Host = { id: string; lostAfterSeconds: number; machine: Machine; close(): void };
+export type Host = {
+  id: string;
+  lostAfterSeconds: number;
+  machine: Machine;
+  /** Runs a command of ours there; answers in a sentence what is wrong with the host if that can't be done. */
+  tryOut(signal: AbortSignal): Promise<string | null>;
+  close(): void;
+};
 
 export type Hosts = {
   /** Those that answered lately, in the order of the file. */
@@ -33,25 +42,38 @@ const PROBE_MS = 10_000;
 const ANSWER_MS = 15_000;
 /** A host that doesn't let us in, or shows another key, is asked this seldom. */
 const REFUSED_PROBE_MS = 60_000;
-const REFUSALS: readonly MachineErrorKind[] = ['auth', 'host_key'];
+const REFUSALS: readonly string[] = ['auth', 'host_key'];
+
+/** After a command that was tried on an isolated host failed, so many probes go by before the next. */
+const PROBES_BETWEEN_TRIES = 3;
+
+/** Why a host can't be used. */
+type Failure = { code: MachineErrorKind | 'duplicate_store'; message: string };
 
 /** Asks each host again and again whether it can take work: one failure and it is offline, one answer and it is back. */
 export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, log }: HostsOptions): Hosts {
   const answeredAt = new Map<string, number>();
   const refusedAt = new Map<string, number>();
+  const duplicates = createDuplicates(hosts);
+  const pauseMs = PROBES_BETWEEN_TRIES * probeSeconds * 1000;
+  const trier = createTrier({ deps, pauseMs, onBack: onChange, log });
 
-  const note = async (host: Host, failure: MachineError | null) => {
+  const note = async (host: Host, failure: Failure | null) => {
     const isBack = failure === null && !answeredAt.has(host.id);
     if (failure === null) {
       answeredAt.set(host.id, performance.now());
       refusedAt.delete(host.id);
     } else {
       answeredAt.delete(host.id);
-      if (REFUSALS.includes(failure.kind)) refusedAt.set(host.id, performance.now());
+      if (REFUSALS.includes(failure.code)) refusedAt.set(host.id, performance.now());
     }
-    const state = failure ? ({ online: false, code: failure.kind, message: failure.message } as const) : null;
-    const news = await noteHostState(deps, host.id, state ?? { online: true }, replicaId);
-    if (news && failure) log.warn({ host: host.id, kind: failure.kind, cause: failure.message }, 'host is offline');
+    const news = await noteHostState(
+      deps,
+      host.id,
+      failure ? { online: false, ...failure } : { online: true },
+      replicaId,
+    );
+    if (news && failure) log.warn({ host: host.id, kind: failure.code, cause: failure.message }, 'host is offline');
     if (news && !failure) log.info({ host: host.id }, 'host is online');
     if (news || isBack) onChange();
   };
@@ -59,8 +81,13 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
   const probe = async (host: Host, signal: AbortSignal) => {
     const refused = refusedAt.get(host.id);
     if (refused !== undefined && performance.now() - refused < REFUSED_PROBE_MS) return;
-    const failure = await pingFailure(host, signal);
-    if (!signal.aborted) await note(host, failure);
+    const answer = await ping(host, signal);
+    if (signal.aborted) return;
+    if ('code' in answer) return note(host, answer);
+    const { first, others } = duplicates.note(host, answer.storeId);
+    await note(host, first === null ? null : duplicateOf(first));
+    for (const other of others) if (answeredAt.has(other.id)) await note(other, duplicateOf(host));
+    if (first === null) await trier.consider(host);
   };
 
   const loops: Loop[] = hosts.map((host) =>
@@ -75,18 +102,22 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
     reachable: () => hosts.filter(({ id }) => performance.now() - (answeredAt.get(id) ?? -ANSWER_MS) < ANSWER_MS),
     find: (id) => hosts.find((host) => host.id === id) ?? null,
     async stop() {
-      await Promise.all(loops.map((loop) => loop.stop()));
+      await Promise.all([trier.stop(), ...loops.map((loop) => loop.stop())]);
       for (const host of hosts) host.close();
     },
   };
 }
 
-async function pingFailure(host: Host, signal: AbortSignal): Promise<MachineError | null> {
+const duplicateOf = ({ id }: Host): Failure => ({
+  code: 'duplicate_store',
+  message: `it is the same machine and user as the host ${id}: their control folders are one`,
+});
+
+async function ping(host: Host, signal: AbortSignal): Promise<{ storeId: string } | Failure> {
   try {
-    await host.machine.ping(AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]));
-    return null;
+    return await host.machine.ping(AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]));
   } catch (error) {
-    if (error instanceof MachineError) return error;
-    return new MachineError('unreachable', `the host did not answer within ${PROBE_MS / 1000} s`, { cause: error });
+    if (error instanceof MachineError) return { code: error.kind, message: error.message };
+    return { code: 'unreachable', message: `the host did not answer within ${PROBE_MS / 1000} s` };
   }
 }

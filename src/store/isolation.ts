@@ -24,10 +24,24 @@ export async function setOwnFailures(
 /** Cordons a locked agent and says why. */
 export async function isolate(trx: Transaction<Database>, agentId: string, message: string): Promise<void> {
   await sql`
-    update agents set cordoned = true, cordon_reason = 'isolated', isolated_at = clock_timestamp(),
+    update agents set cordoned = true, cordon_reason = 'isolated', isolated_at = clock.at,
       state_reason = jsonb_build_object('code', 'isolated', 'message', ${message}::text,
-        'since', to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+        'since', to_char(clock.at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    from (select clock_timestamp() as at) as clock
     where id = ${agentId}`.execute(trx);
+}
+
+export async function isIsolated(db: Db, agentId: string): Promise<boolean> {
+  const { rows } = await sql`select 1 from agents where id = ${agentId} and isolated_at is not null`.execute(db);
+  return rows.length > 0;
+}
+
+/** Says anew why one is isolated; where it is out of reach that is said instead. */
+export async function explainIsolation(db: Db, agentId: string, message: string): Promise<void> {
+  await sql`
+    update agents set state_reason = jsonb_build_object('code', 'isolated', 'message', ${message}::text,
+      'since', to_char(isolated_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    where id = ${agentId} and isolated_at is not null and online`.execute(db);
 }
 
 const backIn = sql`cordoned = false, cordon_reason = null, own_failures = '{}', isolated_at = null,

@@ -183,7 +183,7 @@ export async function setHostState(
       last_seen_at = case when ${online} then clock_timestamp() else last_seen_at end,
       seen_by = case when ${online} then ${replicaId}::uuid else seen_by end,
       state_reason = case
-        when ${online} then null
+        when ${online} then case when state_reason ->> 'code' = 'isolated' then state_reason end
         when state_reason ->> 'code' = ${code} then state_reason || jsonb_build_object('message', ${message}::text)
         else jsonb_build_object('code', ${code}::text, 'message', ${message}::text,
           'since', to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) end

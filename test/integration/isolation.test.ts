@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { agentState } from '../../src/domain/agent.ts';
 import { findAgent } from '../../src/store/agents.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { noteHostState } from '../../src/usecases/host-state.ts';
+import { isIsolated, noteHostState, noteStillIsolated } from '../../src/usecases/host-state.ts';
 import { endIsolation, judgeAgents, letAgentBack } from '../../src/usecases/judge-agent.ts';
 import { patchAgent } from '../../src/usecases/patch-agent.ts';
 import { sweep } from '../../src/usecases/sweep.ts';
@@ -113,18 +113,35 @@ it('of endings that are judged at once each counts', async () => {
   expect((await agentOf(id)).stateReason?.code).toBe('isolated');
 });
 
-it('a good probe lets a host back', async () => {
+it('a host that answers is isolated still, says what became of it when it was tried, and comes back when that was good', async () => {
   const id = await isolated('ssh_cli');
-  await noteHostState(deps, id, { online: false, code: 'unreachable', message: 'no answer' });
-  expect((await agentOf(id)).cordoned).toBe(true);
-  expect(await noteHostState(deps, id, { online: true })).toBe(true);
-  expect(await isBack(id)).toBe(true);
+  await noteHostState(deps, id, { online: true });
+  expect(await agentOf(id)).toMatchObject({ online: true, cordoned: true, stateReason: { code: 'isolated' } });
+  const { stateReason } = await agentOf(id);
+  await noteStillIsolated(deps, id, 'the disk is full');
+  await noteHostState(deps, id, { online: true });
+  expect((await agentOf(id)).stateReason).toEqual({
+    ...stateReason,
+    message: 'tried again, and not yet let back: the disk is full',
+  });
+  expect(await isIsolated(deps, id)).toBe(true);
+  await letAgentBack(deps, id);
+  expect([await isIsolated(deps, id), await isBack(id)]).toEqual([false, true]);
 });
 
-it('a good probe does not let back a host that a person cordoned', async () => {
+it('of an isolated host out of reach it is said that it is out of reach', async () => {
+  const id = await isolated('ssh_cli');
+  await noteHostState(deps, id, { online: true });
+  await noteHostState(deps, id, { online: false, code: 'unreachable', message: 'no answer' });
+  await noteStillIsolated(deps, id, 'the link was cut');
+  expect(await agentOf(id)).toMatchObject({ cordoned: true, stateReason: { code: 'unreachable' } });
+});
+
+it('a host that a person cordoned is not isolated any more', async () => {
   const id = await isolated('ssh_cli');
   await patchAgent(deps, id, { cordoned: true, cordonReason: 'to be repaired' });
-  await noteHostState(deps, id, { online: true });
+  expect(await isIsolated(deps, id)).toBe(false);
+  await letAgentBack(deps, id);
   expect(await agentOf(id)).toMatchObject({ cordoned: true, cordonReason: 'to be repaired', stateReason: null });
 });
 

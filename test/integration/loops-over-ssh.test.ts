@@ -45,7 +45,7 @@ describeIf('sshd', 'the loops over a real SSH host', () => {
     return startLoops({
       deps,
       installation,
-      hosts: [{ id: 'h1', lostAfterSeconds: 600, ...host }],
+      hosts: [{ id: 'h1', lostAfterSeconds: 600, tryOut: async () => null, ...host }],
       probeSeconds: 1,
       publicUrl: () => 'http://127.0.0.1:1',
       metrics: createMetrics({ ofProcess: false }),

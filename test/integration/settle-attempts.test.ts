@@ -51,7 +51,12 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
 
   const start = async () => {
     const host = (id: string, sshd: Sshd) => {
-      return { id, lostAfterSeconds: 600, ...sshHostOf(sshd, { installationId: installation.id }) };
+      return {
+        id,
+        lostAfterSeconds: 600,
+        tryOut: async () => null,
+        ...sshHostOf(sshd, { installationId: installation.id }),
+      };
     };
     const hosts = [host('slow', slow), host('quick', quick)];
     const metrics = createMetrics({ ofProcess: false });

@@ -4,6 +4,14 @@ import { createSshHost, type SshHost, type SshHostDeps, type SshHostOptions } fr
 /** `jump`: the id of the host through which this one is reached; null: straight. */
 export type SshHostSettings = SshHostOptions & { id: string; jump: string | null };
 
+/** One of them, with its way through the others: their connections end with its own. */
+export function createLoneHost(settings: readonly SshHostSettings[], id: string): SshHost {
+  const all = createSshHosts(settings);
+  const host = all.get(id);
+  if (host === undefined) throw new MachineError('configuration', `there is no host ${id}`);
+  return { ...host, close: () => [...all.values()].map((one) => one.close()) };
+}
+
 /** Hosts by their ids, each with its way through the others. Throws {@link MachineError} `configuration`. */
 export function createSshHosts(
   settings: readonly SshHostSettings[],
