@@ -20,6 +20,15 @@ export function lockState(stateDir: string): { release(): void } {
     const who = pid ? `another agent (pid ${pid})` : 'another agent';
     throw new AgentError(`${who} runs on ${stateDir}`, EXIT.another, { cause: error });
   }
-  writePrivateFile(pidPath, `${process.pid}\n`);
+  notePid(pidPath);
   return { release: () => database.close() };
+}
+
+/** Only for the sentence above: on a full disk it must do without. */
+function notePid(path: string): void {
+  try {
+    writePrivateFile(path, `${process.pid}\n`);
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+  }
 }

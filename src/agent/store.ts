@@ -95,7 +95,7 @@ export function openStore(stateDir: string, reserve: Reserve = createReserve(sta
     return Object.assign(about(database, write), parts, { close: () => database.close() });
   } catch (error) {
     database.close();
-    throw error;
+    throw error instanceof StoreFull ? new AgentError(`cannot use ${path}: ${error.message}`) : error;
   }
 }
 

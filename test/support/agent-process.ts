@@ -14,6 +14,7 @@ export type AgentProcess = {
   id: string;
   /** What it must not forget, and where its commands work. */
   stateDir: string;
+  readonly pid: number;
   /** What it has logged so far, of all its starts. */
   log(): string;
   /** Kills it as the kernel would; its commands go on. */
@@ -31,6 +32,8 @@ export type AgentOptions = {
   /** Where it keeps its state; else in a folder of its own. */
   stateDir?: string;
   env?: Record<string, string>;
+  /** Words of a program that runs it, before its own. */
+  within?: readonly string[];
   /** Say the settings in a file `agent.yaml` where it is started, not in its environment. */
   file?: boolean;
   /** Who calls what ends it; the end of the test unless said. */
@@ -57,7 +60,8 @@ export async function startAgentProcess(server: ServerProcess, options: AgentOpt
   let child: ChildProcess;
   let id = '';
   const start = async ({ online }: { online: boolean } = { online: true }) => {
-    child = spawn(process.execPath, [taskejoFile, 'agent'], { cwd: stateDir, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [program = '', ...words] = [...(options.within ?? []), process.execPath, taskejoFile, 'agent'];
+    child = spawn(program, words, { cwd: stateDir, env, stdio: ['ignore', 'pipe', 'pipe'] });
     child.stderr?.on('data', (text: Buffer) => {
       log += text.toString();
     });
@@ -76,6 +80,9 @@ export async function startAgentProcess(server: ServerProcess, options: AgentOpt
       return id;
     },
     stateDir,
+    get pid() {
+      return child.pid ?? 0;
+    },
     log: () => log,
     async kill() {
       child.kill('SIGKILL');
