@@ -191,8 +191,8 @@ async function checkMachine(machine: Machine, { workDir }: AgentConfig): Promise
   }
 }
 
-function sayOnline({ config, out }: Agent, agentId: string | null): void {
-  out(`agent ${agentId ?? config.name} online at ${config.server.url}`);
+function sayOnline({ config, out }: Agent, agentId: string): void {
+  out(`agent ${agentId} online at ${config.server.url}`);
 }
 
 function version(): string {

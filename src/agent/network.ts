@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setGlobalProxyFromEnv } from 'node:http';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
@@ -16,11 +17,7 @@ export function useMachinesNetwork({ server }: Pick<AgentConfig, 'server'>, env:
   // Reading them costs memory, which an agent that speaks plain HTTP needn't spend.
   if (!server.url.startsWith('https:')) return;
   const own = server.caFile === null ? [] : [readCertificates(server.caFile)];
-  try {
-    setDefaultCACertificates([...new Set([...getCACertificates('default'), ...getCACertificates('system'), ...own])]);
-  } catch (error) {
-    throw new AgentError(`${server.caFile}: holds no certificates (PEM)`, undefined, { cause: error });
-  }
+  setDefaultCACertificates([...new Set([...getCACertificates('default'), ...getCACertificates('system'), ...own])]);
 }
 
 function proxiesOf(env: Environment): NodeJS.ProcessEnv {
@@ -30,8 +27,12 @@ function proxiesOf(env: Environment): NodeJS.ProcessEnv {
 
 function readCertificates(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    const text = readFileSync(path, 'utf8');
+    new X509Certificate(text);
+    return text;
   } catch (error) {
-    throw new AgentError(`cannot read ${path}: ${(error as Error).message}`, undefined, { cause: error });
+    throw new AgentError(`${path} holds no certificates (PEM): ${(error as Error).message}`, undefined, {
+      cause: error,
+    });
   }
 }

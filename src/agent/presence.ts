@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { heartbeatAnswer, type MachineMetrics } from '../contract/agent.ts';
 import { health } from '../contract/health.ts';
 import { createWake } from '../executor/attempt/wake.ts';
@@ -23,15 +22,13 @@ export type PresenceDeps = {
   tellChanges: Enrolled['tellChanges'];
   intake: Intake;
   store: AgentStore;
-  /** The server has answered; with our id where it says it. */
-  onOnline: (agentId: string | null) => void;
+  /** The server has answered, and said who we are. */
+  onOnline: (agentId: string) => void;
   random: () => number;
   log: Log;
 };
 
-const beatAnswer = heartbeatAnswer
-  .pick({ draining: true, generation: true })
-  .extend({ agent_id: z.string().optional() });
+const beatAnswer = heartbeatAnswer.pick({ agent_id: true, draining: true, generation: true });
 
 /** Asks the server which installation it is. @throws {ServerAway} */
 export async function installationOf(client: ServerClient, signal: AbortSignal): Promise<string> {
@@ -60,7 +57,7 @@ export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Pro
       store.seeGeneration(generation);
       if (draining !== wasDrained) sayDraining(deps, draining);
       wasDrained = draining;
-      if (!wasOnline) onOnline(agent_id ?? identity.agentId);
+      if (!wasOnline) onOnline(agent_id);
       else if (state === 'offline') log.info({}, 'server back');
       wasOnline = true;
       state = 'online';

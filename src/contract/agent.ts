@@ -118,6 +118,7 @@ export const heartbeat = z.strictObject({
     .meta({ description: 'The highest `generation` that it was ever told: a higher one than ours is an alarm' }),
 });
 export const heartbeatAnswer = z.object({
+  agent_id: z.string().meta({ description: 'Whose beat it was' }),
   renewed: z.array(z.object({ attempt_id: id, lease_expires_at: z.string() })),
   cancel: z.array(z.object({ attempt_id: id, reason: z.string() })),
   lost: z.array(id),

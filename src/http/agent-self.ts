@@ -29,6 +29,7 @@ const beat = endpoint(
     }
     return c.json(
       {
+        agent_id: agentId,
         renewed: answer.renewed.map((one) => ({ attempt_id: one.attemptId, lease_expires_at: one.leaseExpiresAt })),
         cancel: answer.cancel.map((one) => ({ attempt_id: one.attemptId, reason: one.reason })),
         lost: answer.lost,
