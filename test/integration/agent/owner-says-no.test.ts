@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { createStoppableMachine } from '../../../src/agent/stoppable-machine.ts';
 import type { StartSpec } from '../../../src/domain/machine.ts';
+import type { Machine } from '../../../src/executor/machine.ts';
 import { type Resumed, runAttempt } from '../../../src/executor/run-attempt.ts';
 import { type GuardedMachine, guardedMachine, specOf } from '../../support/guarded-machine.ts';
 import { createMemoryControlPlane } from '../../support/memory-control-plane.ts';
@@ -77,10 +79,25 @@ describe('an attempt that the machine’s owner stops', () => {
     });
   });
 
-  test('while its start is on the way to the machine ends the same', async () => {
-    const there = await guardedMachine();
-    const spec = specOf('sleep 600');
-    const [result] = await Promise.all([resultOf(there, spec), there.stops.stop(spec, signal)]);
-    expect(result).toMatchObject({ failureClass: 'infrastructure', error: 'stopped on the machine' });
+  test('while its start is on the way to the machine never begins either', async () => {
+    const { machine } = await guardedMachine();
+    const stopped = Promise.withResolvers<void>();
+    const slow: Machine = {
+      ...machine,
+      start: async (...how) => {
+        await stopped.promise;
+        return machine.start(...how);
+      },
+    };
+    const stops = createStoppableMachine(slow, Math.random);
+    const spec = specOf('touch ran');
+    const starting = expect(stops.machine.start(spec, signal)).rejects.toMatchObject({
+      failureClass: 'infrastructure',
+      message: 'stopped on the machine',
+    });
+    await stops.stop(spec, signal);
+    stopped.resolve();
+    await starting;
+    expect(await machine.status(spec.attemptId, signal)).toMatchObject({ state: 'void' });
   });
 });
