@@ -10,6 +10,7 @@ import { addDoctor } from './doctor.ts';
 import { addHosts } from './hosts.ts';
 import { addLogin } from './login.ts';
 import { addMigrate } from './migrate.ts';
+import { addRestored } from './restored.ts';
 import { addServe } from './serve.ts';
 import { addTaskApprove } from './task-approve.ts';
 import { addTaskAssign } from './task-assign.ts';
@@ -53,6 +54,7 @@ export function createProgram(context: Context): Command {
   addConfig(program, context);
   addMigrate(program, context);
   addDoctor(program, context);
+  addRestored(program, context);
   addTasks(program, context);
   addAgents(program, context);
   addHosts(program, context);

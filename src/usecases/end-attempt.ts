@@ -17,6 +17,8 @@ import { unnameIfDeleted } from './unname-tasks.ts';
 
 type Trx = Transaction<Database>;
 
+type EndDeps = Pick<Deps, 'settings' | 'random'>;
+
 export type EndOptions = {
   actor: Actor;
   /** Hash of what its holder said; null when the server ends the attempt. */
@@ -33,13 +35,19 @@ export type End = { held: Held; result: Result; options: EndOptions };
  * Ends a held attempt and decides what its task becomes. The row's lock, the fence and the attempt's open row make
  * sure that of all who want to end it one does. After the commit the agent is to be judged by the answer.
  */
-export async function endHeld(trx: Trx, deps: Deps, held: Held, result: Result, options: EndOptions): Promise<Ended> {
+export async function endHeld(
+  trx: Trx,
+  deps: EndDeps,
+  held: Held,
+  result: Result,
+  options: EndOptions,
+): Promise<Ended> {
   const [ended] = await endAll(trx, deps, [{ held, result, options }]);
   return ended as Ended;
 }
 
 /** The same for several attempts of different tasks, whose rows are locked; the answers are in the order given. */
-export async function endAll(trx: Trx, deps: Deps, ends: readonly End[]): Promise<Ended[]> {
+export async function endAll(trx: Trx, deps: EndDeps, ends: readonly End[]): Promise<Ended[]> {
   await sealLogs(
     trx,
     ends.map(({ held }) => held.attempt.id),
@@ -62,7 +70,7 @@ export async function endAll(trx: Trx, deps: Deps, ends: readonly End[]): Promis
   });
 }
 
-async function afterwards(trx: Trx, deps: Deps, { task, attempt }: Held, ending: Ending): Promise<void> {
+async function afterwards(trx: Trx, deps: EndDeps, { task, attempt }: Held, ending: Ending): Promise<void> {
   if (isAgentsFault(ending)) await avoidAgent(trx, task.id, attempt.agent_id, deps.settings.dispatch.avoidSeconds);
   if (ending.status === 'pending') await unnameIfDeleted(trx, task);
 }
@@ -78,7 +86,7 @@ const standingOf = ({ task, attempt }: Held): Standing => ({
   provenUnstarted: isUnstarted({ task, attempt }),
 });
 
-const written = (deps: Deps, { held, result, options }: End, ending: Ending): WrittenEnding => ({
+const written = (deps: EndDeps, { held, result, options }: End, ending: Ending): WrittenEnding => ({
   task: held.task,
   attemptId: held.attempt.id,
   endedTask: ending.status === 'pending' ? again(deps, held.task, ending) : final(held.task, ending),
@@ -127,7 +135,7 @@ const final = (task: Held['task'], ending: Ending): EndedTask => ({
 });
 
 /** Pending again: as it was asked for at its creation, unless it names an agent. */
-function again(deps: Deps, task: Held['task'], ending: Ending): EndedTask {
+function again(deps: EndDeps, task: Held['task'], ending: Ending): EndedTask {
   const delaySeconds =
     ending.spends === 'retries'
       ? retryDelaySeconds(
