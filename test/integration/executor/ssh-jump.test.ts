@@ -121,16 +121,26 @@ describeIf('sshd', 'a host behind another', () => {
     expect(await machine.ping(signal)).toEqual(before);
   });
 
-  test('is found again after the link to that one went half-open', async () => {
+  test('is found again after the link to that one went half-open, and who reads from it is told at once', async () => {
     const [jump, target] = [await sshdWith(), await sshdWith()];
     const proxy = await startLinkProxy(jump.port);
     const machine = machines(
       settingsOf('jump', jump, { port: proxy.port }),
-      settingsOf('target', target, { jump: 'jump', deadlineMs: 1_000, connectDeadlineMs: 2_000 }),
+      settingsOf('target', target, { jump: 'jump', deadlineMs: 3_000, connectDeadlineMs: 3_000 }),
     )('target');
     await waitFor(() => machine.ping(signal).catch(() => null));
+    const spec = startSpec('echo begun; exec sleep 300');
+    await waitFor(() => machine.start(spec, signal).catch(() => null));
+    let live = 0;
+    const begin = { stdout: 0, stderr: 0 };
+    const take = async ({ bytes }: { bytes: Uint8Array }) => {
+      live += bytes.length;
+    };
+    const lost = machine.follow(spec.attemptId, begin, take, signal);
+    await waitFor(() => live === 6);
     proxy.stall();
     await expect(machine.ping(signal)).rejects.toMatchObject({ kind: 'unreachable' });
+    await lost;
     await waitFor(() => machine.ping(signal).catch(() => null));
   });
 

@@ -78,7 +78,7 @@ describeIf('sshd', 'a link to a host', () => {
   });
 
   test('that goes half-open is noticed by the first operation without an answer, for all that read from it', async () => {
-    const { proxy, machine } = await through({ deadlineMs: 1_000 });
+    const { proxy, machine } = await through({ deadlineMs: 3_000 });
     const { lost } = await followQuiet(machine);
     proxy.stall();
     expect(await kindOf(machine.ping(signal))).toBe('unreachable');
