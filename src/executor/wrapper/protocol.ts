@@ -71,7 +71,7 @@ export function encodeStart(spec: StartSpec): { words: string[]; stdin: Buffer }
   ];
   const exports = [...Object.entries(spec.environment), ...own].map(exportLine).join('');
   const script = Buffer.from(
-    `rm -f ../all ../script ../input\n${exports}set -- ${spec.command.map(quote).join(' ')}\n`,
+    `rm -f ../script ../input\n${exports}set -- ${spec.command.map(quote).join(' ')}\n`,
     'utf8',
   );
   const seconds = [Math.max(1, Math.ceil(spec.timeoutSeconds)), Math.max(0, Math.ceil(spec.killGraceSeconds))];
