@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import type { LeftProcess, MachineReport } from '../../domain/machine.ts';
@@ -79,17 +80,21 @@ async function inspect(attemptId: string, { program, environment }: ContainerOpt
   }
 }
 
+/** One that is just ending can't be removed in that moment. */
+const TRIES = 6;
+const BETWEEN_MS = 500;
+
 /** Removes the container with all that runs in it; answers what could not be. */
 async function remove(attemptId: string, options: ContainerOptions): Promise<LeftProcess[]> {
-  const before = await inspect(attemptId, options);
-  if (before === null) return [];
   const words = ['rm', '--force', '--volumes', ...(options.kind === 'podman' ? ['--time', '0'] : [])];
-  await run(options.program, [...words, containerName(attemptId)], {
-    env: options.environment,
-    timeout: ANSWER_MS,
-  }).catch(() => {}); // what is left is looked at
-  const after = await inspect(attemptId, options);
-  return after === null || after.Pid === 0 ? [] : [{ pid: after.Pid, command: 'container' }];
+  const how = { env: options.environment, timeout: ANSWER_MS };
+  let there = await inspect(attemptId, options);
+  for (let tries = 0; there !== null && tries < TRIES; tries += 1) {
+    if (tries > 0) await delay(BETWEEN_MS);
+    await run(options.program, [...words, containerName(attemptId)], how).catch(() => {}); // what is left is looked at
+    there = await inspect(attemptId, options);
+  }
+  return there === null || there.Pid === 0 ? [] : [{ pid: there.Pid, command: 'container' }];
 }
 
 function corrected(report: MachineReport, failure: string | null, left: LeftProcess[]): MachineReport {
