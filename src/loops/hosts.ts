@@ -1,4 +1,5 @@
-import type { Machine, MachineErrorKind } from '../executor/machine.ts';
+import { HOST_REASONS, PARKING_REASONS } from '../domain/agent.ts';
+import type { Machine } from '../executor/machine.ts';
 import { MachineError } from '../executor/machine.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { noteHostState } from '../usecases/host-state.ts';
@@ -40,20 +41,17 @@ export const machineOf = ({ machine }: Host, wrapper: string | null): Machine =>
 const PROBE_MS = 10_000;
 /** An answer as old as this doesn't count any more. */
 const ANSWER_MS = 15_000;
-/** A host that doesn't let us in, or shows another key, is asked this seldom. */
-const REFUSED_PROBE_MS = 60_000;
-const REFUSALS: readonly string[] = ['auth', 'host_key'];
 
 /** After a command that was tried on an isolated host failed, so many probes go by before the next. */
 const PROBES_BETWEEN_TRIES = 3;
 
 /** Why a host can't be used. */
-type Failure = { code: MachineErrorKind | 'duplicate_store'; message: string };
+type Failure = { code: (typeof HOST_REASONS)[number]; message: string };
 
 /** Asks each host again and again whether it can take work: one failure and it is offline, one answer and it is back. */
 export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, log }: HostsOptions): Hosts {
   const answeredAt = new Map<string, number>();
-  const refusedAt = new Map<string, number>();
+  const codes = new Map<string, string>();
   const duplicates = createDuplicates(hosts);
   const pauseMs = PROBES_BETWEEN_TRIES * probeSeconds * 1000;
   const trier = createTrier({ deps, pauseMs, onBack: onChange, log });
@@ -62,10 +60,9 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
     const isBack = failure === null && !answeredAt.has(host.id);
     if (failure === null) {
       answeredAt.set(host.id, performance.now());
-      refusedAt.delete(host.id);
+      codes.delete(host.id);
     } else {
       answeredAt.delete(host.id);
-      if (REFUSALS.includes(failure.code)) refusedAt.set(host.id, performance.now());
     }
     const news = await noteHostState(
       deps,
@@ -73,14 +70,13 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
       failure ? { online: false, ...failure } : { online: true },
       replicaId,
     );
-    if (news && failure) log.warn({ host: host.id, kind: failure.code, cause: failure.message }, 'host is offline');
+    if (failure && codes.get(host.id) !== failure.code) tell(log, host, failure);
+    if (failure) codes.set(host.id, failure.code);
     if (news && !failure) log.info({ host: host.id }, 'host is online');
     if (news || isBack) onChange();
   };
 
   const probe = async (host: Host, signal: AbortSignal) => {
-    const refused = refusedAt.get(host.id);
-    if (refused !== undefined && performance.now() - refused < REFUSED_PROBE_MS) return;
     const answer = await ping(host, signal);
     if (signal.aborted) return;
     if ('code' in answer) return note(host, answer);
@@ -108,6 +104,14 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
   };
 }
 
+/** That another machine may answer in the place of a host is for a person to look at. */
+function tell(log: Log, { id }: Host, { code, message }: Failure): void {
+  const fields = { host: id, kind: code, cause: message };
+  if (PARKING_REASONS.includes(code))
+    log.error(fields, 'host is parked: it may be another machine, nothing is sent to it');
+  else log.warn(fields, 'host is offline');
+}
+
 const duplicateOf = ({ id }: Host): Failure => ({
   code: 'duplicate_store',
   message: `it is the same machine and user as the host ${id}: their control folders are one`,
@@ -117,7 +121,9 @@ async function ping(host: Host, signal: AbortSignal): Promise<{ storeId: string 
   try {
     return await host.machine.ping(AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]));
   } catch (error) {
-    if (error instanceof MachineError) return { code: error.kind, message: error.message };
+    // What isn't a reason of a host is a mistake in our own key.
+    const code = HOST_REASONS.find((reason) => error instanceof MachineError && reason === error.kind) ?? 'auth';
+    if (error instanceof MachineError) return { code, message: error.message };
     return { code: 'unreachable', message: `the host did not answer within ${PROBE_MS / 1000} s` };
   }
 }
