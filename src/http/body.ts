@@ -1,6 +1,5 @@
-import { createMiddleware } from 'hono/factory';
 import { AppError } from '../domain/errors.ts';
-import type { HttpContext, HttpEnv } from './env.ts';
+import type { HttpContext } from './env.ts';
 
 const MiB = 1024 * 1024;
 /** Of a body of JSON. */
@@ -38,12 +37,15 @@ function readDeclared(incoming: HttpContext['env']['incoming']): Promise<Uint8Ar
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const chunks: Buffer[] = [];
   const keep = (chunk: Buffer) => chunks.push(chunk);
-  const whole = () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
-  const brokenOff = () => reject(new Error('the connection was closed'));
-  incoming.on('data', keep).once('end', whole).once('error', reject).once('close', brokenOff);
-  // Whoever waits for long must not hold what it sent.
-  const forget = () => incoming.off('data', keep).off('end', whole).off('error', reject).off('close', brokenOff);
-  promise.then(forget, forget);
+  const fail = (error: Error) => forget(() => reject(error));
+  const brokenOff = () => fail(new Error('the connection was closed'));
+  const whole = () => forget(() => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+  // At once: a request closes after its end, and whoever waits for long must not hold what it sent.
+  const forget = (settle: () => void) => {
+    incoming.off('data', keep).off('end', whole).off('error', fail).off('close', brokenOff);
+    settle();
+  };
+  incoming.on('data', keep).on('end', whole).on('error', fail).on('close', brokenOff);
   return promise;
 }
 
@@ -85,28 +87,32 @@ export const isJsonType = (contentType: string): boolean =>
   /^application\/(?:[\w.-]+\+)?json$/i.test((contentType.split(';')[0] ?? '').trim());
 
 /**
- * Checks a body of JSON before anything parses it: its type, size, encoding and depth. No body at all counts as an
+ * A body of JSON. Its type, size, encoding and depth are checked before anything parses it. No body at all counts as an
  * empty object; whether that will do is said by the route's schema.
  */
-export const jsonBody = createMiddleware<HttpEnv>(async (c, next) => {
+export async function readJson(c: HttpContext): Promise<unknown> {
   const contentType = c.req.header('content-type');
   if (contentType !== undefined && !isJsonType(contentType)) throw notJson(contentType);
   const bytes = await readBytes(c, MAX_BODY_BYTES);
-  if (contentType === undefined && bytes.length > 0) throw notJson('none');
+  if (bytes.length === 0) return {};
+  if (contentType === undefined) throw notJson('none');
   const text = decode(bytes);
   checkDepth(text);
-  // What is read later comes from here. The library keeps promises under types of what they resolve to.
-  const cache: Record<string, unknown> = c.req.bodyCache;
-  cache.text = Promise.resolve(text === '' && contentType !== undefined ? '{}' : text);
-  await next();
-});
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new AppError('malformed', 'The body is not JSON.', { cause: error });
+  }
+}
 
 const notJson = (contentType: string): AppError =>
   new AppError('unsupported_media_type', `The content type is ${contentType}; send application/json.`);
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 function decode(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch (error) {
     throw new AppError('malformed', 'The body is not UTF-8.', { cause: error });
   }
@@ -114,6 +120,7 @@ function decode(bytes: Uint8Array): string {
 
 /** Counts brackets outside of texts, without parsing: what is nested too deep must not reach a parser. */
 function checkDepth(text: string): void {
+  if (text.length <= MAX_DEPTH) return;
   let depth = 0;
   let inText = false;
   for (let at = 0; at < text.length; at++) {

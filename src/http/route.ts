@@ -1,12 +1,12 @@
 import { createRoute, OpenAPIHono, type OpenAPIRoute, type RouteConfig } from '@hono/zod-openapi';
+import type { Handler } from 'hono';
 import { z } from 'zod';
 import { DEFAULT_LIMIT, id, pageQuery } from '../contract/common.ts';
 import { problem } from '../contract/problem.ts';
 import { ERROR_CODES, type ErrorCode } from '../domain/errors.ts';
 import { ADMITTED, type Admitted, admit } from './auth.ts';
-import { jsonBody } from './body.ts';
+import { checked } from './checked.ts';
 import type { HttpEnv } from './env.ts';
-import { refuseInvalid } from './errors.ts';
 
 export type Endpoint = { route: RouteConfig; handler: unknown };
 
@@ -16,9 +16,17 @@ export const endpoint = <const R extends RouteConfig>(
   handler: OpenAPIRoute<R, HttpEnv>['handler'],
 ): Endpoint => ({ route, handler });
 
-/** A part of the API, to be mounted. */
-export const api = (...endpoints: readonly Endpoint[]): OpenAPIHono<HttpEnv> =>
-  new OpenAPIHono<HttpEnv>({ defaultHook: refuseInvalid }).openapiRoutes(endpoints);
+/** A part of the API, to be mounted. The library describes it; what a request carries is checked by us, in one step. */
+export function api(...endpoints: readonly Endpoint[]): OpenAPIHono<HttpEnv> {
+  const app = new OpenAPIHono<HttpEnv>();
+  for (const { route, handler } of endpoints) {
+    const { middleware = [], ...described } = route;
+    app.openAPIRegistry.registerPath(described);
+    const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1');
+    app.on(route.method, [path], ...[middleware].flat(), checked(route), handler as Handler<HttpEnv>);
+  }
+  return app;
+}
 
 /** An answer of JSON. */
 export const answers = <T extends z.ZodType>(schema: T, description: string) => ({
@@ -45,7 +53,6 @@ type Described = Omit<RouteConfig, 'path' | 'middleware' | 'security'> & { path:
 
 /** A route for who is admitted. The document says who, and which problems it answers with. */
 export function apiRoute<const R extends Described>(who: Admitted, codes: readonly ErrorCode[], route: R) {
-  const takesJson = route.request?.body?.content['application/json'] !== undefined;
   const description = [route.description, `For: ${ADMITTED[who].join(', ')}.`].filter(Boolean).join('\n\n');
   // Where none is known, every parameter is refused, as a field would be.
   const strict = { ...route, request: { query: z.strictObject({}), ...route.request } };
@@ -53,7 +60,7 @@ export function apiRoute<const R extends Described>(who: Admitted, codes: readon
     ...withProblems([...codes, ...usual(strict), ...ofCaller(who)], strict as R),
     description,
     security: [{ token: [] }],
-    middleware: [admit(who, route), ...(takesJson ? [jsonBody] : [])],
+    middleware: [admit(who, route)],
   };
 }
 
