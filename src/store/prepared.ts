@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { arrayLiteral } from './array-literal.ts';
 
 /** A statement is prepared once it has come so often: texts that are made up for one call never are. */
 const SEEN_BEFORE = 3;
@@ -45,13 +46,16 @@ export function createPreparing(
       const [text, values] = args;
       if (typeof text !== 'string' || !Array.isArray(values) || args.length !== 2) return query(...args);
       const name = nameOf(text);
-      const answer = query(name === undefined ? { text, values } : { name, text, values }) as Promise<unknown>;
+      const sent = { text, values: values.map(parameter) };
+      const answer = query(name === undefined ? sent : { name, ...sent }) as Promise<unknown>;
       answer.catch(refused);
       return answer;
     };
     client.query = named as typeof client.query;
   };
 }
+
+const parameter = (value: unknown): unknown => (Array.isArray(value) ? (arrayLiteral(value) ?? value) : value);
 
 /** The tables have changed since the statement was prepared; it succeeds when it is tried again. */
 export const isStalePlan = (error: unknown): boolean =>
