@@ -86,7 +86,7 @@ export async function writeEndings(trx: Trx, endings: readonly WrittenEnding[]):
         exit_code = y.exit_code, signal = y.signal, error = y.error, summary = y.summary, output = y.output,
         usage = y.usage, proof = y.proof, said_hash = y.said_hash
       from json_populate_recordset(null::attempts, ${JSON.stringify(attempts)}::json) y
-      where a.id = y.id and a.finished_at is null),
+      where a.id = y.id and coalesce(a.finished_at is null, false)),
     written as (
       insert into events (task_id, n, attempt_id, type, text, hash)
       select * from unnest(

@@ -70,7 +70,11 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
 
 /** Compiling a plan takes longer than any of our statements runs. */
 const ALWAYS = ['-c timezone=UTC', '-c jit=off'];
-const BY_KEYS = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin'].map((name) => `-c ${name}=off`);
+/** There is one way for each of them, so a plan is made once for each connection, without what is asked for. */
+const BY_KEYS = [
+  ...['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin'].map((name) => `-c ${name}=off`),
+  '-c plan_cache_mode=force_generic_plan',
+];
 
 /** Every session counts in UTC and compiles no plans, also where the connection string sets options of its own. */
 function withSettings(address: DatabaseAddress, byKeys: boolean): DatabaseAddress & { options?: string } {
