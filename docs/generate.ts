@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describeApi } from '../src/http/app.ts';
+import { generateCommandLine } from './generate-command-line.ts';
 import { generateConfiguration } from './generate-configuration.ts';
 import { generateErrors } from './generate-errors.ts';
 
@@ -16,6 +17,7 @@ const check = process.argv.includes('--check');
 const pages: Record<string, () => string | Promise<string>> = {
   'docs/api/openapi.json': async () => `${JSON.stringify(describeApi(await version()), null, 2)}\n`,
   'docs/api/errors.md': generateErrors,
+  'docs/command-line.md': generateCommandLine,
   'docs/configuration.md': generateConfiguration,
 };
 

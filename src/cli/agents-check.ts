@@ -8,9 +8,7 @@ type Options = { config?: string; json?: boolean };
 export function addAgentsCheck(agents: Command, context: Context): void {
   const command = agents
     .command('check')
-    .description(
-      'look from this machine whether hosts of the configuration can run tasks: connection, shell, home, space, clock, programs',
-    )
+    .description('look from this machine whether hosts of the configuration can run tasks')
     .argument('[host...]', 'ids of hosts; all unless said')
     .option('--config <file>', 'the configuration file (TASKEJO_CONFIG, else taskejo.yaml)');
   printsJson(command)

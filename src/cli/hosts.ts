@@ -12,14 +12,17 @@ export function addHosts(program: Command, context: Context): void {
     .command('hosts')
     .description('the machines that the server drives over SSH, in its configuration file');
   const command = (name: string, description: string) =>
-    printsJson(hosts.command(name).description(description))
-      .option('--config <file>', 'the configuration file (TASKEJO_CONFIG, else taskejo.yaml)')
-      .option('--data-dir <folder>', 'of the server, which is told of a change');
+    printsJson(hosts.command(name).description(description)).option(
+      '--config <file>',
+      'the configuration file (TASKEJO_CONFIG, else taskejo.yaml)',
+    );
+  const changing = (name: string, description: string) =>
+    command(name, description).option('--data-dir <folder>', 'of the server, which is told of the change');
   command('list', 'list them as they are configured; `agents list` tells how they are').action((options: FileOptions) =>
     listHosts(options, context),
   );
-  addCommand(command('add', 'look at a machine, and write it into the file'), context);
-  command('remove', 'take a host out of the file; what runs there goes on')
+  addCommand(changing('add', 'look at a machine, and write it into the file'), context);
+  changing('remove', 'take a host out of the file; what runs there goes on')
     .argument('<id>', 'id of the host')
     .action(async (id: string, options: FileOptions) => {
       const { removeHost } = await import('./hosts-remove.ts');
