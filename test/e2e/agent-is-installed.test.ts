@@ -1,0 +1,66 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { findProgram } from '../../src/agent/bounds/find-program.ts';
+import { run, taskejo } from '../support/command-line.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+
+function settingsIn(folder: string, text = 'server: {url: "https://tasks.example.org"}\n'): string {
+  const file = join(folder, 'agent.yaml');
+  writeFileSync(file, text, { mode: 0o600 });
+  return file;
+}
+
+describe('taskejo agent install', () => {
+  test('writes a unit that systemd understands, and says how to start it', async (context) => {
+    const folder = temporaryFolder();
+    const output = join(folder, 'taskejo-agent.service');
+    const config = settingsIn(folder);
+    const { code, stdout } = await taskejo(['agent', 'install', '--config', config, '--output', output]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('enable --now taskejo-agent')]);
+    const text = readFileSync(output, 'utf8');
+    expect(text).toMatch(new RegExp(`^ExecStart=\\S+ \\S+/bin/taskejo\\.js agent --config ${config}$`, 'm'));
+    const verify = findProgram('systemd-analyze', process.env.PATH ?? '');
+    if (verify === null) return context.skip('systemd-analyze is missing on this machine');
+    const { code: verified, stderr } = await run(verify, ['verify', output], { env: { HOME: folder } });
+    expect([verified, stderr.split('\n').filter((line) => line.includes('taskejo-agent'))]).toEqual([0, []]);
+  });
+
+  test('starts an agent by what it wrote', async () => {
+    const folder = temporaryFolder();
+    const config = settingsIn(
+      folder,
+      'server: {url: "http://127.0.0.1:1"}\nsandbox: container\ncontainer: {image: no}\n',
+    );
+    const { stdout } = await taskejo(['agent', 'install', '--config', config, '--print']);
+    const [program = '', ...words] = /^ExecStart=(.*)$/m.exec(stdout)?.[1]?.split(' ') ?? [];
+    const { code, stderr } = await run(program, words, { env: { TASKEJO_AGENT_STATE_DIR: join(folder, 'state') } });
+    expect([code, stderr]).toEqual([2, expect.stringContaining('the sandbox container is not to be had here')]);
+  });
+
+  test('writes over no unit that somebody has changed, unless told to', async () => {
+    const folder = temporaryFolder();
+    const output = join(folder, 'taskejo-agent.service');
+    const install = (...words: string[]) =>
+      taskejo(['agent', 'install', '--config', settingsIn(folder), '--output', output, ...words]);
+    expect([(await install()).code, (await install()).code]).toEqual([0, 0]);
+    writeFileSync(output, 'mine');
+    const refused = await install();
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('is there and differs')]);
+    expect(readFileSync(output, 'utf8')).toBe('mine');
+    expect((await install('--force')).code).toBe(0);
+  });
+
+  test('says what is wrong with the settings instead of writing a unit that can’t start', async () => {
+    const folder = temporaryFolder();
+    const output = join(folder, 'unit');
+    const wrong = settingsIn(folder, 'server: {url: "https://tasks.example.org"}\ncapacity: 0\n');
+    const { code, stderr } = await taskejo(['agent', 'install', '--config', wrong, '--output', output]);
+    expect([code, stderr, existsSync(output)]).toEqual([2, expect.stringContaining('capacity'), false]);
+    const none = await taskejo(['agent', 'install'], {
+      cwd: temporaryFolder(),
+      env: { TASKEJO_AGENT_SERVER__URL: 'https://tasks.example.org' },
+    });
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining('no configuration file')]);
+  });
+});

@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest';
+import { systemdUnit } from '../../../src/agent/systemd-unit.ts';
+
+const unit = (command: string[], user: string | null = null) =>
+  systemdUnit({ command, user, stopSeconds: 40.5, target: 'multi-user.target' });
+
+test('the unit leaves what the agent started alone, and gives it the time that it asks for', () => {
+  const text = unit(['/usr/bin/node', '/opt/taskejo/bin/taskejo.js', 'agent'], 'runner');
+  expect(text).toContain('\nUser=runner\nExecStart=/usr/bin/node /opt/taskejo/bin/taskejo.js agent\n');
+  expect(text).toContain('\nKillMode=process\nTimeoutStopSec=71\n');
+  expect(text).toContain('\nRestart=on-failure\nRestartSec=5\nRestartPreventExitStatus=2 3\n');
+  expect(unit(['/x'])).not.toContain('User=');
+});
+
+test('words with what systemd would read otherwise are quoted', () => {
+  expect(unit(['/a b/n', '50%', '$HOME', 'say "x"', 'back\\slash'])).toContain(
+    'ExecStart="/a b/n" 50%% $$HOME "say \\"x\\"" "back\\\\slash"\n',
+  );
+});
