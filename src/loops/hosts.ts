@@ -107,8 +107,7 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
 /** That another machine may answer in the place of a host is for a person to look at. */
 function tell(log: Log, { id }: Host, { code, message }: Failure): void {
   const fields = { host: id, kind: code, cause: message };
-  if (PARKING_REASONS.includes(code))
-    log.error(fields, 'host is parked: it may be another machine, nothing is sent to it');
+  if (PARKING_REASONS.includes(code)) log.error(fields, 'host is parked');
   else log.warn(fields, 'host is offline');
 }
 
