@@ -25,6 +25,7 @@ const MIGRATIONS = [
   alter table attempts add column number integer;
   alter table attempts add column ended_n integer;
   alter table attempts add column ended_at text;
+  update attempts set task_id = task ->> 'taskId', number = task ->> 'number';
   create table about (
     only_row integer primary key check (only_row = 1),
     store_id text not null,

@@ -59,4 +59,4 @@ test('three agents are killed twenty times over sixty tasks, and each task runs 
   } finally {
     await server.stop();
   }
-}, 300_000);
+}, 600_000);

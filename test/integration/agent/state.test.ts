@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { AgentError } from '../../../src/agent/exit.ts';
 import { lockState } from '../../../src/agent/lock.ts';
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from '../../../src/agent/private-files.ts';
-import { openStore, type TakenTask } from '../../../src/agent/store.ts';
+import { openStore, readKeptResults, type TakenTask } from '../../../src/agent/store.ts';
 import { NO_LIMITS } from '../../../src/domain/task.ts';
-import { succeeded } from '../../support/tasks.ts';
+import { failed, succeeded } from '../../support/tasks.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
 let made = 0;
@@ -91,15 +91,131 @@ describe('what an agent must not forget', () => {
     expect(rows).toMatchObject([{ attempt_id: fenced.attemptId, task: null, result: JSON.stringify(succeeded) }]);
   });
 
-  test('is refused when a newer agent wrote it, or something else did', () => {
-    const newer = temporaryFolder();
-    const database = new DatabaseSync(join(newer, 'agent.db'));
-    database.exec('pragma user_version = 99');
+  test('of a result is the first that was said, and results are found in the order in which they came', () => {
+    const folder = temporaryFolder();
+    const store = openStore(folder);
+    const [first, second, third] = [task(), task(), task()];
+    store.take([first, second, third]);
+    store.setResult(third.attemptId, succeeded);
+    store.setResult(first.attemptId, failed('exit', 3));
+    store.setResult(first.attemptId, succeeded);
+    expect(store.open().map(({ task, result }) => [task.attemptId, result?.outcome])).toEqual([
+      [third.attemptId, 'completed'],
+      [first.attemptId, 'failed'],
+      [second.attemptId, undefined],
+    ]);
+    store.close();
+  });
+
+  test('are results that the server did not take, for a person to read', () => {
+    const folder = temporaryFolder();
+    const store = openStore(folder);
+    const [reported, fenced, without] = [task(), task(), task()];
+    store.take([reported, fenced, without]);
+    for (const one of [reported, fenced]) store.setResult(one.attemptId, succeeded);
+    store.leave(reported.attemptId, 'reported');
+    for (const one of [fenced, without]) store.leave(one.attemptId, 'fenced');
+    const kept = { attemptId: fenced.attemptId, taskId: fenced.taskId, number: 1, result: succeeded };
+    expect(readKeptResults(folder)).toEqual([{ ...kept, endedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) }]);
+    store.close();
+    expect(readKeptResults(folder)).toHaveLength(1);
+  });
+
+  test('is which store this is, how often it was started, and what it was told for longer than that', () => {
+    const folder = temporaryFolder();
+    const store = openStore(folder);
+    expect(store).toMatchObject({ startNumber: 1, generation: 0, drained: false });
+    store.seeGeneration(3);
+    store.seeGeneration(2);
+    store.drained = true;
+    const { id } = store;
+    store.close();
+    const again = openStore(folder);
+    expect(again).toMatchObject({ id, startNumber: 2, generation: 3, drained: true });
+    again.close();
+    const other = openStore(temporaryFolder());
+    expect(other.id).not.toBe(id);
+    other.close();
+  });
+});
+
+describe('a store that can not be used', () => {
+  const path = (folder: string) => join(folder, 'agent.db');
+  /** It is refused with a sentence, and not a byte of it is changed. */
+  function expectRefused(folder: string, sentence: RegExp) {
+    const before = readFileSync(path(folder));
+    expect(() => openStore(folder)).toThrow(AgentError);
+    expect(() => openStore(folder)).toThrow(sentence);
+    expect(readFileSync(path(folder)).equals(before)).toBe(true);
+  }
+  function damage(folder: string, sql: string) {
+    const database = new DatabaseSync(path(folder));
+    database.exec(sql);
     database.close();
-    expect(() => openStore(newer)).toThrow(AgentError);
-    const broken = temporaryFolder();
-    writeFileSync(join(broken, 'agent.db'), 'no database, but longer than a header must be '.repeat(50));
-    expect(() => openStore(broken)).toThrow(AgentError);
+  }
+  function usedStore(): string {
+    const folder = temporaryFolder();
+    const store = openStore(folder);
+    store.take(Array.from({ length: 50 }, task));
+    store.close();
+    return folder;
+  }
+
+  test('is one that a newer agent wrote', () => {
+    const folder = usedStore();
+    damage(folder, 'pragma user_version = 99');
+    expectRefused(folder, /agent\.db was written by a newer agent; nothing was changed/);
+  });
+
+  test('is a file of something else', () => {
+    const folder = temporaryFolder();
+    writeFileSync(path(folder), 'no database, but longer than a header must be '.repeat(50));
+    expectRefused(folder, /is damaged .*move it aside/);
+  });
+
+  test('is one with a page that was overwritten', () => {
+    const folder = usedStore();
+    const bytes = readFileSync(path(folder));
+    bytes.fill(0xff, 4096 + 8, 4096 + 512);
+    writeFileSync(path(folder), bytes);
+    expectRefused(folder, /is damaged/);
+  });
+
+  test('is one with a task that can not be read', () => {
+    const folder = usedStore();
+    damage(folder, `update attempts set task = '{"attemptId": 1}' where number = 1`);
+    const store = openStore(folder);
+    expect(() => store.open()).toThrow(/is damaged \(attempt \S+ can't be read\)/);
+    store.close();
+  });
+
+  test('is none that is not there: of an agent that never ran nothing can be read', () => {
+    expect(() => readKeptResults(temporaryFolder())).toThrow(AgentError);
+  });
+});
+
+describe('a store of an earlier agent', () => {
+  test('is brought up to date with all that stands in it', () => {
+    const folder = temporaryFolder();
+    const one = task();
+    const database = new DatabaseSync(join(folder, 'agent.db'));
+    database.exec(`
+      create table attempts (attempt_id text primary key, task text, machine text, process text, result text,
+        left_as text check (left_as in ('reported', 'fenced')), left_at integer, cleaned integer not null default 0
+      ) strict, without rowid;
+      create table request (only_row integer primary key check (only_row = 1), id text not null) strict;
+      insert into request values (1, 'under way');
+      pragma user_version = 1`);
+    database.prepare('insert into attempts (attempt_id, task) values (?, ?)').run(one.attemptId, JSON.stringify(one));
+    database.close();
+    const store = openStore(folder);
+    expect(store.open()).toMatchObject([{ task: one, result: null }]);
+    expect(store.requestId()).toBe('under way');
+    store.setResult(one.attemptId, succeeded);
+    store.leave(one.attemptId, 'fenced');
+    store.close();
+    const kept = { attemptId: one.attemptId, taskId: one.taskId, number: 1, result: succeeded };
+    expect(readKeptResults(folder)).toMatchObject([kept]);
   });
 });
 
@@ -122,7 +238,8 @@ describe('the state of an agent', () => {
     const folder = temporaryFolder();
     const elsewhere = join(folder, 'elsewhere');
     writeFileSync(elsewhere, 'theirs');
-    for (const name of ['identity.json', 'agent.db', 'lock']) symlinkSync(elsewhere, join(folder, name));
+    for (const name of ['identity.json', 'agent.db', 'lock', 'agent.db-wal'])
+      symlinkSync(elsewhere, join(folder, name));
     expect(() => readPrivateFile(join(folder, 'identity.json'))).toThrow(/link/);
     expect(() => openStore(folder)).toThrow(/link/);
     expect(() => lockState(folder)).toThrow(/link/);

@@ -1,0 +1,97 @@
+import { writeFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Agent } from '../../src/contract/agent.ts';
+import { startAgentProcess } from '../support/agent-process.ts';
+import { startAgentWay } from '../support/agent-way.ts';
+import { expectHealthy } from '../support/examine.ts';
+import { listProcesses } from '../support/proc.ts';
+import { type ServerProcess, startServerProcess } from '../support/serve.ts';
+import { createTaskClient, type TaskClient } from '../support/task-client.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+let server: ServerProcess;
+let tasks: TaskClient;
+beforeAll(async () => {
+  server = await startServerProcess({ TASKEJO_LEASES__SECONDS: '60', TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
+  tasks = createTaskClient(server);
+});
+afterEach(() => expectHealthy(server));
+afterAll(() => server?.stop());
+
+const aliveWith = (text: string) => listProcesses().filter((process) => process.arguments.includes(text));
+
+async function agentOnWay(name: string, env: Record<string, string> = {}) {
+  const way = await startAgentWay(server.url);
+  const agent = await startAgentProcess(server, { name, env: { TASKEJO_AGENT_SERVER__URL: way.url, ...env } });
+  return { way, agent };
+}
+async function begin(agentId: string, more: Record<string, unknown> = {}) {
+  const { id } = await tasks.create('while [ ! -f go ]; do sleep 0.02; done; exit 5', {
+    agent_id: agentId,
+    ...more,
+  });
+  const { attempt } = await tasks.until(id, (task) => task.attempt?.process != null);
+  const attemptId = attempt?.id ?? '';
+  const end = async () => {
+    writeFileSync(`/proc/${attempt?.process?.pid}/cwd/go`, '');
+    await waitFor(() => aliveWith(attemptId).length === 0);
+  };
+  return { id, attemptId, end };
+}
+
+describe('an agent that is told to stop', () => {
+  test('hands back what it has taken and not begun, and nothing of it is counted', async () => {
+    const { agent, way } = await agentOnWay('hands-back');
+    let stopped: Promise<number | null> | null = null;
+    way.once(/\/start$/, 'asked', () => {
+      stopped = agent.stop();
+    });
+    const { id } = await tasks.create('echo ran; sleep 600', { agent_id: agent.id });
+    await waitFor(() => stopped !== null);
+    expect(await stopped).toBe(0);
+    expect(await tasks.task(id)).toMatchObject({ status: 'pending', retries: 0, infra_retries: 0, result: null });
+    expect(await tasks.attempts(id)).toMatchObject([{ outcome: 'released', process: null }]);
+    expect((await tasks.events(id)).map(({ type }) => type).at(-1)).toBe('released');
+  });
+
+  test('keeps a result that it could not say, and says it at its next start', async () => {
+    const { agent, way } = await agentOnWay('keeps', { TASKEJO_AGENT_STOP_GRACE_SECONDS: '0.2' });
+    const { id, end } = await begin(agent.id);
+    way.cut();
+    await end();
+    await waitFor(() => agent.log().includes('command ended'));
+    expect(await agent.stop()).toBe(0);
+    way.restore();
+    await agent.start();
+    expect(await tasks.ended(id)).toMatchObject({ status: 'failed', result: { exit_code: 5 } });
+    expect(await tasks.attempts(id)).toHaveLength(1);
+  });
+
+  test('twice ends all that runs, also without its server, and says at its next start what became of it', async () => {
+    const { agent, way } = await agentOnWay('by-force');
+    const { id, attemptId } = await begin(agent.id, { max_infra_retries: 0 });
+    way.cut();
+    expect(await agent.stop({ force: true })).toBe(1);
+    expect(aliveWith(attemptId)).toEqual([]);
+    way.restore();
+    await agent.start();
+    const error = 'stopped on the machine';
+    expect((await tasks.ended(id)).result).toMatchObject({ failure_class: 'infrastructure', error });
+  });
+});
+
+describe('an agent that the server drains', () => {
+  test('goes on with what runs, takes nothing new, and takes work at once when that is over', async () => {
+    const agent = await startAgentProcess(server, { name: 'drained' });
+    const path = `/api/v1/agents/${agent.id}`;
+    const running = await begin(agent.id);
+    await server.api<Agent>('PATCH', path, { draining: true });
+    const { id } = await tasks.create('true', { agent_id: agent.id });
+    await waitFor(() => agent.log().includes('the server gives no new work'));
+    await running.end();
+    expect(await tasks.ended(running.id)).toMatchObject({ result: { exit_code: 5 } });
+    expect(await tasks.task(id)).toMatchObject({ status: 'pending', waiting_reason: 'draining' });
+    await server.api<Agent>('PATCH', path, { draining: false });
+    expect(await tasks.ended(id)).toMatchObject({ status: 'completed' });
+  });
+});
