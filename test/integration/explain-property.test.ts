@@ -153,7 +153,13 @@ async function takenBy(id: string, agentMode: AgentMode): Promise<string[]> {
     agentMode === 'http_pull'
       ? (await dequeue(deps, id, { maxTasks: 1, waitSeconds: 0, requestId: null }, never)).map(({ task }) => task.id)
       : (
-          await dispatchToHosts(deps, { replicaId, hostIds: [id], lastUsed: null, attemptToken: (one) => one })
+          await dispatchToHosts(deps, {
+            replicaId,
+            hostIds: [id],
+            lastUsed: null,
+            attemptToken: (one) => one,
+            wasAsked: () => true,
+          })
         ).dispatched.map(({ taskId }) => taskId);
   for (const row of before.filter((one) => taken.includes(one.id))) await putBack(row);
   await sql`update agents set online = ${online} where id = ${id}`.execute(deps.db);

@@ -151,7 +151,7 @@ async function runOnPool(pool: Pool, command: string, options: RunOptions): Prom
       return result;
     } catch (error) {
       // Neither stops for being asked: who sends without end, and who has said nothing at all for so long.
-      const isDeaf = error instanceof NoAnswer && !lease.heard();
+      const isDeaf = isOverdue(error) && !lease.heard();
       if (isDeaf || error instanceof TooMuch) lease.connection.cut();
       giveBack(lease, error, options.signal);
       const again =
@@ -160,6 +160,10 @@ async function runOnPool(pool: Pool, command: string, options: RunOptions): Prom
     }
   }
 }
+
+/** A deadline passed, ours or that of whoever asked. */
+const isOverdue = (error: unknown): boolean =>
+  error instanceof NoAnswer || (error instanceof Error && error.name === 'TimeoutError');
 
 function giveBack(lease: Lease, error: unknown, signal: AbortSignal): void {
   if (error instanceof ChannelRefused) lease.refused();
