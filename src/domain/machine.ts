@@ -31,9 +31,10 @@ export type MachineState = (typeof MACHINE_STATES)[number];
 
 /**
  * Why the machine ended the command; `exit` when it ended by itself. Nothing was begun: `setup`, what the task asks for
- * is missing; `machine`, the machine itself is not in order. The first reason recorded wins.
+ * is missing; `machine`, the machine itself is not in order. `memory`: the kernel ended it for using more than its limit.
+ * The first reason recorded wins.
  */
-export const END_REASONS = ['exit', 'timeout', 'cancel', 'setup', 'machine'] as const;
+export const END_REASONS = ['exit', 'timeout', 'cancel', 'setup', 'machine', 'memory'] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
 /** What is kept of one stream: `total` bytes were written, bytes from `keptFrom` on (and the head) can still be read. */

@@ -1,6 +1,8 @@
+import { existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { MachineReport, StartSpec, Stream } from '../../src/domain/machine.ts';
-import { NO_LIMITS } from '../../src/domain/task.ts';
+import { type Limits, NO_LIMITS } from '../../src/domain/task.ts';
 import type { LogPiece, Machine } from '../../src/executor/machine.ts';
 import { environmentOf, isAlive, listProcesses, processesIn } from '../support/proc.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -363,6 +365,68 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
       });
     });
 
+    describe('a limit', () => {
+      const limited = (command: string, limits: Partial<Limits>) =>
+        finish(command, { limits: { ...NO_LIMITS, ...limits } });
+
+      test('of the size of a file cuts it there', async () => {
+        const { stdout } = await limited('head -c 100000 /dev/zero >big; wc -c <big', { fileSizeBytes: 10_240 });
+        expect(stdout.trim()).toBe('10240');
+      });
+
+      test('of memory ends what wants more, and nothing else', async () => {
+        const limits = { memoryBytes: 100 * MIB };
+        const { report } = await limited('dd if=/dev/zero of=/dev/null bs=300000000 count=1', limits);
+        expect(report.exitCode).not.toBe(0);
+        expect(['exit', 'memory']).toContain(report.reason);
+        expect((await limited('dd if=/dev/zero of=/dev/null bs=1000000 count=1', limits)).report.exitCode).toBe(0);
+      });
+
+      test.each([
+        ['cpu_percent', { cpuPercent: 50 }],
+        ['processes', { processes: 20 }],
+      ])('of %s is kept, or the command does not run and is told why', async (name, limits) => {
+        const { report, stdout } = await limited('echo ran', limits);
+        if (report.reason === 'setup') {
+          expect(report).toMatchObject({ process: null });
+          expect(report.message).toContain(`the limit ${name} is not available on this machine: `);
+        }
+        expect(stdout).toBe(report.reason === 'setup' ? '' : 'ran\n');
+      });
+
+      test('leaves no trace in what the command finds', async () => {
+        const { stdout } = await limited('env; ls ..', { fileSizeBytes: 1_000_000, memoryBytes: 1000 * MIB });
+        expect(stdout).not.toMatch(/^(cpu|memory|processes|files|dir|uid|x)=/m);
+        expect(stdout).not.toMatch(/^(script|input)$/m);
+      });
+    });
+
+    describe('a workspace', () => {
+      const workspace = (attemptId: string) => join(findFolder(subject.home, `a.${attemptId}`), 'run', 'ws');
+
+      test('that was kept goes when a sweep finds it old enough, and its end is still known', async () => {
+        const { spec } = await finish('echo evidence >file; mkdir -m 0 closed; exit 3');
+        await machine.keep(spec.attemptId, signal);
+        await machine.sweep(3600, signal);
+        expect(readFileSync(join(workspace(spec.attemptId), 'file'), 'utf8')).toBe('evidence\n');
+        const before = new Date(Date.now() - 2 * 3_600_000);
+        utimesSync(join(workspace(spec.attemptId), '..', '..', 'kept'), before, before);
+        await machine.sweep(3600, signal);
+        expect(existsSync(workspace(spec.attemptId))).toBe(false);
+        expect(await machine.status(spec.attemptId, signal)).toMatchObject({ state: 'done', exitCode: 3 });
+        expect(await machine.start(spec, signal)).toMatchObject({ state: 'done', exitCode: 3 });
+      });
+
+      test('of what runs is not kept for people and not cleaned', async () => {
+        const spec = await start('sleep 300');
+        await machine.keep(spec.attemptId, signal);
+        await machine.clean(spec.attemptId, signal);
+        expect(existsSync(workspace(spec.attemptId))).toBe(true);
+        await machine.cancel(spec.attemptId, 0, signal);
+        await ended(spec.attemptId);
+      });
+    });
+
     describe('a log', () => {
       test('of 3 MB is there to the byte', async () => {
         const { spec, report } = await finish('yes 0123456789abcde | head -c 3000000');
@@ -446,4 +510,11 @@ export async function wholeLog(machine: Machine, attemptId: string, stream: Stre
     pieces.push(piece);
     offset = piece.offset + piece.bytes.length;
   }
+}
+
+/** The folder of this name below another one, wherever a machine has put it. */
+function findFolder(root: string, name: string): string {
+  const found = readdirSync(root, { recursive: true, withFileTypes: true }).find((one) => one.name === name);
+  if (found === undefined) throw new Error(`no folder ${name} in ${root}`);
+  return join(found.parentPath, found.name);
 }

@@ -80,6 +80,8 @@ function doneResult({ reason, exitCode, message }: MachineReport, { stopReason, 
     case 'cancel':
       // Ended without the control plane's wish: the machine's owner did it. Should it wish so later, that goes first.
       return stopReason === null ? failed('infrastructure', 'stopped on the machine') : cancelled(stopReason);
+    case 'memory':
+      return failed('memory', 'the command used more memory than its limit allows');
     case 'setup':
       return failed('setup', message ?? 'the command could not be started');
     case 'machine':

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { END_REASONS, MACHINE_STATES, type MachineReport, type StartSpec } from '../../domain/machine.ts';
-import { type EnvironmentValue, LIMIT_NAMES, type Limits } from '../../domain/task.ts';
+import type { EnvironmentValue } from '../../domain/task.ts';
 import { MachineError, type MachineErrorKind } from '../machine.ts';
+import { beginScript } from './limits.ts';
 
 const text = readFileSync(new URL('./taskejo.sh', import.meta.url));
 const hash = createHash('sha256').update(text).digest('hex').slice(0, 16);
@@ -48,22 +49,14 @@ function exportLine([name, value]: [string, EnvironmentValue]): string {
   return `export ${name}=${quote(value)}\n`;
 }
 
-/** Without what was asked to bound it a command isn't run. */
-function refuseBounds({ limits, sandbox }: StartSpec): void {
-  const asked = (Object.keys(LIMIT_NAMES) as (keyof Limits)[]).filter((key) => limits[key] !== null);
-  const names = asked.map((key) => LIMIT_NAMES[key]).join(', ');
-  if (names !== '') throw new MachineError('configuration', `limits are not available on this machine: ${names}`);
-  if (sandbox === 'none') return;
-  throw new MachineError('configuration', `the sandbox ${sandbox} is not available on this machine`);
-}
-
 /**
  * The words and the standard input of `start`. The script that travels removes itself before anything of it is
  * exported. The attempt's id comes last: its processes are found by it.
  */
 export function encodeStart(spec: StartSpec): { words: string[]; stdin: Buffer } {
   if (spec.command.length === 0 || spec.command[0] === '') throw new MachineError('configuration', 'no command');
-  refuseBounds(spec);
+  if (spec.sandbox !== 'none')
+    throw new MachineError('configuration', `the sandbox ${spec.sandbox} is not available on this machine`);
   for (const argument of spec.command) refuseNul('an argument of the command', argument);
   const own: [string, string][] = [
     ['TASKEJO_TASK_ID', spec.taskId],
@@ -71,7 +64,7 @@ export function encodeStart(spec: StartSpec): { words: string[]; stdin: Buffer }
   ];
   const exports = [...Object.entries(spec.environment), ...own].map(exportLine).join('');
   const script = Buffer.from(
-    `rm -f ../script ../input\n${exports}set -- ${spec.command.map(quote).join(' ')}\n`,
+    `${beginScript(spec.limits)}${exports}set -- ${spec.command.map(quote).join(' ')}\n`,
     'utf8',
   );
   const seconds = [Math.max(1, Math.ceil(spec.timeoutSeconds)), Math.max(0, Math.ceil(spec.killGraceSeconds))];

@@ -4,7 +4,7 @@
 # "taskejo1 ! KIND SENTENCE". Small files decide, made by ln, exclusive *with their content*: the first writer wins and is known.
 #   claim   pid, start time, boot id of the supervisor; pid 0: fenced, never ran, never will
 #   task    the same of the process that becomes the command; pid 0: fenced after its supervisor had died
-#   reason  why it ended: exit, timeout, cancel, setup
+#   reason  why it ended: exit, timeout, cancel, setup; `exit` may say memory
 #   exit    code, reason, log totals, what is left; its space is taken before the start, at the end it is renamed
 #   kept    the log is stored elsewhere; since when run/ is kept for people only
 #   run/    all that clean removes: workspace, log, pipes, the name of this file, the path of the attempt's cgroup
@@ -18,8 +18,6 @@ me=$PWD/${0##*/} op=$1 inst=$2 att=$3 setsid='' trust='' && shift 3
 command -v setsid >/dev/null 2>&1 && setsid=setsid || set -m # where there is none, a group of its own must do
 enter() { [ -d "$1" ] || mkdir "$1" 2>/dev/null || [ -d "$1" ] || unwritable; cd "$1" || unwritable; }
 enter "$inst" && { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=$(sysctl -n kern.bootsessionuuid) || boot=unknown
-[ -f "a.$att/run/wrapper" ] && read -r x <"a.$att/run/wrapper" && [ "$x" != "${0##*/}" ] && [ -f "../$x" ] &&
-  exec sh "../$x" "$op" "$inst" "$att" "$@" # who began it goes on with it
 born() { # start time of process $1, empty if it is gone; and its name, group and session
   born='' line='' group='' session=''
   if [ -d /proc/self ]; then
@@ -33,9 +31,9 @@ if [ "$op" = task ]; then # becomes the command, unless a stop was quicker
   [ -n "${1-}" ] || { born $$ && echo "$$ $born $boot" >run/task && ln run/task task; } || exit 126; [ ! -f reason ] && cd run/ws || exit 143
   why() { printf 'setup %s\n' "$1" >../reason && command -p ln ../reason ../../reason; } 2>/dev/null
   unset LC_ALL OLDPWD XDG_RUNTIME_DIR; wait $joined
-  . ../script # removes itself and the input, sets limits, exports the environment, sets the arguments; no variable is ours from here on
+  . ../script # removes itself and the input, sets limits, exports the environment, sets the arguments; from here on only the shell's own variables are ours
   case $1 in */*) [ -f "$1" ] && [ -x "$1" ] ;;
-  *) (IFS=: && set -f && for d in $PATH; do [ -f "${d:-.}/$1" ] && [ -x "${d:-.}/$1" ] && exit; done; exit 1) ;; esac || { why "program \`$1\` not found"; exit 127; }
+  *) IFS=: && set -f && for OPTARG in $PATH; do [ -f "${OPTARG:-.}/$1" ] && [ -x "${OPTARG:-.}/$1" ] && break; done ;; esac || { why "program \`$1\` not found"; exit 127; }
   trap 'why "program \`$1\` could not be executed"' EXIT; exec "$@" 8>&-
 fi
 grab() { # grab FILE WORDS: makes FILE with these words unless somebody did before
@@ -154,8 +152,9 @@ run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection
   wait $ready; launch env -i PATH="${PATH:-/usr/bin:/bin}" LANG="$lang" HOME="$PWD/run/ws" TMPDIR="$PWD/run/tmp" TASKEJO_PROGRESS="$PWD/run/progress" \
     TASKEJO_OUTPUT="$PWD/run/output" sh "$me" task "$inst" "$att" <run/input >&4 2>&6; task=$!; exec 3<&- 4>&- 5<&- 6>&- 8>&-
   wait $task; code=$? why=exit text='' left='' later=''; ln run/ended reason || read -r why text <reason
-  [ ! -f run/script ] || [ $why != exit ] || why=setup text='the command could not be begun (is the disk full?): see what it wrote to stderr'
-  case $why in exit) trust=yes; reap TERM 2 ;; setup) tree='' ;; *) reap none "$2" ;; esac
+  [ $why$code = exit0 ] || ! grep -qs '^oom_kill [1-9]' "$(cat run/cgroup)/memory.events" || why=memory
+  [ ! -f run/script ] || [ $why != exit ] || why=machine text='the command could not be started: is the disk full? (stderr may tell more)'
+  case $why in exit | memory) trust=yes; reap TERM 2 ;; setup | machine) tree='' ;; *) reap none "$2" ;; esac
   for p in $tree; do born "$p"; [ -z "$born" ] || left=$left,$p:$(printf %s "$name" | tr -c '0-9A-Za-z._-' _); done
   born $outpump; x=$born; born $errpump; [ -z "$x$born" ] || { { sleep 2; kill $outpump $errpump; } & later=$!; } # somebody unknown may hold the pipes
   wait $outpump $errpump; kill $watchdog $later; totals; left=${left#,}
