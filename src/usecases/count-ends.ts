@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { lastSequences } from '../store/event-feed.ts';
+import { lastSequences, readSequences } from '../store/event-feed.ts';
 import { countEnds, countedUpTo, lockCountedUpTo, setCountedUpTo } from '../store/statistics.ts';
 import type { Deps } from './deps.ts';
 import { createFeedLooks } from './settle-feed.ts';
@@ -22,7 +22,7 @@ export async function catchUpCounting(deps: Pick<Deps, 'db'>): Promise<void> {
 
 /** Counts the tasks that have ended since the last count into the statistics, at most so many batches of events. */
 export async function countNewEnds(deps: Pick<Deps, 'db'>, batches: number, signal?: AbortSignal): Promise<void> {
-  const look = createFeedLooks(deps, { young: true });
+  const look = createFeedLooks(deps, readSequences);
   let heldBefore = false;
   for (let batch = 0; batch < batches && !signal?.aborted; batch++) {
     const after = await countedUpTo(deps.db);

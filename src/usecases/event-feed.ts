@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { lastSequences } from '../store/event-feed.ts';
+import { lastSequences, readFeed } from '../store/event-feed.ts';
 import type { StoredEvent } from '../store/events.ts';
 import type { Hint } from '../store/wakeups.ts';
 import type { Deps } from './deps.ts';
@@ -137,7 +137,7 @@ async function readInto(
   seen: ReadonlySet<number>,
   signal: AbortSignal,
 ): Promise<void> {
-  const look = createFeedLooks(deps);
+  const look = createFeedLooks(deps, readFeed);
   for (let at = first; !signal.aborted; ) {
     const hint = waitForHint(deps.wakeups, isNews, signal);
     try {

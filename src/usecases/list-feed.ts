@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { lastSequences } from '../store/event-feed.ts';
+import { lastSequences, readFeed } from '../store/event-feed.ts';
 import type { StoredEvent } from '../store/events.ts';
 import { type Page, type PageOf, readCursor, writeCursor } from './cursor.ts';
 import type { Deps } from './deps.ts';
@@ -13,7 +13,7 @@ export type FeedPage = { events: StoredEvent[]; more: boolean };
 
 /** Events of all tasks after a number, without a hole; `more` of them may be asked for right away. */
 export async function readSettled(deps: Pick<Deps, 'db'>, after: number, limit: number): Promise<FeedPage> {
-  const look = createFeedLooks(deps);
+  const look = createFeedLooks(deps, readFeed);
   // Who has just changed something finds its event, though others write meanwhile.
   const [newest = 0] = await lastSequences(deps.db, 1);
   for (let looks = 1; ; looks++) {
