@@ -20,7 +20,7 @@ import { createMetricsReader } from './agent/metrics/machine-metrics.ts';
 import { useMachinesNetwork } from './agent/network.ts';
 import { presenceLoop, type Standing } from './agent/presence.ts';
 import { ensurePrivateFolder } from './agent/private-files.ts';
-import { pullLoop } from './agent/pull-loop.ts';
+import { pullLoop, settleRequest } from './agent/pull-loop.ts';
 import { createReserve } from './agent/reserve.ts';
 import { createServerClock, type ServerClock } from './agent/server-clock.ts';
 import { aborted, type StopSignals, stopSignals } from './agent/stop-signals.ts';
@@ -147,7 +147,8 @@ async function live(agent: Agent): Promise<number> {
   try {
     await Promise.race([Promise.all(loops), aborted(stop)]);
     if (left.signal.aborted) return EXIT.stopped;
-    return (await windDown(parts, signals.force)) ? EXIT.forced : EXIT.stopped;
+    const settle = (signal: AbortSignal) => settleRequest(parts, signal);
+    return (await windDown({ ...parts, settle }, signals.force)) ? EXIT.forced : EXIT.stopped;
   } finally {
     over.abort();
     await local.stop();

@@ -60,10 +60,10 @@ export async function pullLoop(deps: PullDeps, signal: AbortSignal): Promise<voi
       await intake.opened(signal);
       const places = await attempts.freePlaces(signal);
       const askedAt = performance.now();
-      const tasks = (await ask(deps, Math.min(places, MAX_TASKS), signal)).map((one) => takenTask(deps, one));
+      const tasks = await ask(deps, Math.min(places, MAX_TASKS), deps.config.waitSeconds, signal);
       await keep(deps, tasks, signal);
       backoff.reset();
-      for (const one of tasks) attempts.begin({ task: one, machine: null, process: null, result: null }, 'new');
+      begin(deps, tasks);
       const restMs = LEAST_ROUND_MS - (performance.now() - askedAt);
       if (tasks.length === 0 && restMs > 0) await delay(restMs, undefined, { signal });
     } catch (error) {
@@ -76,6 +76,26 @@ export async function pullLoop(deps: PullDeps, signal: AbortSignal): Promise<voi
   }
 }
 
+/**
+ * Of a request that was under way when the loop ended nobody knows what it has brought: it is asked for again, and goes
+ * back like all that has not begun.
+ */
+export async function settleRequest(deps: PullDeps, signal: AbortSignal): Promise<void> {
+  const { store, log } = deps;
+  if (!store.isRequestUnderWay()) return;
+  try {
+    const tasks = await ask(deps, 1, 0, signal);
+    await keep(deps, tasks, signal);
+    begin(deps, tasks);
+  } catch (error) {
+    log.debug({ cause: String(error) }, 'the last request for work is asked again at the next start');
+  }
+}
+
+function begin({ attempts }: PullDeps, tasks: readonly TakenTask[]): void {
+  for (const task of tasks) attempts.begin({ task, machine: null, process: null, result: null }, 'new');
+}
+
 /** What can't be written down isn't ours: the same request is asked again later, and brings nothing then. */
 async function keep({ store, attempts }: PullDeps, tasks: readonly TakenTask[], signal: AbortSignal): Promise<void> {
   try {
@@ -86,8 +106,8 @@ async function keep({ store, attempts }: PullDeps, tasks: readonly TakenTask[], 
   }
 }
 
-async function ask({ config, client, store }: PullDeps, places: number, signal: AbortSignal) {
-  const { waitSeconds } = config;
+async function ask(deps: PullDeps, places: number, waitSeconds: number, signal: AbortSignal): Promise<TakenTask[]> {
+  const { client, store } = deps;
   const answer = await client(
     {
       method: 'POST',
@@ -98,7 +118,7 @@ async function ask({ config, client, store }: PullDeps, places: number, signal: 
     },
     signal,
   );
-  return answer?.tasks ?? [];
+  return (answer?.tasks ?? []).map((one) => takenTask(deps, one));
 }
 
 const takenTask = ({ config }: PullDeps, { attempt, source, ...task }: Dequeued): TakenTask => ({

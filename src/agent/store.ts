@@ -69,6 +69,7 @@ export type AgentStore = {
   drained: boolean;
   /** The id of the request under way, so that a lost answer can be asked for again; a new one where there is none. */
   requestId(): string;
+  isRequestUnderWay(): boolean;
   /** The request was answered: what it brought is ours, and the next one has another id. @throws {StoreFull} */
   take(tasks: readonly TakenTask[]): void;
   /** In the order in which they ended; then those that have not. */
@@ -151,7 +152,7 @@ function about(
   };
 }
 
-function requests(database: DatabaseSync, write: Write): Pick<AgentStore, 'requestId' | 'take'> {
+function requests(database: DatabaseSync, write: Write): Pick<AgentStore, 'requestId' | 'isRequestUnderWay' | 'take'> {
   const find = database.prepare('select id from request');
   const begin = database.prepare('insert into request (only_row, id) values (1, ?)');
   const end = database.prepare('delete from request');
@@ -166,6 +167,7 @@ function requests(database: DatabaseSync, write: Write): Pick<AgentStore, 'reque
       write(() => begin.run(id));
       return id;
     },
+    isRequestUnderWay: () => find.get() !== undefined,
     take(tasks) {
       write(() => {
         for (const task of tasks) add.run(task.attemptId, task.taskId, task.number, JSON.stringify(task));

@@ -12,10 +12,13 @@ export type WindDownDeps = {
   attempts: Attempts;
   intake: Intake;
   machine: Machine;
+  /** Sees to what the last request for work may have brought. */
+  settle: (signal: AbortSignal) => Promise<void>;
   random: () => number;
   log: Log;
 };
 
+const SETTLE_MS = 5_000;
 /** How long a stop by force waits for the server to take the results. */
 const REPORT_SECONDS = 10;
 
@@ -28,6 +31,7 @@ export async function windDown(deps: WindDownDeps, force: AbortSignal): Promise<
   log.info({ running: attempts.running.length, seconds: config.stopGraceSeconds }, 'stopping, taking nothing new');
   intake.end();
   attempts.handBack();
+  await deps.settle(AbortSignal.any([force, AbortSignal.timeout(SETTLE_MS)]));
   await within(config.stopGraceSeconds, attempts.idle(), aborted(force));
   const left = attempts.running.map(({ attemptId }) => attemptId);
   if (force.aborted) await stopByForce(deps);

@@ -54,6 +54,19 @@ describe('an agent that is told to stop', () => {
     expect((await tasks.events(id)).map(({ type }) => type).at(-1)).toBe('released');
   });
 
+  test('hands back what it was given and did not hear of', async () => {
+    const { agent, way } = await agentOnWay('unheard');
+    let stopped: Promise<number | null> | null = null;
+    way.once(/\/dequeue/, 'answered', () => {
+      stopped = agent.stop();
+    });
+    const { id } = await tasks.create('echo ran; sleep 600', { agent_id: agent.id });
+    await waitFor(() => stopped !== null);
+    expect(await stopped).toBe(0);
+    expect(await tasks.task(id)).toMatchObject({ status: 'pending', infra_retries: 0 });
+    expect(await tasks.attempts(id)).toMatchObject([{ outcome: 'released' }]);
+  });
+
   test('keeps a result that it could not say, and says it at its next start', async () => {
     const { agent, way } = await agentOnWay('keeps', { TASKEJO_AGENT_STOP_GRACE_SECONDS: '0.2' });
     const { id, end } = await begin(agent.id);
