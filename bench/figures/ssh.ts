@@ -7,27 +7,30 @@ import { hostEntryOf } from '../../test/support/ssh-host.ts';
 import { type Sshd, startSshd } from '../../test/support/sshd.ts';
 import type { Bench } from '../support/bench.ts';
 import type { Figure } from '../support/figure.ts';
-import { quantile } from '../support/rows.ts';
+import { atMost, quantile } from '../support/rows.ts';
 import type { Server } from '../support/server.ts';
+import { atOnceRows, execRows } from './ssh-exec.ts';
 
 const WARM_STARTS = 5;
 const LOOK_MS = 2;
 const PROBED_MS = 2_000;
 
-/** From the forge's delivery to the process that it was for, on a host that is connected already. */
+/** What runs over SSH: short scripts, a hundred tasks at once, and from a forge's delivery to the process it was for. */
 export const ssh: Figure = {
   name: 'ssh',
-  title: "a delivery → its task's process on a warm host over SSH",
+  title: "hosts over SSH: beside the ssh client, many at once, a delivery → its task's process",
   async run(bench) {
     const sshd = await startSshd();
     bench.parts.defer(() => sshd.stop());
+    const beside = [...(await execRows(bench, sshd)), ...(await atOnceRows(bench, sshd))];
     await using server = await bench.startServer('ssh', configuration(bench, sshd));
     await delay(PROBED_MS);
     const times: number[] = [];
     for (let n = 0; n < WARM_STARTS + bench.sizes.sshStarts; n++) times.push(await deliveryToProcess(server, n));
     const warm = times.slice(WARM_STARTS);
     return [
-      { title: 'delivery sent → process on record, p50', unit: 'ms', rounds: [quantile(warm, 0.5)] },
+      ...beside,
+      { title: 'delivery sent → process on record, p50', unit: 'ms', rounds: [quantile(warm, 0.5)], goal: atMost(50) },
       { title: 'delivery sent → process on record, p99', unit: 'ms', rounds: [quantile(warm, 0.99)] },
     ];
   },

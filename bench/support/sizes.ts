@@ -25,6 +25,7 @@ const FULL = {
   passTasks: 10_000,
   passes: 10,
   sshStarts: 40,
+  sshExecs: 100,
 };
 
 const QUICK: Sizes = {
@@ -46,6 +47,7 @@ const QUICK: Sizes = {
   snapshotSeconds: 60,
   passes: 2,
   sshStarts: 15,
+  sshExecs: 30,
 };
 
 export const sizesOf = (quick: boolean): Sizes => (quick ? QUICK : FULL);
