@@ -60,7 +60,11 @@ const container = z.strictObject({
 
 const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|\[::1\]|localhost):\d{1,5}$/;
 const localApi = z.strictObject({
-  socket: path().optional().describe('Unless said: `/run/taskejo-agent.sock`, with another `state_dir` in there'),
+  socket: path()
+    .optional()
+    .describe(
+      "Unless said: root's is `/run/taskejo-agent.sock`, else, and with another `state_dir`, it is in that folder",
+    ),
   listen: z
     .string()
     .regex(LOOPBACK, 'must be an address of this machine for itself, as 127.0.0.1:7071')

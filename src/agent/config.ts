@@ -111,9 +111,9 @@ function defaultStateDir(env: Environment): string {
   return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'taskejo-agent');
 }
 
-/** Two agents on one machine have two folders for their state, and so two sockets. */
+/** Two agents on one machine have two folders for their state, and so two sockets. Only root may make one in `/run`. */
 const defaultSocket = (stateDir: string): string =>
-  stateDir === SYSTEM_STATE_DIR ? '/run/taskejo-agent.sock' : join(stateDir, 'agent.sock');
+  stateDir === SYSTEM_STATE_DIR && process.getuid?.() === 0 ? '/run/taskejo-agent.sock' : join(stateDir, 'agent.sock');
 
 const passedOn = (names: readonly string[], env: Environment): Record<string, string> =>
   Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));

@@ -2,8 +2,8 @@
 export type UnitOptions = {
   /** Program and arguments that start the agent. */
   command: readonly string[];
-  /** A user's own unit has none: it runs as that user. */
-  user: string | null;
+  /** Another user than the one whose unit it is; the state is that user's then. */
+  user: { name: string; stateDir: string } | null;
   /** How long the agent may take to stop: its grace, and some time to report. */
   stopSeconds: number;
   target: 'multi-user.target' | 'default.target';
@@ -22,7 +22,7 @@ After=network-online.target
 Wants=network-online.target
 
 [Service]
-${user === null ? '' : `User=${quoted(user)}\n`}ExecStart=${command.map(quoted).join(' ')}
+${user === null ? '' : asUser(user)}ExecStart=${command.map(quoted).join(' ')}
 Restart=on-failure
 RestartSec=5
 RestartPreventExitStatus=2 3
@@ -35,6 +35,12 @@ Delegate=yes
 [Install]
 WantedBy=${target}
 `;
+}
+
+function asUser({ name, stateDir }: NonNullable<UnitOptions['user']>): string {
+  const folder = /^\/var\/lib\/([\w.-]+)$/.exec(stateDir)?.[1];
+  const made = folder === undefined ? '' : `StateDirectory=${folder}\nStateDirectoryMode=0700\n`;
+  return `User=${name}\n${made}Environment=${quoted(`TASKEJO_AGENT_STATE_DIR=${stateDir}`)}\n`;
 }
 
 /** A word as systemd reads it: it knows quotes, and expands what begins with % and $. */

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { request } from 'node:http';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { visible } from '../domain/visible.ts';
@@ -25,8 +27,10 @@ export class AgentAwayError extends CliError {
 /** Finds the agent of this machine by its configuration, as it was started. */
 export async function connectToAgent({ config: file }: AgentOptions, { env }: Context): Promise<AgentClient> {
   const { loadAgentConfig } = await import('../agent/config.ts');
-  const { localApi } = await loadAgentConfig({ file, env });
-  const ask = <T>(method: string, path: string, schema: z.ZodType<T>) => asked(localApi.socket, method, path, schema);
+  const { localApi, stateDir } = await loadAgentConfig({ file, env });
+  // One that runs as another user than whoever asks has its socket where that user may make one.
+  const socket = [localApi.socket, join(stateDir, 'agent.sock')].find((path) => existsSync(path)) ?? localApi.socket;
+  const ask = <T>(method: string, path: string, schema: z.ZodType<T>) => asked(socket, method, path, schema);
   return {
     get: (path, schema) => ask('GET', path, schema),
     post: (path, schema) => ask('POST', path, schema),

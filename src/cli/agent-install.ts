@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { visible } from '../domain/visible.ts';
 import { type AgentOptions, asksAgent } from './agent-client.ts';
 import type { Context } from './connect.ts';
 import { CliError, EXIT } from './errors.ts';
@@ -31,7 +32,7 @@ async function install(options: Options, { env, terminal }: Context): Promise<vo
   if (options.user !== undefined && !ofSystem) throw new CliError('only root can install for another user', EXIT.usage);
   const text = systemdUnit({
     command: [process.execPath, programFile(), 'agent', '--config', resolve(config.file)],
-    user: options.user ?? null,
+    user: options.user === undefined ? null : { name: userName(options.user), stateDir: config.stateDir },
     stopSeconds: config.stopGraceSeconds + config.killGraceSeconds,
     target: ofSystem ? 'multi-user.target' : 'default.target',
   });
@@ -47,6 +48,11 @@ const FOR_SYSTEM = `To start the agent, now and at each start of the machine:
 const FOR_USER = `To start the agent, now and at each start of the machine:
   systemctl --user daemon-reload && systemctl --user enable --now taskejo-agent && loginctl enable-linger
 `;
+
+function userName(said: string): string {
+  if (/^[a-z_][a-z0-9_-]*$/i.test(said)) return said;
+  throw new CliError(`${visible(said)} is not the name of a user`, EXIT.usage);
+}
 
 const programFile = (): string => fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url));
 
