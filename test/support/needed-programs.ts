@@ -6,6 +6,7 @@ export const programs = {
   sshd: { names: ['sshd'], debian: 'openssh-server' },
   chromium: { names: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium' },
   bash: { names: ['bash'], debian: 'bash' },
+  dash: { names: ['dash'], debian: 'dash' },
   busybox: { names: ['busybox'], debian: 'busybox' },
   curl: { names: ['curl'], debian: 'curl' },
   jq: { names: ['jq'], debian: 'jq' },
