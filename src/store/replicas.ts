@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { affectedRows } from './answers.ts';
 import type { Database } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -52,4 +53,15 @@ export async function hostsInNoFile(db: Db, seconds: number): Promise<string[]> 
       where agents.id = any(host_ids) and seen_at > clock_timestamp() - make_interval(secs => ${seconds}))
     order by id`.execute(db);
   return rows.map((row) => row.id);
+}
+
+/** Brings back hosts that were deleted although a replica has them in its file; answers how many. */
+export async function reviveHosts(db: Db, hostIds: readonly string[]): Promise<number> {
+  const result = await sql`
+    update agents set deleted_at = null
+    where id = any(${hostIds}::text[]) and execution_mode = 'ssh_cli' and deleted_at is not null
+      and not exists (select from agents other where other.name = agents.name and other.deleted_at is null)`.execute(
+    db,
+  );
+  return affectedRows(result);
 }

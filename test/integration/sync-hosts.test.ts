@@ -1,11 +1,19 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { lockAgents } from '../../src/store/claims.ts';
+import { assignTask } from '../../src/usecases/assign-task.ts';
+import { createTask } from '../../src/usecases/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { getAgent } from '../../src/usecases/read-agents.ts';
+import { type HostState, noteHostState } from '../../src/usecases/host-state.ts';
+import { keepReplica, leaveAsReplica } from '../../src/usecases/keep-replica.ts';
+import { getAgent, listAgents } from '../../src/usecases/read-agents.ts';
+import { getTask } from '../../src/usecases/read-tasks.ts';
 import { syncHosts } from '../../src/usecases/sync-hosts.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { somebodyWaits } from '../support/locks.ts';
+import { alice, newTask } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let deps: Deps & { stop(): Promise<void> };
@@ -32,4 +40,67 @@ it('a server that starts with another file and one that dispatches do not wait f
   expect(await getAgent(deps, 'a')).toBeNull();
   expect(await getAgent(deps, 'b')).toMatchObject({ capacity: 2 });
   expect(await getAgent(deps, 'c')).toMatchObject({ capacity: 1 });
+});
+
+const replica = () => ({ id: randomUUID(), bootId: 'b', pidNamespace: 'p', pid: 1, startedAt: '1' });
+const names = async () => (await listAgents(deps, { limit: 50, cursor: null })).items.map(({ id }) => id);
+const isSilentFor = (seconds: number) =>
+  sql`update replicas set seen_at = clock_timestamp() - make_interval(secs => ${seconds})`.execute(deps.db);
+
+it('a host stays as long as a replica that was heard of within a minute has it in its file', async () => {
+  const old = replica();
+  await syncHosts(deps, [host('a'), host('b')]);
+  await keepReplica(deps, old, ['a', 'b']);
+  await syncHosts(deps, [host('b'), host('c')]);
+  expect(await names()).toEqual(['a', 'b', 'c']);
+  await isSilentFor(59);
+  await keepReplica(deps, replica(), ['b', 'c']);
+  expect(await names()).toEqual(['a', 'b', 'c']);
+  await isSilentFor(61);
+  await keepReplica(deps, replica(), ['b', 'c']);
+  expect(await names()).toEqual(['b', 'c']);
+});
+
+it('a host goes with the last replica that has it, and tasks that name it name nobody', async () => {
+  const [old, changed] = [replica(), replica()];
+  await syncHosts(deps, [host('a')]);
+  await keepReplica(deps, old, ['a']);
+  const { id } = await createTask(deps, alice, newTask());
+  await assignTask(deps, alice, id, { agentId: 'a', executionMode: null });
+  await keepReplica(deps, changed, []);
+  expect(await getTask(deps, id)).toMatchObject({ namedAgentId: 'a' });
+  await leaveAsReplica(deps, old.id);
+  await keepReplica(deps, changed, []);
+  expect(await names()).toEqual([]);
+  expect(await getTask(deps, id)).toMatchObject({ namedAgentId: null });
+});
+
+it('of two that start at once with different files neither loses its hosts', async () => {
+  const [one, other] = [replica(), replica()];
+  await syncHosts(deps, [host('a')]);
+  await syncHosts(deps, [host('b')]);
+  await keepReplica(deps, one, ['a']);
+  await keepReplica(deps, other, ['b']);
+  await keepReplica(deps, one, ['a']);
+  expect(await names()).toEqual(['a', 'b']);
+});
+
+it('a host that answers another replica stays online, and what its own replica says of it counts', async () => {
+  const [one, other] = [replica(), replica()];
+  await syncHosts(deps, [host('a')]);
+  for (const each of [one, other]) await keepReplica(deps, each, ['a']);
+  const away = { online: false, code: 'unreachable', message: 'no way' } as const;
+  const says = (by: { id: string }, state: HostState) => noteHostState(deps, 'a', state, by.id);
+  const isOnline = async () => (await getAgent(deps, 'a'))?.online;
+  expect(await says(one, { online: true })).toBe(true);
+  expect(await says(other, away)).toBe(false);
+  expect(await isOnline()).toBe(true);
+  expect(await says(one, away)).toBe(true);
+  expect(await isOnline()).toBe(false);
+  await says(one, { online: true });
+  await sql`update agents set last_seen_at = clock_timestamp() - interval '16 seconds'`.execute(deps.db);
+  expect(await says(other, away)).toBe(true);
+  await says(one, { online: true });
+  await leaveAsReplica(deps, one.id);
+  expect(await says(other, away)).toBe(true);
 });
