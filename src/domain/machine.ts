@@ -40,6 +40,9 @@ export type EndReason = (typeof END_REASONS)[number];
 /** What is kept of one stream: `total` bytes were written, bytes from `keptFrom` on (and the head) can still be read. */
 export type StreamTotals = { total: number; keptFrom: number };
 
+/** What the command and what it waited for have used, as far as the machine can tell. */
+export type MachineUsage = { cpuSeconds: number; wallSeconds: number | null; maxRssBytes: number | null };
+
 /** A process of the attempt that outlived every attempt to kill it. */
 export type LeftProcess = { pid: number; command: string };
 
@@ -56,6 +59,8 @@ export type MachineReport = {
   logLost: boolean;
   /** After the end: what could not be killed. An empty list is proof that nothing is left; null while not `done`. */
   left: LeftProcess[] | null;
+  /** Known at the end, null before; null also where the machine can't tell. */
+  usage: MachineUsage | null;
   /** Last line of the command's progress file, only in answer to `status`; null when it wrote none. */
   progress: string | null;
   /** Random id of the control folder: a changed one means that its memory of attempts is gone. */

@@ -106,7 +106,7 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
       });
 
       test('as failed with its exit code', async () => {
-        expect(await resultOf(trial('exit 3'))).toMatchObject({ outcome: 'failed', failureClass: 'exit', exitCode: 3 });
+        expect(await resultOf(trial('exit 3'))).toMatchObject({ outcome: 'failed', failureClass: 'exit', exitCode: 3, leftProcesses: [] });
       });
 
       test('as failed with the name of the signal that ended it', async () => {
@@ -125,16 +125,19 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
       });
 
       test('as failed in setup, never run without what was asked to bound it', async () => {
-        const bounds = [
-          { limits: { ...NO_LIMITS, memoryBytes: 1, processes: 2 }, says: 'memory_bytes, processes' },
-          { sandbox: 'bubblewrap' as const, says: 'sandbox bubblewrap' },
-        ];
-        for (const { says, ...bound } of bounds) {
-          const one = trial('echo ran', bound);
-          const result = { outcome: 'failed', failureClass: 'setup', error: expect.stringContaining(says) };
-          expect(await resultOf(one)).toMatchObject(result);
-          expect((await report(one)).state).toBe('none');
-        }
+        const one = trial('echo ran', { sandbox: 'bubblewrap' });
+        const error = expect.stringContaining('sandbox bubblewrap');
+        expect(await resultOf(one)).toMatchObject({ outcome: 'failed', failureClass: 'setup', error });
+        expect((await report(one)).state).toBe('none');
+      });
+
+      test('as failed in setup where the machine can not keep a limit, of which the command is not told by running', async () => {
+        const one = trial('echo ran', { limits: { ...NO_LIMITS, cpuPercent: 50, processes: 20 } });
+        const result = await resultOf(one);
+        if (result?.outcome === 'completed') return; // it has a cgroup for them
+        expect(result).toMatchObject({ outcome: 'failed', failureClass: 'setup', exitCode: null });
+        expect(result?.error).toMatch(/^the limit (cpu_percent|processes) is not available on this machine: /);
+        expect((await report(one)).streams.stdout.total).toBe(0);
       });
 
       test('as failed in setup, never run without a secret that the server has no value of', async () => {
@@ -156,6 +159,15 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
       test('as failed by its timeout, whatever its code', async () => {
         const one = trial('trap "exit 0" TERM; while :; do sleep 0.1; done', { timeoutSeconds: 1 });
         expect(await resultOf(one)).toMatchObject({ outcome: 'failed', failureClass: 'timeout', exitCode: null });
+      });
+
+      test('with what it has used: time, time of the processor, memory', async () => {
+        const work = 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 2.2';
+        const { usage } = (await resultOf(trial(work))) ?? {};
+        expect(usage).toMatchObject({ wall_seconds: expect.any(Number), cpu_seconds: expect.any(Number) });
+        expect(usage?.wall_seconds).toBeGreaterThanOrEqual(2.2);
+        expect(usage?.cpu_seconds).toBeGreaterThan(0.01);
+        expect(usage?.max_rss_bytes).toBeGreaterThan(100 * KIB);
       });
 
       test('with what the command left as its output', async () => {

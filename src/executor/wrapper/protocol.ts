@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { END_REASONS, MACHINE_STATES, type MachineReport, type StartSpec } from '../../domain/machine.ts';
+import {
+  END_REASONS,
+  MACHINE_STATES,
+  type MachineReport,
+  type MachineUsage,
+  type StartSpec,
+} from '../../domain/machine.ts';
 import type { EnvironmentValue } from '../../domain/task.ts';
 import { MachineError, type MachineErrorKind } from '../machine.ts';
 import { beginScript } from './limits.ts';
@@ -94,6 +100,7 @@ const line = z.object({
   stderrFrom: count,
   lost: z.enum(['0', '1']),
   left: z.string(),
+  used: z.string(),
   at: count,
   bytes: count,
 });
@@ -130,6 +137,7 @@ function toReport(said: Omit<z.infer<typeof line>, 'at' | 'bytes'>, message: str
     },
     logLost: said.lost === '1',
     left: ended ? parseLeft(said.left) : null,
+    usage: ended ? parseUsage(said.used, said.start) : null,
     progress: null,
     storeId: said.store,
     bootId: said.boot,
@@ -143,6 +151,24 @@ function parseLeft(left: string): { pid: number; command: string }[] {
     return { pid: Number(pid), command: name.join(':') };
   });
 }
+
+const USED = /^(\d+)m([\d.]+)s,(\d+)m([\d.]+)s,([\d.]+|-),(?:(\d+)(k?)|-)$/;
+/** In which the kernel of Linux tells when a process began, on every machine. */
+const TICKS_PER_SECOND = 100;
+
+function parseUsage(used: string, start: string): MachineUsage | null {
+  const [, userMinutes, user, sysMinutes, sys, uptime, most, unit] = USED.exec(used) ?? [];
+  if (user === undefined) return null;
+  const wall = Number(uptime) - Number(start) / TICKS_PER_SECOND;
+  const bytes = Number(most ?? 0) * (unit === 'k' ? 1024 : 1);
+  return {
+    cpuSeconds: rounded((Number(userMinutes) + Number(sysMinutes)) * 60 + Number(user) + Number(sys)),
+    wallSeconds: wall >= 0 ? rounded(wall) : null,
+    maxRssBytes: bytes > 0 ? bytes : null,
+  };
+}
+
+const rounded = (seconds: number): number => Math.round(seconds * 1000) / 1000;
 
 function complaint(first: string): MachineError {
   const [, kind = '', ...sentence] = first.split(' ');

@@ -29,7 +29,7 @@ born() { # start time of process $1, empty if it is gone; and its name, group an
 if [ "$op" = task ]; then # becomes the command, unless a stop was quicker
   cd "a.$att"; { [ ! -f run/cgroup ] || { read -r x <run/cgroup && echo $$ >"$x/cgroup.procs"; } 2>/dev/null || rm -f run/cgroup; } & joined=$!
   [ -n "${1-}" ] || { born $$ && echo "$$ $born $boot" >run/task && ln run/task task; } || exit 126; [ ! -f reason ] && cd run/ws || exit 143
-  why() { printf 'setup %s\n' "$1" >../reason && command -p ln ../reason ../../reason; } 2>/dev/null
+  why() { printf 'setup %s\n' "$1" >../why; } # by then too little may be allowed for another process
   unset LC_ALL OLDPWD XDG_RUNTIME_DIR; wait $joined
   . ../script # removes itself and the input, sets limits, exports the environment, sets the arguments; from here on only the shell's own variables are ours
   case $1 in */*) [ -f "$1" ] && [ -x "$1" ] ;;
@@ -41,12 +41,12 @@ grab() { # grab FILE WORDS: makes FILE with these words unless somebody did befo
 }
 same() { [ "$1" != 0 ] && [ "$3" = "$boot" ] && born "$1" && [ "$born" = "$2" ]; } # that very process lives
 look() { # where the attempt stands
-  state=none code=- why=- pid=- start=- pboot=- ot=0 of=0 et=0 ef=0 lost=0 left=- at=0 bytes=0 text=''
+  state=none code=- why=- pid=- start=- pboot=- ot=0 of=0 et=0 ef=0 lost=0 left=- used=- at=0 bytes=0 text=''
   [ -f claim ] && read -r cpid cstart cboot <claim || return 0
   [ -f task ] && read -r pid start pboot <task
   [ -f reason ] && read -r x text <reason && [ "$x" = setup ] && pid=- start=- pboot=- # no command came of it
   if [ "$cpid" = 0 ] || [ "$pid" = 0 ]; then state=void pid=- start=- pboot=-
-  elif [ -f exit ]; then state=done && read -r code why ot of et ef lost left text <exit && return
+  elif [ -f exit ]; then state=done && read -r code why ot of et ef lost left used text <exit && return
   elif [ "$cboot" != "$boot" ]; then state=rebooted
   elif same "$cpid" "$cstart" "$cboot"; then [ "$pid" = - ] && state=starting || state=running
   elif [ -f exit ]; then look; return # it ended while we looked
@@ -65,7 +65,7 @@ size() { # of stream $1: all bytes written, and where the kept ones begin (0: no
   [ -f "run/whole.$1" ] || lost=1
 }
 totals() { lost=0; size out; ot=$total of=$from; size err; et=$total ef=$from; }
-reply() { printf 'taskejo1 %s\n' "$state $code $why $pid $start $pboot $store $boot $ot $of $et $ef $lost $left $at $bytes $text"; }
+reply() { printf 'taskejo1 %s\n' "$state $code $why $pid $start $pboot $store $boot $ot $of $et $ef $lost $left $used $at $bytes $text"; }
 launch() { { $setsid "$@" <&7 3<&- 4>&- 5<&- 6>&- 7<&- 9<&- & } 7<&0; } # a program in its own session
 pump() { # NAME DESCRIPTOR: to head and segments; dd neither buffers nor reads too much, and most say how much it was
   exec 3<&"$2" 4>&- 5<&- 6>&- 8>&- 9>&-; n=0 most=$HEAD room=$HEAD unit=4096 dd='' && trap 'kill $dd; exit' TERM && cd run
@@ -101,11 +101,12 @@ reap() { # reap SIGNAL|none GRACE: asks the tree to end, waits, kills; what can'
   while kill -s KILL $tree; tree; [ -n "$tree" ] && [ "$round" -lt 40 ]; do round=$((round + 1)); [ "$round" -lt 5 ] || sleep 0.1; done
 } 2>/dev/null
 watch() { # DELAY GRACE SIGNAL: the watchdog, and what carries out a cancel
-  exec 3<&- 4>&- 5<&- 6>&- 8>&- 9>&-; remaining=$1 signal=$3 slice=1 sleep='' && trap 'kill $sleep; exit' TERM
+  exec 3<&- 4>&- 5<&- 6>&- 8>&- 9>&-; remaining=$1 signal=$3 slice=1 most=0 sleep='' && trap 'kill $sleep; exit' TERM
   while [ "$remaining" -gt 0 ]; do # in slices, so that it ends with what it watches, even if nobody is left to end it
     slice=$((slice < 10 ? slice * 2 : 20)); [ $slice -le "$remaining" ] || slice=$remaining
     sleep $slice & sleep=$!; wait $sleep; remaining=$((remaining - slice)); look
-    case $state in starting | running) ;; none) break ;; *) tree; [ -n "$tree" ] || exit 0 ;; esac # none: our folder was wiped
+    tree; case $state in none) break ;; starting | running) ;; *) [ -n "$tree" ] || exit 0 ;; esac # none: our folder was wiped
+    { most=$(cat $(printf '/proc/%s/status ' $tree) | awk -v m="$most" '/^VmHWM:/ && $2 > m {m = $2} END {print m}'); echo "${most}k" >run/most; } 2>/dev/null
   done
   [ "$3" != timeout ] || { grab reason timeout && signal=TERM || signal=none; }; reap $signal "$2"
 }
@@ -118,6 +119,8 @@ stop() { # stop GRACE: records the reason, and leaves the killing to a process t
 ended() { # is nothing left of the attempt whose folder we are in? what has not begun never will
   void; tree; case $state in starting | running) ;; *) [ -n "$tree" ] || return 0 ;; esac; stop 5; return 1
 }
+usage() { times >run/times; user='' sys='' up='' most=''; { read -r x; read -r user sys; } <run/times; read -r up x </proc/uptime # peak: of all, or of one process
+  { read -r x <run/cgroup && read -r most <"$x/memory.peak"; } || read -r most <run/most; used=${user:--},${sys:--},${up:--},${most:--}; } 2>/dev/null
 discard() { case $state in done | void | rebooted | vanished) rm -rf run in.* || { chmod -R u+rwx run; rm -rf run; } ;; esac } 2>/dev/null
 [ -s store ] || { { read -r id </proc/sys/kernel/random/uuid; } 2>/dev/null || id=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n'); grab store "$id"; }
 { read -r store <store; } 2>/dev/null || unwritable
@@ -151,18 +154,17 @@ run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection
   pump out 3 & outpump=$!; pump err 5 & errpump=$!; watch "$1" "$2" timeout & watchdog=$!
   wait $ready; launch env -i PATH="${PATH:-/usr/bin:/bin}" LANG="$lang" HOME="$PWD/run/ws" TMPDIR="$PWD/run/tmp" TASKEJO_PROGRESS="$PWD/run/progress" \
     TASKEJO_OUTPUT="$PWD/run/output" sh "$me" task "$inst" "$att" <run/input >&4 2>&6; task=$!; exec 3<&- 4>&- 5<&- 6>&- 8>&-
-  wait $task; code=$? why=exit text='' left='' later=''; ln run/ended reason || read -r why text <reason
+  wait $task; code=$? why=exit used=-; usage; text='' left='' later='' said=ended; [ ! -s run/why ] || said=why; ln run/$said reason; read -r why text <reason
   [ $why$code = exit0 ] || ! grep -qs '^oom_kill [1-9]' "$(cat run/cgroup)/memory.events" || why=memory
   [ ! -f run/script ] || [ $why != exit ] || why=machine text='the command could not be started: is the disk full? (stderr may tell more)'
   case $why in exit | memory) trust=yes; reap TERM 2 ;; setup | machine) tree='' ;; *) reap none "$2" ;; esac
   for p in $tree; do born "$p"; [ -z "$born" ] || left=$left,$p:$(printf %s "$name" | tr -c '0-9A-Za-z._-' _); done
   born $outpump; x=$born; born $errpump; [ -z "$x$born" ] || { { sleep 2; kill $outpump $errpump; } & later=$!; } # somebody unknown may hold the pipes
   wait $outpump $errpump; kill $watchdog $later; totals; left=${left#,}
-  printf '%s\n' "$code $why $ot $of $et $ef $lost ${left:--} $text" 1<>run/exit && mv run/exit exit; read -r x <run/cgroup && rmdir "$x" ;;
-end) cd "a.$att"; watch "$@" ;;
+  printf '%s\n' "$code $why $ot $of $et $ef $lost ${left:--} $used $text" 1<>run/exit && mv run/exit exit; read -r x <run/cgroup && rmdir "$x" ;;
 cancel) enter "a.$att"; void; [ $state != void ] || { tree; [ -z "$tree" ] || state=orphan; }
   case $state in starting | running | orphan | vanished) stop "$1" ;; esac; reply ;;
-fence) enter "a.$att"; void; reply ;;
+fence) enter "a.$att"; void; reply ;; end) cd "a.$att"; watch "$@" ;;
 sweep) # MINUTES: what was kept so long goes, after 30 days all that is known of an attempt, and a wrapper that nobody needs or used
   look; reply; exec 2>/dev/null; touch "$me"
   for f in $(find a.*/kept -prune -mmin +"$1"); do (cd "${f%/*}" && look && discard && rm -f kept); done
@@ -171,8 +173,7 @@ sweep) # MINUTES: what was kept so long goes, after 30 days all that is known of
   needed="${me##*/} $(cat ../*/a.*/run/wrapper)"
   for f in ../w-*.sh; do case $needed in *"${f##*/}"*) ;; *) find "$f" -mtime +0 -exec rm -f {} + ;; esac; done ;;
 *) [ -d "a.$att" ] && cd "a.$att"; look ;; # the rest only reads
-esac
-case $op in
+esac; case $op in
 status) reply; [ ! -s run/progress ] || tail -c 4096 run/progress ;;
 output) # LIMIT; the bytes follow the line, which says in their place how many there are
   [ ! -f run/output ] || at=$(($(wc -c <run/output)))

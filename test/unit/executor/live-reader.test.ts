@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Stream } from '../../../src/domain/machine.ts';
 import { liveReader } from '../../../src/executor/wrapper/live-reader.ts';
 
-const REPLY = 'taskejo1 running - - 1 2 b s b 0 0 0 0 0 - 0 0 \n';
+const REPLY = 'taskejo1 running - - 1 2 b s b 0 0 0 0 0 - - 0 0 \n';
 
 async function read(stream: Stream, chunks: Buffer[], from = 5) {
   const got: { offset: number; text: string }[] = [];

@@ -15,6 +15,7 @@ const at = (state: MachineState, more: Partial<MachineReport> = {}): MachineRepo
   streams: { stdout: { total: 0, keptFrom: 0 }, stderr: { total: 0, keptFrom: 0 } },
   logLost: false,
   left: null,
+  usage: null,
   progress: null,
   ...store,
   ...more,

@@ -9,7 +9,7 @@ const line = (first: string, rest = '') =>
 
 describe('an answer of the wrapper script', () => {
   test('is read field by field', () => {
-    const reply = parseReply(line(`done 3 exit 4711 99 ${boot}`, '17:evil_one,18:x 5 4'));
+    const reply = parseReply(line(`done 3 exit 4711 99 ${boot}`, '17:evil_one,18:x 1m1.5s,0m0.25s,5.00,5k 5 4'));
     expect(reply.report).toEqual({
       state: 'done',
       exitCode: 3,
@@ -22,6 +22,7 @@ describe('an answer of the wrapper script', () => {
         { pid: 17, command: 'evil_one' },
         { pid: 18, command: 'x' },
       ],
+      usage: { cpuSeconds: 61.75, wallSeconds: 4.01, maxRssBytes: 5 * 1024 },
       progress: null,
       storeId: 'store-1',
       bootId: boot,
@@ -30,12 +31,12 @@ describe('an answer of the wrapper script', () => {
   });
 
   test('has no code, reason or proof before the end', () => {
-    const { report } = parseReply(line(`running - - 4711 99 ${boot}`, '- 0 0'));
+    const { report } = parseReply(line(`running - - 4711 99 ${boot}`, '- - 0 0'));
     expect(report).toMatchObject({ state: 'running', exitCode: null, reason: null, left: null });
   });
 
   test('has its message at the end, without control characters', () => {
-    const { report } = parseReply(line('done 127 setup - - -', '- 0 0 program `a\u001b[31m b` not found'));
+    const { report } = parseReply(line('done 127 setup - - -', '- - 0 0 program `a\u001b[31m b` not found'));
     expect(report).toMatchObject({ reason: 'setup', message: 'program `a [31m b` not found', process: null, left: [] });
   });
 
@@ -51,9 +52,9 @@ describe('an answer of the wrapper script', () => {
   test.each([
     'Welcome!\ntaskejo1 none',
     'taskejo2 none - -\n',
-    'taskejo1 none - - - - - s b 0 0 0 0 0 - 0',
-    'taskejo1 running x - 1 2 3 s b 0 0 0 0 0 - 0 0\n',
-    'taskejo1 sleeping - - 1 2 3 s b 0 0 0 0 0 - 0 0\n',
+    'taskejo1 none - - - - - s b 0 0 0 0 0 - - 0',
+    'taskejo1 running x - 1 2 3 s b 0 0 0 0 0 - - 0 0\n',
+    'taskejo1 sleeping - - 1 2 3 s b 0 0 0 0 0 - - 0 0\n',
     '',
   ])('that is %j is noise', (text) => {
     expect(() => parseReply(Buffer.from(text))).toThrow(expect.objectContaining({ kind: 'noise' }));

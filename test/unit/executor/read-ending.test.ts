@@ -11,6 +11,7 @@ const report = (more: Partial<MachineReport>): MachineReport => ({
   streams: { stdout: { total: 0, keptFrom: 0 }, stderr: { total: 0, keptFrom: 0 } },
   logLost: false,
   left: null,
+  usage: null,
   progress: null,
   storeId: 's',
   bootId: 'b',
