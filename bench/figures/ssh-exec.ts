@@ -8,7 +8,7 @@ import { pinHostKeys } from '../../src/executor/ssh/host-key.ts';
 import { createPool, type Pool } from '../../src/executor/ssh/pool.ts';
 import { startSpec } from '../../test/suites/machine-suite.ts';
 import { sshHostOf } from '../../test/support/ssh-host.ts';
-import type { Sshd } from '../../test/support/sshd.ts';
+import { type Sshd, startSshd } from '../../test/support/sshd.ts';
 import { waitFor } from '../../test/support/wait-for.ts';
 import type { Bench } from '../support/bench.ts';
 import { atMost, type FigureRows, quantile, ratios } from '../support/rows.ts';
@@ -19,8 +19,9 @@ const COMMAND = 'true';
 const { signal } = new AbortController();
 
 /** The least command on the host, over what is connected and from nothing, in turns with the ssh client doing the same. */
-export async function execRows({ folder, sizes, say }: Bench, sshd: Sshd): Promise<FigureRows> {
+export async function execRows({ folder, sizes, say }: Bench): Promise<FigureRows> {
   await using parts = new AsyncDisposableStack();
+  const sshd = parts.adopt(await startSshd({ plain: true }), (one) => one.stop());
   const pool = parts.adopt(createPool({ connect: () => connectTo(sshd) }), (one) => one.close());
   const control = join(folder, 'control');
   const shared = ['-S', control, ...clientWords(sshd)];

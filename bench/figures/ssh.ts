@@ -22,7 +22,7 @@ export const ssh: Figure = {
   async run(bench) {
     const sshd = await startSshd();
     bench.parts.defer(() => sshd.stop());
-    const beside = [...(await execRows(bench, sshd)), ...(await atOnceRows(bench, sshd))];
+    const beside = [...(await execRows(bench)), ...(await atOnceRows(bench, sshd))];
     await using server = await bench.startServer('ssh', configuration(bench, sshd));
     await delay(PROBED_MS);
     const times: number[] = [];

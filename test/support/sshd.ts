@@ -9,6 +9,8 @@ import { descendants, killAll, killProcessesIn } from './proc.ts';
 export type SshdOptions = {
   /** The shell that runs the executed strings, as a login shell would. */
   shell?: string;
+  /** Commands run as sshd itself runs them: by the user's own shell, in the user's own home. */
+  plain?: boolean;
   /** More lines of sshd_config. */
   config?: readonly string[];
   /** Types of host key, as ssh-keygen names them. */
@@ -129,7 +131,7 @@ function configuration(
   home: string,
   port: number,
   types: readonly string[],
-  { shell = '/bin/sh', config = [], environment = {} }: SshdOptions,
+  { shell = '/bin/sh', config = [], environment = {}, plain = false }: SshdOptions,
 ): string {
   const exports = Object.entries(environment).map(([name, value]) => `export ${name}='${value}'; `);
   const command = `cd '${home}'; export HOME='${home}'; ${exports.join('')}[ ! -f .rc ] || . ./.rc; exec ${shell} -c "$SSH_ORIGINAL_COMMAND"`;
@@ -145,7 +147,7 @@ function configuration(
     'PidFile none',
     'LogLevel INFO',
     'SetEnv SHLVL=1', // else a bash as login shell reads the start-up files of whoever runs the tests
-    `ForceCommand ${command}`,
+    ...(plain ? [] : [`ForceCommand ${command}`]),
     ...config,
     '',
   ].join('\n');

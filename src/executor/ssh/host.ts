@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Machine, MachineError } from '../machine.ts';
 import { WRAPPER } from '../wrapper/protocol.ts';
@@ -7,14 +6,13 @@ import { NoAnswer, type RunOptions, type RunResult, TooMuch, type Transport } fr
 import { ChannelLost, ChannelRefused, execute } from './channel.ts';
 import { type Connection, connect, type Endpoint, type Way } from './connect.ts';
 import { forward, NoWay } from './forward.ts';
-import { type PinnedHostKeys, pinHostKeys, pinned } from './host-key.ts';
-import { findKnownHost } from './known-hosts.ts';
 import { createPool, isRefusal, type Lease, type Pool } from './pool.ts';
+import { type HostKeys, trustedKeys } from './trusted-keys.ts';
 
 export type SshHostOptions = Endpoint &
   ShellMachineOptions & {
-    /** Keys as `SHA256:…` or full key lines, or a `known_hosts` file. Nothing is sent to a host that shows another. */
-    hostKeys: readonly string[] | { knownHosts: string };
+    /** Nothing is sent to a host that shows another. */
+    hostKeys: HostKeys;
     /** From the first packet to the end of authentication. */
     connectDeadlineMs?: number;
     keepaliveMs?: number;
@@ -56,7 +54,7 @@ const INSTALL =
  */
 export function createSshHost(options: SshHostOptions, { random = Math.random, jump }: SshHostDeps = {}): SshHost {
   const { connectDeadlineMs = 10_000, keepaliveMs = 15_000, refusedMs = 60_000 } = options;
-  const trusted = trustedKeys(options);
+  const trusted = trustedKeys(options.hostKeys, options);
   const stopping = new AbortController();
   const { signal } = stopping;
   const way = jump === undefined ? {} : { way: jump.forward };
@@ -93,21 +91,6 @@ export function createSshHost(options: SshHostOptions, { random = Math.random, j
       pool.close();
     },
   };
-}
-
-/** A known_hosts file is read each time, so that what is put right there counts without a restart. */
-function trustedKeys({ hostKeys, address, port }: SshHostOptions): () => Promise<PinnedHostKeys> {
-  if ('knownHosts' in hostKeys) return () => readKnownHosts(hostKeys.knownHosts, address, port);
-  const keys = pinHostKeys(hostKeys);
-  return async () => keys;
-}
-
-async function readKnownHosts(path: string, address: string, port: number): Promise<PinnedHostKeys> {
-  const text = await readFile(path, 'utf8').catch((error: Error) => {
-    throw new MachineError('host_key', `the known_hosts file can't be read: ${error.message}`);
-  });
-  const { keys, revoked } = findKnownHost(text, address, port);
-  return pinned(keys, revoked);
 }
 
 /** Whoever refused us is left alone for a while: each more try looks like an attack there, and tells us nothing. */

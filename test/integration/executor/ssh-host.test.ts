@@ -230,10 +230,12 @@ describeIf('sshd', 'a host over SSH', () => {
       expect(connections(sshd)).toBeLessThanOrEqual(8);
     });
 
-    test('learns a lower limit of channels and gets through a narrow door', async () => {
-      const sshd = await sshdWith({ config: ['MaxSessions 2', 'MaxStartups 2:100:3'] });
-      const machine = hostOf(sshd);
-      const kinds = await Promise.all(Array.from({ length: 12 }, () => kindOf(machine.ping(signal))));
+    test.each([
+      { config: ['MaxSessions 2', 'MaxStartups 2:100:3'], count: 12 },
+      { config: ['MaxSessions 1', 'MaxStartups 3:50:6'], count: 20 },
+    ])('learns a lower limit of channels and gets through a narrow door: $config', async ({ config, count }) => {
+      const machine = hostOf(await sshdWith({ config }));
+      const kinds = await Promise.all(Array.from({ length: count }, () => kindOf(machine.ping(signal))));
       expect(kinds.filter((kind) => kind !== 'none')).toEqual([]);
     });
 
