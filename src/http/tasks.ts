@@ -62,7 +62,7 @@ const create = endpoint(
     const defaults = { settings: deps.settings, secrets: deps.secrets, templates };
     const wanted = bodies.map((one, at) => ({
       task: inList(body, at, () => taskOf(defaults, taskRequest(one), creatorOf(c))),
-      bodyHash: bodyHash(one),
+      bodyHash: one.id === undefined ? null : bodyHash(one),
     }));
     await requireAllWithin(
       c,

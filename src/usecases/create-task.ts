@@ -14,15 +14,15 @@ import { insertNewTasks, insertPlainTasks, isPlain, type Planned, plan, refused 
 import { withWaitingReasons } from './read-tasks.ts';
 import { isCounted } from './repository-room.ts';
 
-/** A task to be made, with the hash of the body that asks for it. */
-export type Wanted = { task: NewTask; bodyHash: string };
+/** A task to be made, with the hash of the body that asks for it where that chose the id. */
+export type Wanted = { task: NewTask; bodyHash: string | null };
 /** A key under which a request may be repeated: it belongs to whoever asks. */
 export type RequestKey = { principal: string; key: string; bodyHash: string };
 export type Created = { tasks: Task[] /** It was asked for before, and nothing was made now. */; replayed: boolean };
 
 /** Creates a task; with an agent named it is that agent's from the first moment. Answers it as it stands. */
 export async function createTask(deps: Deps, actor: Actor, task: NewTask): Promise<Task> {
-  const { tasks } = await createTasks(deps, actor, [{ task, bodyHash: '' }], null);
+  const { tasks } = await createTasks(deps, actor, [{ task, bodyHash: null }], null);
   return tasks[0] as Task;
 }
 
@@ -94,7 +94,7 @@ async function planAll(deps: Deps, wanted: readonly WantedBy[]): Promise<Planned
   const planned: Planned[] = [];
   await requireAgents(deps, wanted);
   for (const { task, actor, bodyHash } of wanted) {
-    planned.push(plan(task, actor, await deps.lanes.idOf(laneKeyOf(task)), task.id === null ? null : bodyHash));
+    planned.push(plan(task, actor, await deps.lanes.idOf(laneKeyOf(task)), bodyHash));
   }
   return planned;
 }

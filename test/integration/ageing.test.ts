@@ -74,7 +74,7 @@ it('before any start has said so a rank is computed with the own setting', async
 });
 
 async function createMany(count: number): Promise<Task[]> {
-  const wanted = Array.from({ length: count }, (_, n) => ({ task: newTask({ priority: n % 11 }), bodyHash: '' }));
+  const wanted = Array.from({ length: count }, (_, n) => ({ task: newTask({ priority: n % 11 }), bodyHash: null }));
   return (await createTasks(deps, alice, wanted, null)).tasks;
 }
 

@@ -108,7 +108,7 @@ it('agents that ask all at once get a task each, without waiting', async () => {
 });
 
 it('agents that ask for a hundred each at once get a hundred each, as long as there are so many', async () => {
-  const wanted = Array.from({ length: 1_000 }, () => ({ task: newTask(), bodyHash: '' }));
+  const wanted = Array.from({ length: 1_000 }, () => ({ task: newTask(), bodyHash: null }));
   await createTasks(deps, alice, wanted, null);
   const agents = Array.from({ length: 12 }, (_, n) => `many ${n}`);
   for (const id of agents) await addAgent(deps.db, id, { capacity: 200 });

@@ -50,7 +50,7 @@ const make = (tasks: Partial<NewTask>[]) =>
   createTasks(
     deps,
     alice,
-    tasks.map((changes) => ({ task: newTask({ requires: [WORK], ...changes }), bodyHash: '' })),
+    tasks.map((changes) => ({ task: newTask({ requires: [WORK], ...changes }), bodyHash: null })),
     null,
   );
 

@@ -91,7 +91,7 @@ it('tasks that are older than what they depend on lock nobody out', async () => 
       deps,
       alice,
       [{ id: dependency }, { id: left, dependsOn: [dependency] }, { id: right, dependsOn: [left, dependency] }].map(
-        (changes) => ({ task: newTask({ requires: [WORK], ...changes }), bodyHash: '' }),
+        (changes) => ({ task: newTask({ requires: [WORK], ...changes }), bodyHash: null }),
       ),
       null,
     );

@@ -122,7 +122,7 @@ it('one look finds as many tasks as there are agents that wait', async () => {
 it('what an agent leaves that asked for more than it has places for goes to the next one at once', async () => {
   await addAgent(database.db, 'greedy', { labels: ['x'], capacity: 1 });
   await addAgent(database.db, 'modest', { labels: ['x'], capacity: 1 });
-  const wanted = { task: newTask({ requires: ['x'] }), bodyHash: '' };
+  const wanted = { task: newTask({ requires: ['x'] }), bodyHash: null };
   const before = total('looks');
   for (let round = 0; round < 6; round++) {
     const answers = [wait('greedy', 0, { maxTasks: 100 })];
@@ -145,7 +145,7 @@ it('tasks that are made together on one replica wake as many agents on another',
   for (let round = 0; round < 6; round++) {
     const answers = agents.map((id) => wait(id, 1));
     await allWait(4);
-    const wanted = agents.map(() => ({ task: newTask(), bodyHash: '' }));
+    const wanted = agents.map(() => ({ task: newTask(), bodyHash: null }));
     await createTasks(replicas.one, alice, wanted, null);
     for (const [index, taken] of (await Promise.all(answers)).entries()) await finish(agents[index] ?? '', taken);
   }
