@@ -29,6 +29,8 @@ type Target = { user: string; address: string; port: number };
 export async function addHost(text: string, options: AddOptions, context: Context): Promise<void> {
   const { terminal } = context;
   const target = readTarget(text);
+  if ((options.privateKey === undefined) === (options.sshAgent === undefined))
+    throw new CliError('say what signs in: --private-key FILE or --ssh-agent', EXIT.usage);
   const file = configFile(options.config, context);
   const id = options.id ?? idOf(target.address);
   const before = await loadExisting(file, options, context);
@@ -95,8 +97,6 @@ async function trustedKey(
 /** As it stands in the file. Paths there are relative to it. */
 function entryOf(id: string, { user, address, port }: Target, hostKey: string, file: string, options: AddOptions) {
   const { privateKey, passphraseEnv, sshAgent, jump, label, capacity } = options;
-  if ((privateKey === undefined) === (sshAgent === undefined))
-    throw new CliError('say what signs in: --private-key FILE or --ssh-agent', EXIT.usage);
   return {
     id,
     address,

@@ -85,4 +85,25 @@ describeIf('sshd', 'hosts from the command line', () => {
     });
     expect(await hosts(['remove', 'box'])).toMatchObject({ code: 2 });
   });
+
+  test('are added without a server, behind one another, to a file that is not there yet', async () => {
+    const file = join(temporaryFolder(), 'taskejo.yaml');
+    const hosts = (...args: string[]) => taskejo(['hosts', ...args, '--config', file], { input: 'yes\n' });
+    const behind = await startSshd();
+    onTestFinished(() => behind.stop());
+    const target = ({ user, port }: Sshd) => `${user}@127.0.0.1:${port}`;
+    const jump = await hosts('add', target(sshd), '--id', 'gate', '--private-key', sshd.privateKeyPath);
+    expect(jump).toMatchObject({ code: 0, stdout: 'gate\n', stderr: expect.stringContaining('no server was found') });
+    const added = await hosts(
+      ...['add', target(behind), '--id', 'inner', '--private-key', behind.privateKeyPath, '--jump', 'gate', '--json'],
+    );
+    expect(added.code).toBe(0);
+    expect(JSON.parse(added.stdout)).toMatchObject({ id: 'inner', host_key: behind.hostKeyFingerprint, told: false });
+    expect((await hosts('list')).stdout).toMatch(/^inner +\S+ +gate /m);
+    const inUse = await hosts('remove', 'gate');
+    expect(inUse).toMatchObject({ code: 2, stderr: expect.stringContaining('gate') });
+    expect((await hosts('list')).stdout).toContain('gate');
+    const nothing = await hosts('add', target(behind), '--id', 'other');
+    expect(nothing).toMatchObject({ code: 2, stderr: expect.stringContaining('--private-key') });
+  });
 });
