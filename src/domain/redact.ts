@@ -1,11 +1,12 @@
 import type { Json } from './canonical-json.ts';
+import { findTokens, mayHoldToken, openToken, type Span } from './redact-tokens.ts';
 
 const STAR = 0x2a;
 /** A line of a secret of several lines is hidden by itself, too, unless it is too short to tell from anything else. */
 const LEAST_LINE = 8;
 
 /**
- * Hides secrets in a stream that comes in pieces: each of their bytes becomes `*`. Answers the bytes that are decided,
+ * Hides secrets, and tokens of ours, in a stream that comes in pieces: each of their bytes becomes `*`. Answers the bytes that are decided,
  * which may be fewer than came: of those at the end that may begin a secret it isn't known yet, and they are to be given
  * again with what follows. `end`: nothing follows. `afterGap`: what was before is not known, so that the end of a secret
  * may stand here without its beginning.
@@ -16,33 +17,38 @@ export function hideInStream(
   { end, afterGap }: { end: boolean; afterGap: boolean },
 ): Uint8Array {
   const needles = needlesOf(secrets);
-  if (needles.length === 0) return bytes;
+  const given = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const found: Span[] = findTokens(given, afterGap);
+  const open = end ? 0 : openToken(given);
+  if (needles.length === 0 && found.length === 0) return open === 0 ? bytes : bytes.subarray(0, bytes.length - open);
   const text = Buffer.from(bytes);
-  const found = needles.map((needle) => ({ length: needle.length, starts: occurrences(text, needle) }));
-  if (afterGap) found.push({ length: Math.max(...needles.map((needle) => cutEnd(text, needle))), starts: [0] });
-  const decided = end ? text.length : decidedBytes(text, needles, found);
+  for (const needle of needles) found.push({ length: needle.length, starts: occurrences(text, needle) });
+  if (afterGap) found.push({ length: Math.max(0, ...needles.map((needle) => cutEnd(text, needle))), starts: [0] });
+  const decided = end
+    ? text.length
+    : decidedBytes(text, Math.max(open, ...needles.map((needle) => openEnd(text, needle))), found);
   for (const one of found) fill(text, one);
   return text.subarray(0, decided);
 }
 
 /** The same for a text that is there as a whole. */
 export const hideInText = (text: string, secrets: readonly string[]): string =>
-  secrets.length === 0 ? text : Buffer.from(hideInStream(Buffer.from(text), secrets, WHOLE)).toString();
+  secrets.length === 0 && !mayHoldToken(text)
+    ? text
+    : Buffer.from(hideInStream(Buffer.from(text), secrets, WHOLE)).toString();
 
 const WHOLE = { end: true, afterGap: false };
 
 /** The same for every text in a value, names among them. */
 export function hideInJson(value: Json, secrets: readonly string[]): Json {
-  if (secrets.length === 0) return value;
+  if (value === null || (secrets.length === 0 && !mayHoldToken(JSON.stringify(value)))) return value;
   if (typeof value === 'string') return hideInText(value, secrets);
   if (Array.isArray(value)) return value.map((item) => hideInJson(item, secrets));
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object') return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, member]) => [hideInText(name, secrets), hideInJson(member as Json, secrets)]),
   );
 }
-
-type Found = { length: number; starts: readonly number[] };
 
 function needlesOf(secrets: readonly string[]): Buffer[] {
   const lines = secrets.flatMap((secret) => secret.split(/\r?\n/)).filter((line) => line.length >= LEAST_LINE);
@@ -75,13 +81,13 @@ function openEnd(text: Buffer, needle: Buffer): number {
 }
 
 /** A secret that reaches into what may begin another one is given again as a whole, else the rest of it would show. */
-function decidedBytes(text: Buffer, needles: readonly Buffer[], found: readonly Found[]): number {
-  const open = text.length - Math.max(...needles.map((needle) => openEnd(text, needle)));
+function decidedBytes(text: Buffer, openBytes: number, found: readonly Span[]): number {
+  const open = text.length - openBytes;
   const across = found.flatMap(({ length, starts }) => starts.find((at) => at < open && at + length > open) ?? []);
   return Math.min(open, ...across);
 }
 
-function fill(text: Buffer, { length, starts }: Found): void {
+function fill(text: Buffer, { length, starts }: Span): void {
   let filled = 0;
   for (const at of starts) {
     text.fill(STAR, Math.max(at, filled), at + length);

@@ -16,6 +16,8 @@ export type ServerProcess = {
   api<T>(method: string, path: string, body?: unknown, token?: string): Promise<T>;
   /** Kills it, and starts it again where it was. */
   killAndRestart(): Promise<void>;
+  /** What it has logged so far, of all its starts. */
+  log(): string;
   stop(): Promise<void>;
 };
 
@@ -30,18 +32,29 @@ export async function startServerProcess(
     : await cloneDatabase(inject('testServer'), false);
   const database = embedded ? {} : { DATABASE_URL: databaseUrl };
   const adminToken = 'an-admin-token-of-thirty-two-characters';
-  const start = (listen: string): ChildProcess =>
-    spawn(process.execPath, [taskejoFile, 'serve', '--listen', listen, '--data-dir', join(folder, 'data')], {
-      cwd: folder,
-      env: environmentWith({ TASKEJO_ADMIN_TOKEN: adminToken, ...database, ...env }),
-      stdio: ['ignore', 'pipe', 'pipe'],
+  let logged = '';
+  const start = (listen: string): ChildProcess => {
+    const started = spawn(
+      process.execPath,
+      [taskejoFile, 'serve', '--listen', listen, '--data-dir', join(folder, 'data')],
+      {
+        cwd: folder,
+        env: environmentWith({ TASKEJO_ADMIN_TOKEN: adminToken, ...database, ...env }),
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    started.stderr?.on('data', (text: Buffer) => {
+      logged += text.toString();
     });
+    return started;
+  };
   let child = start('127.0.0.1:0');
   const url = (await firstLine(child)).replace('listening on ', '');
   return {
     url,
     adminToken,
     databaseUrl,
+    log: () => logged,
     dataDir: join(folder, 'data'),
     async api<T>(method: string, path: string, body?: unknown, token = adminToken): Promise<T> {
       const isBytes = body instanceof Uint8Array;
