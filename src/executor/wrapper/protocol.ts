@@ -152,7 +152,8 @@ function parseLeft(left: string): { pid: number; command: string }[] {
   });
 }
 
-const USED = /^(\d+)m([\d.]+)s,(\d+)m([\d.]+)s,([\d.]+|-),(?:(\d+)(k?)|-)$/;
+const SECONDS = '(\\d{1,9}(?:\\.\\d{1,9})?)';
+const USED = new RegExp(`^(\\d{1,9})m${SECONDS}s,(\\d{1,9})m${SECONDS}s,(?:${SECONDS}|-),(?:(\\d{1,15})(k?)|-)$`);
 /** In which the kernel of Linux tells when a process began, on every machine. */
 const TICKS_PER_SECOND = 100;
 
