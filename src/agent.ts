@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Attempts, createAttempts } from './agent/attempts.ts';
-import { abilitiesOf } from './agent/bounds/abilities.ts';
+import { findAbilities } from './agent/bounds/abilities.ts';
 import { createContainers } from './agent/bounds/containers.ts';
 import { MACHINE_PATH } from './agent/bounds/find-program.ts';
 import { guardMachine } from './agent/bounds/guard-machine.ts';
@@ -10,6 +10,7 @@ import { createHttpControlPlane, createSayEndings } from './agent/control-plane.
 import { type Enrolled, enrol } from './agent/enrol.ts';
 import { AgentError, EXIT } from './agent/exit.ts';
 import { createServerClient, type ServerClient } from './agent/http.ts';
+import { readSelf } from './agent/identity.ts';
 import { instanceOf } from './agent/instance.ts';
 import { createIntake, type Intake, roomLoop } from './agent/intake.ts';
 import { type LeaveDeps, leave } from './agent/leave.ts';
@@ -64,11 +65,11 @@ export async function leaveStopped({ file, env, force }: Pick<RunAgentOptions, '
   useMachinesNetwork(config, env);
   return withState(config, env, async (state) => {
     const { signal } = new AbortController();
-    const { abilities, sandboxes } = await abilitiesHere(state);
+    if (readSelf(config).identity === null) throw new AgentError('this agent has joined no server');
     const instance = instanceOf(state.store, config.stateDir);
-    const enrolled = await enrol({ ...state, instance, version: version(), abilities }, signal);
-    if (enrolled === null) throw new AgentError('this agent has not joined a server');
-    const stops = machineOf(state, sandboxes, enrolled.identity.installationId);
+    const enrolled = await enrol({ ...state, instance, version: version(), abilities: {} }, signal);
+    if (enrolled === null) throw new AgentError('this agent has joined no server');
+    const stops = machineOf(state, await findSandboxes(config, env), enrolled.identity.installationId);
     const nothing = { attempts: { idle: async () => {} }, onLeft: () => {} };
     return leave({ ...state, ...enrolled, ...nothing, stops, signal }, force);
   });
@@ -107,11 +108,6 @@ async function withState<T>(config: AgentConfig, env: Environment, work: (state:
   }
 }
 
-async function abilitiesHere({ config, env }: State) {
-  const sandboxes = await findSandboxes(config, env);
-  return { sandboxes, abilities: abilitiesOf(config, sandboxes) };
-}
-
 /** This machine, as its owner lets it be used. */
 function machineOf({ config, random }: State, sandboxes: Sandboxes, installationId: string): StoppableMachine {
   const { container } = sandboxes;
@@ -122,7 +118,7 @@ function machineOf({ config, random }: State, sandboxes: Sandboxes, installation
 
 async function live(agent: Agent): Promise<number> {
   const { config, store, intake, signals, log } = agent;
-  const { abilities, sandboxes } = await abilitiesHere(agent);
+  const { abilities, sandboxes } = await findAbilities(config, agent.env);
   const instance = instanceOf(store, config.stateDir);
   const enrolled = await enrol({ ...agent, instance, version: version(), abilities }, signals.stop);
   if (enrolled === null) return EXIT.stopped;

@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const ANSWER_MS = 30_000;
 
 /** What became of an attempt's container, written down before that is removed. */
-const ended = z.object({ failure: z.string().nullable() });
+const ended = z.object({ failure: z.string().nullable(), outOfMemory: z.boolean() });
 type Ended = z.infer<typeof ended>;
 
 /** The containers of attempts. They aren't children of ours: whoever kills their program leaves them running. */
@@ -38,9 +38,9 @@ export function createContainers(stateDir: string, options: ContainerOptions | n
       if (text === null || report.state === 'void') return report;
       if (options === null) throw new MachineError('configuration', 'container.image is needed to end a container');
       const known = text === '' ? null : ended.parse(JSON.parse(text));
-      const { failure } = known ?? (await end(attemptId, report, options, fileOf(attemptId)));
+      const how = known ?? (await end(attemptId, report, options, fileOf(attemptId)));
       const left = await remove(attemptId, options);
-      return corrected(report, failure, left);
+      return corrected(report, how, left);
     },
     forget: (attemptId) => rmSync(fileOf(attemptId), { force: true }),
   };
@@ -49,7 +49,8 @@ export function createContainers(stateDir: string, options: ContainerOptions | n
 const OVER: readonly string[] = ['done', 'void', 'rebooted', 'vanished'];
 
 async function end(attemptId: string, report: MachineReport, options: ContainerOptions, file: string): Promise<Ended> {
-  const one = { failure: await failureToBegin(attemptId, report, options) };
+  const state = await inspect(attemptId, options);
+  const one = { failure: failureToBegin(report, state), outOfMemory: state?.OOMKilled === true };
   writePrivateFile(file, JSON.stringify(one));
   return one;
 }
@@ -58,15 +59,19 @@ async function end(attemptId: string, report: MachineReport, options: ContainerO
 const NOT_MADE = 125;
 const NOT_BEGUN = ['created', 'configured', 'initialized'];
 
-async function failureToBegin(attemptId: string, { exitCode }: MachineReport, options: ContainerOptions) {
-  const state = await inspect(attemptId, options);
+function failureToBegin({ exitCode }: MachineReport, state: z.infer<typeof inspected> | null): string | null {
   if (state === null) return exitCode === NOT_MADE ? 'the container could not be made, see the log' : null;
   return NOT_BEGUN.includes(state.Status)
     ? `the container could not be started: ${state.Error || 'see the log'}`
     : null;
 }
 
-const inspected = z.object({ Status: z.string(), Pid: z.int(), Error: z.string().default('') });
+const inspected = z.object({
+  Status: z.string(),
+  Pid: z.int(),
+  Error: z.string().default(''),
+  OOMKilled: z.boolean().default(false),
+});
 
 async function inspect(attemptId: string, { program, environment }: ContainerOptions) {
   const words = ['container', 'inspect', '--format', '{{json .State}}', containerName(attemptId)];
@@ -97,7 +102,9 @@ async function remove(attemptId: string, options: ContainerOptions): Promise<Lef
   return there === null || there.Pid === 0 ? [] : [{ pid: there.Pid, command: 'container' }];
 }
 
-function corrected(report: MachineReport, failure: string | null, left: LeftProcess[]): MachineReport {
+function corrected(report: MachineReport, { failure, outOfMemory }: Ended, left: LeftProcess[]): MachineReport {
   const whole = { ...report, left: report.left && [...report.left, ...left] };
-  return failure === null || report.reason !== 'exit' ? whole : { ...whole, reason: 'setup', message: failure };
+  if (report.reason !== 'exit') return whole;
+  if (failure !== null) return { ...whole, reason: 'setup', message: failure };
+  return outOfMemory && report.exitCode !== 0 ? { ...whole, reason: 'memory' } : whole;
 }

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { SANDBOXES, type Sandbox } from '../../domain/task.ts';
 import type { AgentConfig } from '../config.ts';
-import { AgentError } from '../exit.ts';
 import { bubblewrapArguments, type Hidden } from './bubblewrap.ts';
 import type { ContainerOptions } from './container.ts';
 import { findProgram, MACHINE_PATH } from './find-program.ts';
@@ -24,12 +23,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** What the container's program may need of the agent's own environment. */
 const CLIENTS_OWN = ['HOME', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADDRESS', 'DOCKER_HOST', 'DOCKER_CONFIG'];
 
-/** Tries which sandboxes work here. @throws {AgentError} when the one that every command is to be shut in doesn't */
+/** Tries which sandboxes work here. */
 export async function findSandboxes(config: AgentConfig, env: Environment): Promise<Sandboxes> {
-  const found = { bubblewrap: await findBubblewrap(config), container: await findContainer(config, env) };
-  const reason = whyMissing(found, config.sandbox);
-  if (reason !== null) throw new AgentError(`the sandbox ${config.sandbox} is not to be had here: ${reason}`);
-  return found;
+  const [bubblewrap, container] = await Promise.all([findBubblewrap(config), findContainer(config, env)]);
+  return { bubblewrap, container };
 }
 
 export function whyMissing(found: Sandboxes, sandbox: Sandbox): string | null {

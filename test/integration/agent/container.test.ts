@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { findProgram as findOnPath } from '../../../src/agent/bounds/find-program.ts';
+import { NO_LIMITS } from '../../../src/domain/task.ts';
 import { endOf, guardedMachine, runOn, specOf } from '../../support/guarded-machine.ts';
 import { findProgram, requireProgram } from '../../support/require.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -26,7 +27,7 @@ beforeAll(() => {
   try {
     mkdirSync(join(folder, 'bin'));
     copyFileSync(busybox, join(folder, 'bin/busybox'));
-    for (const name of ['sh', 'sleep', 'cat', 'env', 'ls']) symlinkSync('busybox', join(folder, 'bin', name));
+    for (const name of ['sh', 'sleep', 'cat', 'env', 'ls', 'tr']) symlinkSync('busybox', join(folder, 'bin', name));
     execFileSync('sh', ['-c', 'tar -C "$1" -c . | podman import - "$2"', 'sh', folder, IMAGE], { stdio: 'pipe' });
     podman('run', '--rm', '--network', 'host', '--pull', 'never', IMAGE, 'sh', '-c', ':');
   } catch (error) {
@@ -82,6 +83,16 @@ describe('a command that is shut in a container', () => {
     expect(report.message).toMatch(/^the container could not be started: /);
     const own = await runOn(machine, specOf('exit 127', SHUT_IN));
     expect(own.report).toMatchObject({ reason: 'exit', exitCode: 127 });
+  });
+
+  test('is ended when it uses more memory than its limit', async (context) => {
+    requireContainers(context);
+    const { machine } = await guardedMachine(SETTINGS);
+    const limits = { ...NO_LIMITS, memoryBytes: 32 * 1024 * 1024 };
+    const { report } = await runOn(machine, specOf('x=$(cat /dev/zero | tr "\\0" x)', { ...SHUT_IN, limits }));
+    if (report.reason === 'setup') context.skip('containers have no limits here');
+    // Not every version of the program says why it was killed.
+    expect([report.exitCode, ['memory', 'exit'].includes(report.reason ?? '')]).toEqual([137, true]);
   });
 
   test('can’t be steered by a variable of its task outside the container', async (context) => {
