@@ -83,6 +83,7 @@ const completeBody = (result: Result): Complete => ({
   error: result.error,
   failure_class: result.failureClass,
   ...(result.ownFailure ? { own_failure: true } : {}),
+  left_processes: result.leftProcesses?.slice() ?? null, // what an older store kept has none
   summary: result.summary,
   output: result.output,
   usage: result.usage,

@@ -103,6 +103,12 @@ const result = z.strictObject({
     description:
       'Of class `setup`: the machine itself is not in order (its disk, home or shell), whatever is asked of it',
   }),
+  left_processes: z
+    .array(z.strictObject({ pid: z.int().min(0), command: text().max(200) }))
+    .max(1000)
+    .nullable()
+    .optional()
+    .meta({ description: 'What could not be ended; empty: nothing is left of it, which was looked for' }),
   summary: text()
     .refine((value) => Buffer.byteLength(value) <= 64 * 1024, 'must be at most 64 KiB')
     .nullable()

@@ -1,5 +1,5 @@
 import type { Json } from './canonical-json.ts';
-import type { Stream } from './machine.ts';
+import type { LeftProcess, Stream } from './machine.ts';
 import type { ProcessIdentity } from './process.ts';
 import type { AgentMode, FailureClass, Outcome } from './task.ts';
 
@@ -16,6 +16,9 @@ export type StreamSizes = {
   truncated: boolean;
 };
 
+/** Whether anything of an attempt still runs on its machine: surely not, what is named, or nobody could look. */
+export type Proof = 'empty' | 'left' | 'unknown';
+
 export type Attempt = {
   id: string;
   taskId: string;
@@ -27,8 +30,8 @@ export type Attempt = {
   exitCode: number | null;
   signal: string | null;
   error: string | null;
-  proof: 'empty' | 'left' | 'unknown' | null;
-  leftProcesses: { pid: number; command: string }[] | null;
+  proof: Proof | null;
+  leftProcesses: LeftProcess[] | null;
   summary: string | null;
   output: Json;
   usage: Record<string, number> | null;
@@ -58,6 +61,8 @@ export type Result = {
   failureClass: FailureClass | null;
   /** Of class `setup`: the machine itself lacked something, its disk or home, and not what the task asks for. */
   ownFailure: boolean;
+  /** What could not be ended on the machine; empty: it was looked for and nothing was left. Null: nobody looked. */
+  leftProcesses: readonly LeftProcess[] | null;
   summary: string | null;
   output: Json;
   usage: Record<string, number> | null;
@@ -70,6 +75,7 @@ export const BLANK_RESULT: Omit<Result, 'outcome'> = {
   error: null,
   failureClass: null,
   ownFailure: false,
+  leftProcesses: null,
   summary: null,
   output: null,
   usage: null,
@@ -86,3 +92,12 @@ export type Renewal = {
   /** Somebody is watching the log, so its tail is wanted at once. */
   followed: boolean;
 };
+
+/** What is proven by a result about what still runs; `begun`: there was a process that could. Null: there is nothing to prove. */
+export function proofOf(
+  { outcome, leftProcesses }: Pick<Result, 'leftProcesses'> & { outcome: Outcome },
+  begun: boolean,
+): Proof | null {
+  if (leftProcesses !== null) return leftProcesses.length === 0 ? 'empty' : 'left';
+  return outcome === 'lost' && begun ? 'unknown' : null;
+}

@@ -145,6 +145,7 @@ const resultOf = (body: Complete): Result => ({
   error: body.error ?? null,
   failureClass: body.failure_class ?? null,
   ownFailure: body.own_failure ?? false,
+  leftProcesses: body.left_processes ?? null,
   summary: body.summary ?? null,
   output: body.output ?? null,
   usage: body.usage ?? null,

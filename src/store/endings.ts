@@ -39,6 +39,7 @@ export type EndedAttempt = Pick<
   | 'output'
   | 'usage'
   | 'proof'
+  | 'left_processes'
   | 'said_hash'
 >;
 
@@ -84,7 +85,7 @@ export async function writeEndings(trx: Trx, endings: readonly WrittenEnding[]):
       update attempts a set
         finished_at = y.finished_at, settled = y.settled, outcome = y.outcome, failure_class = y.failure_class,
         exit_code = y.exit_code, signal = y.signal, error = y.error, summary = y.summary, output = y.output,
-        usage = y.usage, proof = y.proof, said_hash = y.said_hash
+        usage = y.usage, proof = y.proof, left_processes = y.left_processes, said_hash = y.said_hash
       from json_populate_recordset(null::attempts, ${JSON.stringify(attempts)}::json) y
       where a.id = y.id and coalesce(a.finished_at is null, false)),
     written as (

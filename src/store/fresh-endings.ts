@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import type { Result } from '../domain/attempt.ts';
+import { proofOf, type Result } from '../domain/attempt.ts';
 import type { Database } from './schema.ts';
 import { type ChainHead, type Happening, nextEvent } from './task-changes.ts';
 
@@ -36,8 +36,9 @@ export async function finishFresh(
         ${results.map(({ exitCode }) => exitCode)}::int[], ${results.map(({ signal }) => signal)}::text[],
         ${results.map(({ summary }) => summary)}::text[],
         ${results.map(({ output }) => (output === null ? null : JSON.stringify(output)))}::jsonb[],
-        ${results.map(({ usage }) => usage && JSON.stringify(usage))}::jsonb[]
-      ) as x(task_id, attempt_id, n, text, hash, said_hash, exit_code, signal, summary, output, usage)),
+        ${results.map(({ usage }) => usage && JSON.stringify(usage))}::jsonb[],
+        ${results.map((result) => proofOf(result, true))}::text[]
+      ) as x(task_id, attempt_id, n, text, hash, said_hash, exit_code, signal, summary, output, usage, proof)),
     changed as (
       update tasks t set
         status = 'completed', finished_at = ${at}, lease_expires_at = null, holder = null,
@@ -50,7 +51,8 @@ export async function finishFresh(
     ended as (
       update attempts a set
         finished_at = ${at}, settled = true, outcome = 'completed', exit_code = c.exit_code, signal = c.signal,
-        summary = c.summary, output = c.output, usage = c.usage, said_hash = c.said_hash
+        summary = c.summary, output = c.output, usage = c.usage, proof = c.proof,
+        said_hash = c.said_hash
       from changed c
       where a.id = c.attempt_id),
     written as (

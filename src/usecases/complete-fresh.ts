@@ -30,7 +30,7 @@ export async function completeFresh(deps: Deps, completions: readonly Completion
 function freshOf(deps: Deps, { holder, attemptId, result, hash }: Completion): FreshEnding | null {
   const known = deps.fresh.find(attemptId);
   if (known === undefined || known.doubted || holder.kind !== 'agent' || !isOwn(known, holder)) return null;
-  if (result.outcome !== 'completed') return null;
+  if (result.outcome !== 'completed' || (result.leftProcesses ?? []).length > 0) return null;
   return {
     attemptId,
     taskId: known.id,

@@ -1,5 +1,5 @@
 import type { Transaction } from 'kysely';
-import { BLANK_RESULT, type Result } from '../domain/attempt.ts';
+import { BLANK_RESULT, proofOf, type Result } from '../domain/attempt.ts';
 import { type Ending, endAttempt, type Standing } from '../domain/endings.ts';
 import type { EventType } from '../domain/event.ts';
 import { retryDelaySeconds } from '../domain/retry.ts';
@@ -107,7 +107,8 @@ const endedAs = (
 ): EndedAttempt => ({
   finished_at: task.at,
   settled,
-  proof: attempt.proof,
+  proof: proofOf({ ...result, outcome: ending.outcome }, attempt.process !== null) ?? attempt.proof,
+  left_processes: result.leftProcesses?.length ? [...result.leftProcesses] : null,
   outcome: ending.outcome,
   failure_class: ending.failureClass,
   exit_code: ending.outcome === 'lost' ? null : result.exitCode,

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { keepLateResult } from '../../src/store/late-results.ts';
 import { openDatabase } from '../../src/store/pool.ts';
 import { cancelTask } from '../../src/usecases/cancel-task.ts';
-import { getTask } from '../../src/usecases/read-tasks.ts';
+import { getAttempt, getTask } from '../../src/usecases/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { recordStatements } from '../support/recorded-statements.ts';
@@ -75,6 +75,28 @@ it('an output is compared with the schema of its task before anything is locked,
   );
   expect(locked).toBeGreaterThan(read ?? 0);
   expect(read).toBeGreaterThanOrEqual(0);
+});
+
+describe('what still runs of an attempt', () => {
+  const left = [{ pid: 4711, command: 'unkillable' }];
+  const attemptOf = async ({ attemptId }: WorkedTask) => getAttempt(deps, attemptId());
+
+  it.each([
+    ['nothing, by an agent that looked', { ...succeeded, leftProcesses: [] }, 'empty', null],
+    ['what could not be ended', { ...failed('timeout'), leftProcesses: left }, 'left', left],
+    ['what could not be ended, though it succeeded', { ...succeeded, leftProcesses: left }, 'left', left],
+    ['unknown, of one that is lost', { ...succeeded, outcome: 'lost' as const, exitCode: null }, 'unknown', null],
+    ['nobody looked', succeeded, null, null],
+  ])('is kept with it: %s', async (_, result, proof, leftProcesses) => {
+    for (const begun of [true, false]) {
+      const worked = await workOn(deps);
+      await worked.take();
+      if (begun) await worked.start();
+      await worked.end(result);
+      const unstarted = !begun && proof === 'unknown';
+      expect(await attemptOf(worked)).toMatchObject({ proof: unstarted ? null : proof, leftProcesses });
+    }
+  });
 });
 
 describe('a task that has ended', () => {

@@ -106,7 +106,12 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
       });
 
       test('as failed with its exit code', async () => {
-        expect(await resultOf(trial('exit 3'))).toMatchObject({ outcome: 'failed', failureClass: 'exit', exitCode: 3, leftProcesses: [] });
+        expect(await resultOf(trial('exit 3'))).toMatchObject({
+          outcome: 'failed',
+          failureClass: 'exit',
+          exitCode: 3,
+          leftProcesses: [],
+        });
       });
 
       test('as failed with the name of the signal that ended it', async () => {

@@ -49,7 +49,7 @@ export function readEnding(report: MachineReport | null, facts: EndingFacts): Re
   if (report === null || report.state === 'void') return neverRan(facts);
   switch (report.state) {
     case 'done':
-      return { ...doneResult(report, facts), output: facts.output };
+      return { ...doneResult(report, facts), output: facts.output, leftProcesses: report.left, usage: usageOf(report) };
     case 'rebooted':
       return lost('the machine was restarted while the command ran');
     case 'vanished':
@@ -60,6 +60,13 @@ export function readEnding(report: MachineReport | null, facts: EndingFacts): Re
     default:
       return lost(`the attempt was left while ${report.state}`);
   }
+}
+
+function usageOf({ usage }: MachineReport): Result['usage'] {
+  if (usage === null) return null;
+  const { cpuSeconds, wallSeconds, maxRssBytes } = usage;
+  const said = { wall_seconds: wallSeconds, cpu_seconds: cpuSeconds, max_rss_bytes: maxRssBytes };
+  return Object.fromEntries(Object.entries(said).filter((entry): entry is [string, number] => entry[1] !== null));
 }
 
 function neverRan({ stopReason, launchFailure, processSeen, unstarted }: EndingFacts): Result {

@@ -21,14 +21,14 @@ fi
 rm -f ../script ../input # before fewer processes are allowed than that takes
 put() { [ -n "$dir" ] && [ -f "$dir/$1" ] && echo "$2" >"$dir/$1"; } 2>/dev/null
 [ "$cpu" = 0 ] || put cpu.max "$((cpu * 1000)) 100000" || refuse cpu_percent 'it needs a cgroup of version 2 that the user may write'
-if [ "$memory" != 0 ]; then
-  if put memory.max "$memory"; then put memory.swap.max 0
-  else ulimit -v $((memory / 1024)) 2>/dev/null || refuse memory_bytes 'neither a cgroup nor ulimit can keep it'; fi
-fi
 if [ "$processes" != 0 ] && ! put pids.max "$processes"; then
   [ "$uid" != 0 ] || refuse processes 'without a cgroup of version 2 nothing bounds what root starts'
   # The kernel counts all that the user runs, so what runs already comes on top, but for us and those that count.
   x=$(cat /proc/[0-9]*/status 2>/dev/null | awk -v uid="$uid" '/^Uid:/ {own = $2 == uid} /^Threads:/ && own {n += $2} END {print n - 4}')
   ulimit -u $((x + processes)) 2>/dev/null || ulimit -p $((x + processes)) 2>/dev/null || refuse processes 'ulimit cannot keep it'
+fi
+if [ "$memory" != 0 ]; then
+  if put memory.max "$memory"; then put memory.swap.max 0
+  else ulimit -v $((memory / 1024)) 2>/dev/null || refuse memory_bytes 'neither a cgroup nor ulimit can keep it'; fi
 fi
 [ "$files" = 0 ] || ulimit -f $(((files + 511) / 512)) 2>/dev/null || refuse file_size_bytes 'ulimit cannot keep it'

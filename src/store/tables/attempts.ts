@@ -1,4 +1,5 @@
 import type { Generated, JSONColumnType } from 'kysely';
+import type { Proof } from '../../domain/attempt.ts';
 import type { LeftProcess, Stream } from '../../domain/machine.ts';
 import type { ProcessIdentity } from '../../domain/process.ts';
 import type { AgentMode, Contact, FailureClass, Outcome } from '../../domain/task.ts';
@@ -33,7 +34,7 @@ export type AttemptsTable = {
   summary: string | null;
   output: JSONColumnType<object | null, string | null, string | null>;
   usage: JsonOrNull<Record<string, number>>;
-  proof: 'empty' | 'left' | 'unknown' | null;
+  proof: Proof | null;
   left_processes: JsonOrNull<LeftProcess[]>;
   said_hash: string | null;
   late_results: Generated<unknown>;
