@@ -23,4 +23,5 @@ export type ReplicasTable = {
   process_started_at: string;
   started_at: Generated<Time>;
   seen_at: Generated<Time>;
+  host_ids: Generated<string[]>;
 };
