@@ -40,7 +40,7 @@ test("the example of an agent's configuration file loads", async () => {
 test('what the example of an agent has commented out may be said as it stands there', async () => {
   const text = await readFile(new URL('../../docs/agent.example.yaml', import.meta.url), 'utf8');
   const instead = text.replace(/^ {2}registration_token: .*$/m, '').replace('  # token: {file: token}', '  token: t');
-  const said = instead.replace(/^( *)# ((?:[a-z_]+:|  [a-z_]+: ).*)$/gm, '$1$2');
+  const said = instead.replace(/^( *)# ((?:[a-z_]+:| {2}[a-z_]+: ).*)$/gm, '$1$2');
   const file = join(folder, 'agent.yaml');
   await writeFile(file, said, { mode: 0o600 });
   const config = await loadAgentConfig({ file, env: { LANG: 'C' } });
