@@ -1,8 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startAgentProcess } from '../support/agent-process.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { listProcesses } from '../support/proc.ts';
+import { isAlive, killProcessesIn, listProcesses } from '../support/proc.ts';
+import { startProgram } from '../support/programs.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
 import { createTaskClient, type TaskClient } from '../support/task-client.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -52,6 +54,25 @@ describe('an agent killed in the middle of an attempt and started again', () => 
     expect(await tasks.ended(id)).toMatchObject({ status: 'completed', result: { exit_code: 0 } });
     expect(await tasks.printed(attempt?.id ?? '')).toBe('before\nafter\n');
     expect(await tasks.attempts(id)).toHaveLength(1);
+  });
+
+  test('takes no process for its own that has got the number of one, and says that it lost its own', async () => {
+    const agent = await startAgentProcess(server, { name: 'reused' });
+    const { id } = await tasks.create('exec sleep 600', { agent_id: agent.id, repeatable: false });
+    const { attempt } = await tasks.until(id, (task) => task.attempt?.process != null);
+    const attemptId = attempt?.id ?? '';
+    await agent.kill();
+    const { installation_id } = await server.api<{ installation_id: string }>('GET', '/healthz');
+    killProcessesIn(join(agent.stateDir, 'work'));
+    const stranger = startProgram('sleep', ['600']);
+    const folder = join(agent.stateDir, 'work', installation_id, `a.${attemptId}`);
+    for (const name of ['claim', 'task']) {
+      const [, started, boot] = readFileSync(join(folder, name), 'utf8').trim().split(' ');
+      writeFileSync(join(folder, name), `${stranger.pid} ${started} ${boot}\n`);
+    }
+    await agent.start();
+    expect(await tasks.ended(id)).toMatchObject({ status: 'failed', result: { outcome: 'lost', exit_code: null } });
+    expect(isAlive(stranger.pid ?? 0)).toBe(true);
   });
 
   test('learns of a cancel that it missed', async () => {
