@@ -73,10 +73,9 @@ export function createAuthenticate(
     const key = hash.toString('base64');
     const known = remembered.get(key);
     if (known !== undefined && known.untilMs > performance.now()) return here(known.principal, address);
-    const signed = isWellFormedToken(credential) ? null : readSignedToken(credential);
-    if (signed === null ? !isWellFormedToken(credential) : !isInForce(signed.claims, installationId, clockMs())) {
-      return null;
-    }
+    const isPlain = isWellFormedToken(credential);
+    const signed = isPlain ? null : readSignedToken(credential);
+    if (!isPlain && (signed === null || !isInForce(signed.claims, installationId, clockMs()))) return null;
     const before = revocations;
     const untilMs = performance.now() + rememberedMs(signed?.claims ?? null, clockMs());
     const principal = await find({ hash, attemptId: attemptOfToken(credential), signed, address });
@@ -148,6 +147,7 @@ async function addSigned(
   byHash: Map<string, Principal>,
 ): Promise<void> {
   const tokens = asked.flatMap(({ hash, signed, address }) => (signed === null ? [] : [{ hash, signed, address }]));
+  if (tokens.length === 0) return;
   const signers = await findSigners(
     deps,
     tokens.map(({ signed }) => signed),
