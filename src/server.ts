@@ -17,6 +17,7 @@ import { StartError } from './server/start-error.ts';
 import { DatabaseStartError } from './store/embedded/errors.ts';
 import { MigrationError } from './store/migrate.ts';
 import { DatabaseUnfitError } from './store/pool.ts';
+import { noteConfigurationLoaded, noteConfigurationRefused } from './usecases/note-configuration.ts';
 import type { Installation } from './usecases/prepare-installation.ts';
 import { syncHosts } from './usecases/sync-hosts.ts';
 
@@ -32,6 +33,8 @@ export type RunningServer = {
   broken: Promise<string>;
   /** Goes on with the hosts of another configuration. Rejects if that can't be done; then it goes on as before. */
   reload(config: Config): Promise<void>;
+  /** Another configuration was not taken: kept with the acts, if the database is there. */
+  refused(cause: string): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -102,7 +105,9 @@ async function reload(server: RunningServer, first: Config, read: () => Promise<
     if (isDeepStrictEqual(without(first), without(config))) return;
     log.warn({}, 'what changed in the configuration file beside the hosts counts from the next start on');
   } catch (error) {
-    log.error({ cause: (error as Error).message }, 'the configuration file was not taken, the last good one holds');
+    const cause = (error as Error).message;
+    log.error({ cause }, 'the configuration file was not taken, the last good one holds');
+    await server.refused(cause).catch((failure: unknown) => log.warn({ err: failure }, 'that could not be recorded'));
   }
 }
 
@@ -157,11 +162,22 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
     throw error;
   });
   parts.defer(async () => void (await Promise.all([loops.stop(), stopHttp()])));
+  const loaded = (one: Config) =>
+    noteConfigurationLoaded(
+      deps,
+      one.file,
+      one.hosts.map(({ id }) => id),
+    );
+  await loaded(config);
   const running = parts.move();
   return {
     url: listening.url,
     broken: ended,
-    reload: loops.replace,
+    async reload(next) {
+      await loops.replace(next);
+      await loaded(next);
+    },
+    refused: (cause) => noteConfigurationRefused(deps, config.file, cause),
     async stop() {
       stopping.abort();
       await running.disposeAsync();

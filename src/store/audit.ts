@@ -1,5 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { AuditEvent } from '../domain/audit.ts';
+import type { ExaminedAct } from '../domain/doctor/audit.ts';
 import { onlyRow } from './answers.ts';
 import type { Database } from './schema.ts';
 
@@ -57,8 +58,6 @@ export async function pruneAuditDay(db: Kysely<Database>, days: number): Promise
   const { rows } = await sql<{ pruned: number }>`select prune_audit(${days}) as pruned`.execute(db);
   return onlyRow(rows).pruned;
 }
-
-export type ExaminedAct = AuditPosition & { text: string; hash: string };
 
 /** Oldest first, after a position: for who checks the chains. */
 export async function actsAfter(trx: Trx, after: AuditPosition | null, limit: number): Promise<ExaminedAct[]> {

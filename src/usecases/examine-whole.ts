@@ -2,6 +2,7 @@ import type { Transaction } from 'kysely';
 import { type Breach, type BreachCode, breach } from '../domain/doctor/breach.ts';
 import * as whole from '../store/doctor/whole.ts';
 import type { Database } from '../store/schema.ts';
+import { examineAudit } from './examine-audit.ts';
 
 type Snapshots = <T>(look: (trx: Transaction<Database>) => Promise<T>) => Promise<T>;
 type Tell = (breach: Breach) => void;
@@ -33,6 +34,7 @@ export async function examineWhole(inSnapshot: Snapshots, tell: Tell): Promise<v
     (id) => `a key answers task ${id}, which is gone`,
   );
   await everyPage(inSnapshot, whole.oddDeliveriesAfter, (odd) => tell(oddDelivery(odd)));
+  await examineAudit(inSnapshot, tell);
   for (const { agentId, capacity, taken } of await inSnapshot(whole.overfilledAgents)) {
     tell(breach('capacity_overfilled', null, `agent ${agentId} has ${capacity} places, ${taken} are taken`));
   }

@@ -1,6 +1,9 @@
+import { BY_THE_SERVER } from '../domain/audit.ts';
+import { lockAgent } from '../store/agents.ts';
 import * as isolation from '../store/isolation.ts';
 import { setHostState } from '../store/ssh-attempts.ts';
 import type { Deps } from './deps.ts';
+import { recordAct } from './record-act.ts';
 
 export type HostState = { online: true } | { online: false; code: string; message: string };
 
@@ -17,9 +20,23 @@ export async function noteHostState(
   replicaId: string | null = null,
 ): Promise<boolean> {
   const answer = state.online ? { online: true as const, code: null, message: null } : state;
-  const news = await setHostState(deps.db, hostId, { replicaId, ...answer }, FRESH_SECONDS);
+  const note = (db: Deps['db']) => setHostState(db, hostId, { replicaId, ...answer }, FRESH_SECONDS);
+  const news = answer.code === 'host_key' ? await withAlarm(deps, hostId, note) : await note(deps.db);
   if (news) deps.wakeups.emit({ kind: 'agents' }, { kind: 'ready' });
   return news;
+}
+
+/** A host that begins to show another key is written down; while it goes on it is not written down again. */
+function withAlarm(deps: Deps, hostId: string, note: (db: Deps['db']) => Promise<boolean>): Promise<boolean> {
+  return deps.db.transaction().execute(async (trx) => {
+    const before = await lockAgent(trx, hostId);
+    const news = await note(trx);
+    const after = await lockAgent(trx, hostId);
+    const begins = before?.state_reason?.code !== 'host_key' && after?.state_reason?.code === 'host_key';
+    const data = { agent_id: hostId, message: after?.state_reason?.message ?? null };
+    if (begins) await recordAct(trx, { type: 'host_key_changed', actor: BY_THE_SERVER, data });
+    return news;
+  });
 }
 
 /** Whether a host must show that it works again before it is given anything. */

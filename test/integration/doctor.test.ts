@@ -314,6 +314,16 @@ const BREAKS: [what: string, code: BreachCode, ...RawBuilder<unknown>[]][] = [
   ['a delivery that names no task', 'delivery_hanging', sql`update deliveries set task_ids = array[gen_random_uuid()]`],
   ['a delivery that made a task and names none', 'delivery_hanging', sql`update deliveries set task_ids = '{}'`],
   ['an effect of no task', 'effect_hanging', sql`update effects set task_id = gen_random_uuid()`],
+  [
+    'an act that was edited',
+    'audit_broken',
+    sql`insert into audit values ('2026-01-01', 1, '{"day":"2026-01-01","n":1}', 'x')`,
+  ],
+  [
+    'an act without those before it',
+    'audit_broken',
+    sql`insert into audit values ('2026-01-01', 2, '{}', 'x'), ('2026-01-01', 3, '{}', 'x')`,
+  ],
   ['more attempts than places', 'capacity_overfilled', sql`update agents set capacity = 0 where id = 'h1'`],
 ];
 

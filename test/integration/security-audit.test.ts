@@ -2,9 +2,12 @@ import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../src/domain/canonical-json.ts';
+import { noteHostState } from '../../src/usecases/host-state.ts';
 import { prune } from '../../src/usecases/prune.ts';
 import { noteAct } from '../../src/usecases/record-act.ts';
+import { syncHosts } from '../../src/usecases/sync-hosts.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
+import { breachesOf } from '../support/examine.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 type Act = {
@@ -107,5 +110,29 @@ describe('the record of acts', () => {
     const { acts: pruned } = await prune(app.deps, new AbortController().signal);
     expect(pruned).toBe(3);
     expect(await acts()).toHaveLength(kept);
+  });
+});
+
+describe('what happened outside of the database', () => {
+  it('is written down: a host that begins to show another key, once', async () => {
+    await syncHosts(app.deps, [{ id: 'gpu-1', labels: [], capacity: 1 }]);
+    const changed = { online: false, code: 'host_key', message: 'it shows SHA256:x' } as const;
+    await noteHostState(app.deps, 'gpu-1', { online: false, code: 'unreachable', message: 'away' });
+    for (const state of [changed, changed, { online: true } as const, changed]) {
+      await noteHostState(app.deps, 'gpu-1', state);
+    }
+    const found = (await acts()).filter(({ type }) => type === 'host_key_changed');
+    expect(found.map(({ data }) => data)).toEqual(
+      Array.from({ length: 2 }, () => ({ agent_id: 'gpu-1', message: 'it shows SHA256:x' })),
+    );
+  });
+
+  it('is found healthy by the doctor, and an edited act is not', async () => {
+    const { db } = app.database;
+    const ofAudit = async () => (await breachesOf(db)).filter(({ code }) => code === 'audit_broken');
+    expect(await ofAudit()).toEqual([]);
+    await sql`alter table audit disable trigger audit_is_kept`.execute(db);
+    await sql`update audit set text = replace(text, 'worker', 'nobody') where n = 2`.execute(db);
+    expect(await ofAudit()).toMatchObject([{ detail: expect.stringContaining('the hash of act 2 of') }]);
   });
 });

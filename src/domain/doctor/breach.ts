@@ -46,6 +46,8 @@ const ADVICE = {
   delivery_hanging: 'The delivery names tasks that do not exist: compare with a backup, or replay it from the forge.',
   effect_hanging:
     'The effect is held by a task that does not exist: delete the row of `effects`, then replay the delivery.',
+  audit_broken:
+    'The record of acts was changed outside the program, or the database lost writes: compare with a backup.',
   capacity_overfilled:
     'More attempts hold places than there are; right for a while after the capacity was lowered, else report it.',
 } as const;
