@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { findServer } from '../../src/config/running-server.ts';
+import type { Agent } from '../../src/contract/agent.ts';
 import { listProcesses } from '../support/proc.ts';
 import { describeIf } from '../support/require.ts';
 import { startServerProcess } from '../support/serve.ts';
@@ -10,6 +12,7 @@ import { hostEntryOf } from '../support/ssh-host.ts';
 import { startSshd } from '../support/sshd.ts';
 import { createTaskClient } from '../support/task-client.ts';
 import { temporaryFolder } from '../support/temporary.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const PASSPHRASE = 'open sesame 4711';
 
@@ -50,5 +53,26 @@ describeIf('sshd', 'tasks run on hosts', () => {
     expect(server.log()).not.toContain(PASSPHRASE);
     expect(server.log()).not.toContain('PRIVATE KEY');
     expect(listProcesses().filter((one) => one.arguments.includes(PASSPHRASE))).toEqual([]);
+  });
+
+  it('again at once when the file says that the key is right for which a host was parked', async () => {
+    const host = await sshd();
+    const entry = hostEntryOf(host, { id: 'box', labels: ['box'] });
+    const file = join(temporaryFolder(), 'taskejo.yaml');
+    const write = (host_key: string) => writeFileSync(file, JSON.stringify({ hosts: [{ ...entry, host_key }] }));
+    write(`SHA256:${'A'.repeat(43)}`);
+    const server = await startServerProcess({ TASKEJO_CONFIG: file });
+    onTestFinished(() => server.stop());
+    const box = () => server.api<Agent>('GET', '/api/v1/agents/box');
+    const parked = await waitFor(async () => {
+      const found = await box();
+      return found.state === 'cordoned' && found;
+    });
+    expect(parked).toMatchObject({ online: false, state_reason: { code: 'host_key' } });
+    expect(host.said()).not.toMatch(/Accepted|Failed/);
+    write(host.hostKeyFingerprint);
+    process.kill(findServer(server.dataDir) ?? Number.NaN, 'SIGHUP');
+    await waitFor(async () => (await box()).state === 'online');
+    expect(await box()).toMatchObject({ state_reason: null });
   });
 });
