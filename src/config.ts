@@ -57,7 +57,13 @@ export type Config = {
     avoidSeconds: number;
   };
   leases: { seconds: number; renewSeconds: number; sweepSeconds: number };
-  execution: { timeoutSeconds: number; killGraceSeconds: number; capacity: number; retryDelayMaxSeconds: number };
+  execution: {
+    timeoutSeconds: number;
+    killGraceSeconds: number;
+    workspaceKeepSeconds: number;
+    capacity: number;
+    retryDelayMaxSeconds: number;
+  };
   preemption: PreemptionLimits;
   statistics: { cacheSeconds: number };
   metrics: { open: boolean };
@@ -189,6 +195,7 @@ const figuresOf = ({ database, dispatch, leases, execution, preemption, retentio
   execution: {
     timeoutSeconds: execution.timeout_seconds,
     killGraceSeconds: execution.kill_grace_seconds,
+    workspaceKeepSeconds: execution.workspace_keep_seconds,
     capacity: execution.capacity,
     retryDelayMaxSeconds: execution.retry_delay_max_seconds,
   },

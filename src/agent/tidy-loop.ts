@@ -7,7 +7,7 @@ import type { AgentStore } from './store.ts';
 const KEEP_SECONDS = 86_400;
 const EVERY_MS = 3_600_000;
 
-/** Removes the files of attempts that left a day ago, now and every hour. */
+/** Removes the files of attempts that left a day ago, and what else the machine need not keep, now and every hour. */
 export async function tidyLoop(
   { store, machine, log }: { store: AgentStore; machine: Machine; log: Log },
   signal: AbortSignal,
@@ -18,6 +18,7 @@ export async function tidyLoop(
         await machine.clean(attemptId, signal);
         store.forget(attemptId);
       }
+      await machine.sweep(KEEP_SECONDS, signal);
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof MachineError)) throw error;

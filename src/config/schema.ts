@@ -61,6 +61,9 @@ const leases = z.strictObject({
 const execution = z.strictObject({
   timeout_seconds: z.int().min(1).max(604_800).default(300).describe('Of a task that sets none'),
   kill_grace_seconds: seconds().default(10).describe('Between asking a command to end and killing it'),
+  workspace_keep_seconds: seconds()
+    .default(86_400)
+    .describe('How long the workspace of an attempt that did not succeed is kept on its host for people'),
   capacity: z.int().min(1).max(1000).default(3).describe('Attempts at a time of a host that sets none'),
   retry_delay_max_seconds: seconds().default(3600).describe('The doubling delay between retries ends here'),
 });

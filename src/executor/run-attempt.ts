@@ -70,7 +70,7 @@ async function driveToEnd(life: Life, granted: Granted): Promise<AttemptEnd> {
   if (report !== null) await pump.drain(report, signal);
   await announcer.settled();
   const accepted = await complete(life, result);
-  if (accepted.outcome === 'completed') await clean(life);
+  if (report !== null) await tidy(life, accepted);
   return { kind: 'ended', result: accepted };
 }
 
@@ -161,10 +161,11 @@ async function complete({ options, attemptId, link, signal }: Life, result: Resu
   }
 }
 
-/** Takes what a success left on the machine away; if that fails it is only untidy. */
-async function clean({ options, attemptId, machine, signal }: Life): Promise<void> {
+/** The log is stored: what a success left on the machine goes, the rest stays for people. If that fails it is only untidy. */
+async function tidy({ options, attemptId, machine, signal }: Life, { outcome }: Result): Promise<void> {
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(CLEAN_MS)]);
   try {
-    await machine.clean(attemptId, AbortSignal.any([signal, AbortSignal.timeout(CLEAN_MS)]));
+    await (outcome === 'completed' ? machine.clean(attemptId, patience) : machine.keep(attemptId, patience));
   } catch (error) {
     const known = error instanceof MachineError || signal.aborted || (error as Error).name === 'TimeoutError';
     if (!known) throw error;

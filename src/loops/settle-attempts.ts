@@ -80,16 +80,19 @@ async function settleOne(
   const report = await machine.status(id, signal);
   const { state } = report;
   log.info({ attempt_id: id, host: host.id, state }, 'asked about an attempt that ended without its host');
-  if (state === 'done') {
-    await sayLate(deps, replicaId, id, report);
-    return settle(deps, id, report.left);
+  if (state === 'done') await sayLate(deps, replicaId, id, report);
+  if (state === 'done' || state === 'rebooted') {
+    await machine.keep(id, signal);
+    return settle(deps, id, state === 'done' ? report.left : []);
   }
-  if (state === 'rebooted') return settle(deps, id, []);
   // Ends what lives, and lets nothing begin: a start that a frozen replica sends after all finds this.
   const after = await machine.cancel(id, deps.settings.execution.killGraceSeconds, signal);
   if (after.state === 'void') await settle(deps, id, []);
   // Of its processes only two are known to be dead.
-  if (after.state === 'vanished' && state === 'vanished') await settle(deps, id, null);
+  if (after.state === 'vanished' && state === 'vanished') {
+    await machine.keep(id, signal);
+    await settle(deps, id, null);
+  }
 }
 
 /** What really became of an attempt that was given up is kept beside what was said of it. */

@@ -21,6 +21,7 @@ export type Settings = {
   execution: {
     timeoutSeconds: number;
     killGraceSeconds: number;
+    workspaceKeepSeconds: number;
     capacity: number;
     retryDelayMaxSeconds: number;
   };

@@ -167,7 +167,7 @@ cancel) enter "a.$att"; void; [ $state != void ] || { tree; [ -z "$tree" ] || st
 fence) enter "a.$att"; void; reply ;; end) cd "a.$att"; watch "$@" ;;
 sweep) # MINUTES: what was kept so long goes, after 30 days all that is known of an attempt, and a wrapper that nobody needs or used
   look; reply; exec 2>/dev/null; touch "$me"
-  for f in $(find a.*/kept -prune -mmin +"$1"); do (cd "${f%/*}" && look && discard && rm -f kept); done
+  for f in $(find a.*/kept -prune -mmin +"$1"); do (cd "${f%/*}" && look; discard; [ -d run ] || rm -f kept); done
   for f in $(find a.* -prune -mtime +30); do (cd "$f" && look && discard && [ ! -d run ] && rm -rf "../$f"); done
   find t.* -prune -mtime +30 -exec rm -rf {} +; rmdir /sys/fs/cgroup/taskejo/* /sys/fs/cgroup/unified/taskejo/*; find a.*/in.* ../[iw].* -prune -mtime +0 -exec rm -rf {} +
   needed="${me##*/} $(cat ../*/a.*/run/wrapper)"
@@ -195,6 +195,6 @@ follow) # OUT_OFFSET ERR_OFFSET: the heads, live; ends with the command, or when
   flow run/err.0 "$2" <run/err.0 >&3 3>&- 7<&- & t2=$!
   { { cat; kill $t1 $t2 $$; } <&6 6<&- 3>&- 7<&- >/dev/null & } 6<&0; guard=$!
   read -r x <&7; kill $guard $t1 $t2 ;;
-clean) case "${1-} $state" in 'keep done') [ ! -d run ] || true >kept ;; *) discard ;; esac; reply ;; # [keep]
+clean) [ "${1-}" = keep ] && [ -d run ] && true >kept || discard; reply ;; # [keep]
 esac
 exit 0
