@@ -41,19 +41,23 @@ export function createPool(options: PoolOptions): Pool {
   const waiters: Waiter[] = [];
   let connecting = 0;
   let cooling = false;
+  /** The last connection could not be made, and there is no other: one at a time is tried, for all who wait. */
+  let doubtful = false;
   let closed = false;
 
   function serve(): void {
     const room = () => links.roomy(limit.value());
     for (let link = room(); link && waiters.length > 0; link = room()) waiters.shift()?.resolve(leaseOf(link));
     const short = () => waiters.length > connecting * limit.value();
-    while (!closed && !cooling && connecting < maxConnecting && short()) void open();
+    const most = () => (doubtful ? 1 : maxConnecting);
+    while (!closed && !cooling && connecting < most() && short()) void open();
   }
 
   async function open(): Promise<void> {
     connecting += 1;
     try {
       const connection = await connect();
+      doubtful = false;
       if (closed) connection.cut();
       else links.add(connection);
     } catch (error) {
@@ -68,7 +72,14 @@ export function createPool(options: PoolOptions): Pool {
   function fail(error: Error): void {
     if (isRefusal(error)) refuse(error);
     else if (links.size > 0) cool();
-    else for (const waiter of waiters.splice(0, limit.value())) waiter.reject(error);
+    else despair(error);
+  }
+
+  /** Those whom this connection was for are told; by the last one that was tried, all. */
+  function despair(error: Error): void {
+    doubtful = true;
+    const count = connecting === 1 ? waiters.length : limit.value();
+    for (const waiter of waiters.splice(0, count)) waiter.reject(error);
   }
 
   function cool(): void {

@@ -97,6 +97,27 @@ describe('a pool of connections to one host', () => {
     await expect(Promise.all([pool.lease(signal), pool.lease(signal)])).rejects.toMatchObject({ kind: 'auth' });
   });
 
+  test('tells all who wait that nobody is there, after one connection each way and not one for every eight', async () => {
+    let tries = 0;
+    let there = false;
+    const connect = async () => {
+      tries += 1;
+      await new Promise((resolve) => setImmediate(resolve));
+      if (there) return asConnection(fake());
+      throw new MachineError('unreachable', 'nobody');
+    };
+    const pool = createPool({ connect });
+    const kinds = (count: number) =>
+      Promise.all(Array.from({ length: count }, () => pool.lease(signal).catch(({ kind }) => kind)));
+    expect(await kinds(100)).toEqual(Array(100).fill('unreachable'));
+    expect(tries).toBe(4);
+    expect(await kinds(100)).toEqual(Array(100).fill('unreachable'));
+    expect(tries).toBe(5);
+    there = true;
+    expect((await leases(pool, 40)).length).toBe(40);
+    expect(tries).toBe(10);
+  });
+
   test('lets who waits wait on, while other connections serve', async () => {
     let tries = 0;
     const connect = () => {
