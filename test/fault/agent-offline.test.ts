@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { readKeptResults } from '../../src/agent/store.ts';
 import { startAgentProcess } from '../support/agent-process.ts';
@@ -103,6 +104,19 @@ describe('an agent that was offline for longer than its lease', () => {
 
 describe('a bad way to the server', () => {
   withServer('60');
+
+  test('leaves a result where it is, though all that the command left on the disk is gone', async () => {
+    const { agent, way } = await agentOnWay('wiped');
+    const { id, end } = await begin(agent.id);
+    way.cut();
+    await end();
+    await waitFor(() => agent.log().includes('command ended'));
+    await agent.kill();
+    rmSync(join(agent.stateDir, 'work'), { recursive: true });
+    way.restore();
+    await agent.start();
+    expect(await tasks.ended(id)).toMatchObject({ status: 'failed', result: { exit_code: 9, output: { n: 1 } } });
+  });
 
   test('that takes requests and answers none is left after a time, and all comes over afterwards', async () => {
     const { agent, way } = await agentOnWay('half-open', { TASKEJO_AGENT_SERVER__TIMEOUT_SECONDS: '1' });
