@@ -1,6 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { findServer } from '../../src/config/running-server.ts';
 import type { AuditEvent } from '../../src/contract/audit.ts';
 import { startServerProcess } from '../support/serve.ts';
 import { temporaryFolder } from '../support/temporary.ts';
@@ -19,7 +20,7 @@ test('which configuration a server goes by, and which it refused, is written dow
     const { items } = await server.api<{ items: AuditEvent[] }>('GET', '/api/v1/audit?limit=200');
     return items.filter((act) => act.type === type);
   };
-  const hangUp = () => process.kill(Number(readFileSync(join(server.dataDir, 'server.pid'), 'utf8')), 'SIGHUP');
+  const hangUp = () => process.kill(findServer(server.dataDir) ?? Number.NaN, 'SIGHUP');
 
   const [first, ...others] = await acts('configuration_loaded');
   expect([first?.data, others]).toEqual([{ file, hosts: [] }, []]);
