@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { MachineReport } from '../../domain/machine.ts';
+import { LOG_HEAD_BYTES } from '../../domain/attempt.ts';
+import { type MachineReport, STREAMS } from '../../domain/machine.ts';
 import { createBackoff, linkBackoff } from '../backoff.ts';
 import { ControlPlaneError } from '../control-plane.ts';
 import type { Log } from '../log.ts';
@@ -32,18 +33,23 @@ const isGoing = ({ state }: MachineReport): boolean => state === 'starting' || s
 export async function watchCommand(deps: WatchDeps, outer: AbortSignal): Promise<MachineReport> {
   const over = new AbortController();
   const signal = AbortSignal.any([outer, over.signal]);
-  const following = followLog(deps, signal);
-  following.catch(() => {}); // awaited below, and no surprise until then
+  const live = followLog(deps, signal);
+  live.ended.catch(() => {}); // awaited below, and no surprise until then
   const sampler = createSampler(deps, signal);
+  const isStuck = createStuckCheck(deps.pump);
+  const seen = (report: MachineReport) => {
+    sampler.sample(report);
+    if (isStuck(report)) live.beginAnew();
+  };
   try {
-    return await askUntilEnded(deps, sampler.sample, outer);
+    return await askUntilEnded(deps, seen, outer);
   } finally {
     over.abort();
-    await Promise.all([following, sampler.idle()]);
+    await Promise.all([live.ended, sampler.idle()]);
   }
 }
 
-async function askUntilEnded(deps: WatchDeps, sample: (report: MachineReport) => void, signal: AbortSignal) {
+async function askUntilEnded(deps: WatchDeps, seen: (report: MachineReport) => void, signal: AbortSignal) {
   const { machine, attemptId, killGraceSeconds, orders, isFollowed } = deps;
   const ending = createBackoff({ minMs: 200, maxMs: 2_000, random: deps.random });
   const away = linkBackoff(deps.random);
@@ -57,7 +63,7 @@ async function askUntilEnded(deps: WatchDeps, sample: (report: MachineReport) =>
           : await machine.status(attemptId, signal);
       deps.onReport(report);
       if (!isGoing(report)) return report;
-      sample(report);
+      seen(report);
       away.reset();
       askMs = isFollowed() ? ASK_FOLLOWED_MS : ASK_MS;
     } catch (error) {
@@ -86,23 +92,50 @@ function createSampler({ pump, isFollowed }: WatchDeps, signal: AbortSignal): Sa
   };
 }
 
-async function followLog(deps: WatchDeps, signal: AbortSignal): Promise<void> {
-  const { machine, attemptId, orders, pump, log } = deps;
+/** Live output is silent although the command has written more than the control plane has, and it was so before. */
+function createStuckCheck(pump: Pick<LogPump, 'offsets'>): (report: MachineReport) => boolean {
+  let before: string | null = null;
+  return ({ streams }) => {
+    const { offsets } = pump;
+    const behind = STREAMS.some((stream) => offsets[stream] < Math.min(streams[stream].total, LOG_HEAD_BYTES));
+    const now = behind ? STREAMS.map((stream) => offsets[stream]).join() : null;
+    const stuck = now !== null && now === before;
+    before = now;
+    return stuck;
+  };
+}
+
+type Live = { ended: Promise<void>; beginAnew(): void };
+
+function followLog(deps: WatchDeps, signal: AbortSignal): Live {
+  const { machine, attemptId, orders, pump } = deps;
   const backoff = linkBackoff(deps.random);
-  while (!signal.aborted) {
-    try {
+  let round = new AbortController();
+  const follow = async () => {
+    while (!signal.aborted) {
+      round = new AbortController();
+      const both = AbortSignal.any([signal, round.signal]);
       const take = (piece: LogPiece) => {
         backoff.reset();
-        return pump.takePiece(piece, signal);
+        return pump.takePiece(piece, both);
       };
-      await machine.follow(attemptId, { ...pump.offsets }, take, signal);
-      orders.nudge(); // it ended, or the link did: ask which
-    } catch (error) {
-      if (signal.aborted) return;
-      if (error instanceof ControlPlaneError) return; // the lease is gone: noted where it was found
-      if (!(error instanceof MachineError || error instanceof OutOfStep)) throw error;
-      log.debug({ attempt_id: attemptId, cause: String(error) }, 'live log interrupted');
+      try {
+        await machine.follow(attemptId, { ...pump.offsets }, take, both);
+        orders.nudge(); // it ended, or the link did: ask which
+      } catch (error) {
+        if (signal.aborted || isOver(deps, round.signal, error)) return;
+      }
+      await delay(backoff.next(), undefined, { signal }).catch(() => {});
     }
-    await delay(backoff.next(), undefined, { signal }).catch(() => {});
-  }
+  };
+  return { ended: follow(), beginAnew: () => round.abort() };
+}
+
+/** Whether following has an end with this error; throws what is none of the link's. */
+function isOver({ attemptId, log }: WatchDeps, round: AbortSignal, error: unknown): boolean {
+  if (error instanceof ControlPlaneError) return true; // the lease is gone: noted where it was found
+  const known = round.aborted || error instanceof MachineError || error instanceof OutOfStep;
+  if (!known) throw error;
+  log.debug({ attempt_id: attemptId, cause: String(error) }, 'live log interrupted');
+  return false;
 }

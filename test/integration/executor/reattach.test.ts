@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Machine } from '../../../src/executor/machine.ts';
-import { type Resumed, runAttempt } from '../../../src/executor/run-attempt.ts';
+import { type Resumed, type RunAttemptOptions, runAttempt } from '../../../src/executor/run-attempt.ts';
 import { type MachineSubject, startSpec } from '../../suites/machine-suite.ts';
 import { localSubject } from '../../support/local-machine.ts';
 import { createMemoryControlPlane } from '../../support/memory-control-plane.ts';
@@ -53,13 +53,12 @@ describe('an attempt that is found again', () => {
   function attempt(command = 'exit 5') {
     const spec = startSpec(`echo run >>../../../ran; ${command}`);
     const plane = createMemoryControlPlane(spec.attemptId);
-    const drive = (resume: Resumed, askStop?: string) => {
-      if (askStop) plane.askStop(askStop);
-      return runAttempt({
+    const drive = (resume: Resumed, more: Partial<RunAttemptOptions> = {}) =>
+      runAttempt({
         ...{ plane: plane.plane, machine, spec, resume, renewSeconds: 0.2, signal, log: noLog },
         contactLease: { seconds: 30 },
+        ...more,
       });
-    };
     return { spec, id: spec.attemptId, plane, drive };
   }
   const runs = () => {
@@ -107,7 +106,8 @@ describe('an attempt that is found again', () => {
   test('no claim, and to be stopped: fenced, so that a late start runs nothing', async () => {
     const one = attempt();
     const before = runs();
-    await one.drive({ store, process: null }, 'cancel');
+    one.plane.askStop('cancel');
+    await one.drive({ store, process: null });
     expect(one.plane.kept.results).toMatchObject([{ outcome: 'cancelled' }]);
     expect(await machine.start(one.spec, signal)).toMatchObject({ state: 'void' });
     expect(runs()).toBe(before);
@@ -160,6 +160,48 @@ describe('an attempt that is found again', () => {
     await driving;
     expect(one.plane.kept.results).toMatchObject([{ outcome: 'failed', exitCode: 4 }]);
     expect(one.plane.text('stdout')).toBe('late\n');
+  });
+
+  test('running, its live output silent although it writes: following begins anew', async () => {
+    const one = attempt('echo said; until [ -f ../go ]; do sleep 0.05; done');
+    const seen = await begun(one);
+    let rounds = 0;
+    const deaf: Machine = {
+      ...machine,
+      follow: (id, from, take, stop) => machine.follow(id, from, ++rounds === 1 ? async () => {} : take, stop),
+    };
+    const driving = one.drive({ store, process: seen }, { machine: deaf });
+    await waitFor(() => one.plane.text('stdout') === 'said\n');
+    expect(rounds).toBe(2);
+    expect(one.plane.kept.results).toEqual([]);
+    writeFileSync(folder(one.id, 'run', 'go'), '');
+    await driving;
+    expect(one.plane.kept.results).toMatchObject([{ outcome: 'completed' }]);
+  });
+
+  test('running and followed in step: following goes on, however often it is asked', async () => {
+    const one = attempt('echo said; until [ -f ../go ]; do sleep 0.05; done; echo late');
+    const seen = await begun(one);
+    let rounds = 0;
+    let asked = 0;
+    const counted: Machine = {
+      ...machine,
+      follow: (...args) => {
+        rounds += 1;
+        return machine.follow(...args);
+      },
+      status: (...args) => {
+        asked += 1;
+        return machine.status(...args);
+      },
+    };
+    one.plane.follow(true); // then it is asked each second
+    const driving = one.drive({ store, process: seen }, { machine: counted });
+    await waitFor(() => asked > 5);
+    expect(rounds).toBe(1);
+    writeFileSync(folder(one.id, 'run', 'go'), '');
+    await driving;
+    expect(one.plane.text('stdout')).toBe('said\nlate\n');
   });
 
   test('running without its supervisor: it is ended, and lost, for its exit code is unknown', async () => {
