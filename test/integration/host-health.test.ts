@@ -21,7 +21,13 @@ import { alice, newTask } from '../support/tasks.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const log = { debug() {}, info() {}, warn() {}, error: console.error };
+const alarms: string[] = [];
+const log = {
+  debug() {},
+  info() {},
+  warn() {},
+  error: (_: object, message: string) => void alarms.push(message),
+};
 
 describeIf('sshd', 'the health of hosts', () => {
   let sshd: Sshd;
@@ -30,6 +36,7 @@ describeIf('sshd', 'the health of hosts', () => {
   const installation = { id: randomUUIDv7(), secret: Buffer.from('secret') };
 
   beforeEach(async () => {
+    alarms.length = 0;
     deps = await createTestDeps(await createTestDatabase());
     loops = null;
   });
@@ -90,6 +97,7 @@ describeIf('sshd', 'the health of hosts', () => {
     rmSync(join(bin, 'loginctl'));
     expect(await waitFor(isEnded(id))).toMatchObject({ status: 'completed', assignedAgentId: 'h1' });
     expect(await agent('h1')).toMatchObject({ cordoned: false, stateReason: null });
+    expect(alarms).toEqual([]);
   });
 
   it('of two entries that lead to one control folder the second is parked, and the first has the work', async () => {
@@ -109,5 +117,6 @@ describeIf('sshd', 'the health of hosts', () => {
       expect(await waitFor(isEnded(id))).toMatchObject({ status: 'completed', assignedAgentId: 'h1' });
     }
     expect(agentState(await agent('h1'))).toBe('online');
+    expect(alarms).toEqual(['host is parked']);
   });
 });
