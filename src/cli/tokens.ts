@@ -16,6 +16,8 @@ export function addTokens(program: Command, context: Context): void {
     .addOption(new Option('--scope <scope>', 'what it may do').choices(scope.options).makeOptionMandatory())
     .option('--agent-name <name>', 'the pull agent that it is for; with --scope agent')
     .option('--expires-in <seconds>', 'how long it is valid; for ever unless said', wholeNumber(1, 315_360_000))
+    .option('--repository <forge:owner/name...>', 'only for tasks of these; * for a whole part')
+    .option('--label <label...>', 'only for tasks that require one of these')
     .action((name: string, options: CreateOptions) => createToken(name, options, context));
   printsJson(asksServer(token.command('list').description('list tokens, without the secrets'))).action(
     (options: ServerOptions) => listTokens(options, context),
@@ -25,7 +27,13 @@ export function addTokens(program: Command, context: Context): void {
   );
 }
 
-type CreateOptions = ServerOptions & { scope: string; agentName?: string; expiresIn?: number };
+type CreateOptions = ServerOptions & {
+  scope: string;
+  agentName?: string;
+  expiresIn?: number;
+  repository?: string[];
+  label?: string[];
+};
 
 async function createToken(name: string, options: CreateOptions, context: Context): Promise<void> {
   const body = {
@@ -33,6 +41,8 @@ async function createToken(name: string, options: CreateOptions, context: Contex
     scope: options.scope,
     agent_name: options.agentName,
     expires_in_seconds: options.expiresIn,
+    repositories: options.repository,
+    labels: options.label,
   };
   const made = await connect(options, context).post('/api/v1/tokens', body, createdToken);
   if (options.json) return printJson(context.terminal, made);
@@ -55,6 +65,7 @@ const COLUMNS: Column<Token>[] = [
   { title: 'AGE', cell: (token) => ago(token.created_at), right: true },
   { title: 'LAST USED', cell: (token) => (token.last_used_at === null ? 'never' : `${ago(token.last_used_at)} ago`) },
   { title: 'EXPIRES', cell: (token) => token.expires_at ?? 'never' },
+  { title: 'ONLY FOR', cell: (token) => [...(token.repositories ?? []), ...(token.labels ?? [])].join(' ') || '-' },
   { title: 'NAME', cell: (token) => token.name },
 ];
 
