@@ -58,7 +58,11 @@ export async function serve(options: ServeOptions): Promise<number> {
   const log = createLog(config.log);
   logWarnings(log);
   let server: RunningServer | null = null;
-  process.on('SIGHUP', () => void (server && reload(server, config, read, log)));
+  // One after the other: what the file said last is what counts in the end.
+  let reloaded: Promise<void> = Promise.resolve();
+  process.on('SIGHUP', () => {
+    reloaded = reloaded.then(async () => (server === null ? undefined : reload(server, config, read, log)));
+  });
   try {
     server = await startServer(config, log, stopping);
   } catch (error) {
