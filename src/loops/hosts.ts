@@ -39,8 +39,9 @@ export const machineOf = ({ machine }: Host, wrapper: string | null): Machine =>
   wrapper === null ? machine : machine.by(wrapper);
 
 const PROBE_MS = 10_000;
-/** An answer as old as this doesn't count any more. */
+/** An answer as old as this doesn't count any more, unless probes come so seldom that none can be younger. */
 const ANSWER_MS = 15_000;
+const PROBES = 1.5;
 
 /** After a command that was tried on an isolated host failed, so many probes go by before the next. */
 const PROBES_BETWEEN_TRIES = 3;
@@ -53,6 +54,7 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
   const answeredAt = new Map<string, number>();
   const codes = new Map<string, string>();
   const duplicates = createDuplicates(hosts);
+  const answerMs = Math.max(ANSWER_MS, PROBES * probeSeconds * 1000);
   const pauseMs = PROBES_BETWEEN_TRIES * probeSeconds * 1000;
   const trier = createTrier({ deps, pauseMs, onBack: onChange, log });
 
@@ -64,12 +66,10 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
     } else {
       answeredAt.delete(host.id);
     }
-    const news = await noteHostState(
-      deps,
-      host.id,
-      failure ? { online: false, ...failure } : { online: true },
+    const news = await noteHostState(deps, host.id, failure ? { online: false, ...failure } : { online: true }, {
       replicaId,
-    );
+      freshSeconds: answerMs / 1000,
+    });
     if (failure && codes.get(host.id) !== failure.code) tell(log, host, failure);
     if (failure) codes.set(host.id, failure.code);
     if (news && !failure) log.info({ host: host.id }, 'host is online');
@@ -95,7 +95,7 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
     }),
   );
   return {
-    reachable: () => hosts.filter(({ id }) => performance.now() - (answeredAt.get(id) ?? -ANSWER_MS) < ANSWER_MS),
+    reachable: () => hosts.filter(({ id }) => performance.now() - (answeredAt.get(id) ?? -answerMs) < answerMs),
     find: (id) => hosts.find((host) => host.id === id) ?? null,
     async stop() {
       await Promise.all([trier.stop(), ...loops.map((loop) => loop.stop())]);

@@ -7,8 +7,9 @@ import { recordAct } from './record-act.ts';
 
 export type HostState = { online: true } | { online: false; code: string; message: string };
 
-/** For so long the answer that a host gave to one replica counts against the silence that another met. */
-const FRESH_SECONDS = 15;
+/** Which replica asked, and for how long the answer that a host gave to another counts against the silence it met. */
+export type AskedBy = { replicaId: string; freshSeconds: number };
+const NOBODY = { replicaId: null, freshSeconds: 0 };
 
 /**
  * What a replica's probe found. Answers whether the host came or went. One that is isolated stays so: {@link isIsolated}.
@@ -17,10 +18,10 @@ export async function noteHostState(
   deps: Deps,
   hostId: string,
   state: HostState,
-  replicaId: string | null = null,
+  { replicaId, freshSeconds }: AskedBy | typeof NOBODY = NOBODY,
 ): Promise<boolean> {
   const answer = state.online ? { online: true as const, code: null, message: null } : state;
-  const note = (db: Deps['db']) => setHostState(db, hostId, { replicaId, ...answer }, FRESH_SECONDS);
+  const note = (db: Deps['db']) => setHostState(db, hostId, { replicaId, ...answer }, freshSeconds);
   const news = answer.code === 'host_key' ? await withAlarm(deps, hostId, note) : await note(deps.db);
   if (news) deps.wakeups.emit({ kind: 'agents' }, { kind: 'ready' });
   return news;

@@ -90,7 +90,8 @@ it('a host that answers another replica stays online, and what its own replica s
   await syncHosts(deps, [host('a')]);
   for (const each of [one, other]) await keepReplica(deps, each, ['a']);
   const away = { online: false, code: 'unreachable', message: 'no way' } as const;
-  const says = (by: { id: string }, state: HostState) => noteHostState(deps, 'a', state, by.id);
+  const says = (by: { id: string }, state: HostState) =>
+    noteHostState(deps, 'a', state, { replicaId: by.id, freshSeconds: 15 });
   const isOnline = async () => (await getAgent(deps, 'a'))?.online;
   expect(await says(one, { online: true })).toBe(true);
   expect(await says(other, away)).toBe(false);
