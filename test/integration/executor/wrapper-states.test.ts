@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createLocalMachine } from '../../../src/executor/local/local-machine.ts';
 import type { Machine } from '../../../src/executor/machine.ts';
 import { WRAPPER } from '../../../src/executor/wrapper/protocol.ts';
 import { type MachineSubject, startSpec } from '../../suites/machine-suite.ts';
@@ -165,6 +166,63 @@ describe('the wrapper script, asked about an attempt', () => {
     starter.stdin?.end(script);
     await waitFor(async () => (await state(attemptId)) === 'done');
     expect(await machine.status(attemptId, signal)).toMatchObject({ exitCode: 7, reason: 'exit' });
+  });
+
+  test('whose control folder is wiped under it: the command does not outlive it by long', async () => {
+    const other = createLocalMachine({ directory: join(subject.home, 'machine'), installationId: 'wiped' });
+    const spec = startSpec('sleep 300 & sleep 300');
+    await other.start(spec, signal);
+    const alive = () =>
+      listProcesses().filter(({ pid }) => environmentOf(pid).includes(`TASKEJO_ATTEMPT_ID=${spec.attemptId}`));
+    await waitFor(() => alive().some(({ command }) => command === 'sleep'));
+    rmSync(join(subject.home, 'machine', 'wiped'), { recursive: true });
+    await waitFor(() => alive().length === 0);
+    await waitFor(() => processesIn(join(subject.home, 'machine', 'wiped')).length === 0);
+  });
+
+  test('that the kernel ended for its memory: says so, in place of an exit', async () => {
+    const spec = await running('while [ ! -e ../../go ]; do sleep 0.05; done; exit 137');
+    const group = folder(spec.attemptId, 'group');
+    mkdirSync(group);
+    for (const file of ['cgroup.procs', 'memory.events'])
+      writeFileSync(join(group, file), file === 'memory.events' ? 'oom 1\noom_kill 1\n' : '');
+    writeFileSync(folder(spec.attemptId, 'run', 'cgroup'), `${group}\n`);
+    writeFileSync(folder(spec.attemptId, 'go'), '');
+    await waitFor(async () => (await state(spec.attemptId)) === 'done');
+    expect(await machine.status(spec.attemptId, signal)).toMatchObject({ reason: 'memory', exitCode: 137 });
+  });
+
+  test('whose process hides its session and its environment: the cgroup shows it, and it goes', async (context) => {
+    const spec = await running('env -i setsid sleep 4321 & echo $! >../hidden; exit 0');
+    await waitFor(async () => (await state(spec.attemptId)) === 'done');
+    if (!existsSync(folder(spec.attemptId, 'run', 'cgroup'))) context.skip('no cgroup can be made here');
+    expect(await machine.status(spec.attemptId, signal)).toMatchObject({ exitCode: 0, left: [] });
+    expect(isAlive(Number(readFileSync(folder(spec.attemptId, 'run', 'hidden'), 'utf8')))).toBe(false);
+  });
+
+  test('long ago: a sweep forgets it; what runs stays, and the script that it was started by', async () => {
+    const old = new Date(Date.now() - 40 * 86_400_000);
+    const ago = (path: string) => utimesSync(path, old, old);
+    const finished = startSpec('exit 1');
+    await machine.start(finished, signal);
+    await waitFor(async () => (await state(finished.attemptId)) === 'done');
+    const spec = await running('sleep 300');
+    const unsent = folder(crypto.randomUUID());
+    mkdirSync(join(unsent, 'in.99'), { recursive: true });
+    writeFileSync(join(unsent, 'in.99', 'script'), 'a secret');
+    const scripts = ['needed', 'forgotten', 'recent'].map((name) => join(subject.home, 'machine', `w-${name}.sh`));
+    for (const script of scripts) writeFileSync(script, '');
+    writeFileSync(folder(spec.attemptId, 'run', 'wrapper'), 'w-needed.sh\n');
+    for (const path of [...scripts.slice(0, 2), join(unsent, 'in.99'), control(`t.${finished.taskId}`)]) ago(path);
+    for (const { attemptId } of [finished, spec]) ago(folder(attemptId));
+    await machine.sweep(0, signal);
+    expect([finished, spec].map(({ attemptId }) => existsSync(folder(attemptId)))).toEqual([false, true]);
+    expect(existsSync(control(`t.${finished.taskId}`))).toBe(false);
+    expect(existsSync(join(unsent, 'in.99'))).toBe(false);
+    expect(scripts.map((script) => existsSync(script))).toEqual([true, false, true]);
+    expect(existsSync(join(subject.home, 'machine', WRAPPER.name))).toBe(true);
+    await machine.cancel(spec.attemptId, 0, signal);
+    await waitFor(async () => (await state(spec.attemptId)) === 'done');
   });
 
   test('in a control folder that was wiped: nothing is known, and the store says that it is another one', async () => {
