@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { api, lines, printing, startHosted, startsOn, underWay } from '../support/hosted.ts';
 import { startLinkProxy } from '../support/link-proxy.ts';
@@ -26,16 +28,20 @@ describeIf('sshd', 'two replicas that see a host differently', () => {
   test('where the way from one is cut, the host stays online, and what the other drives goes on', async () => {
     const { sshd, link, start, noted } = await hosted();
     const near = await start([{ id: 'box', sshd }]);
-    const { id } = await near.client.create(noted(printing(80)), { requires: ['linux'] });
+    const go = join(sshd.home, 'go');
+    const command = `${printing(10)}; until [ -f ${go} ]; do sleep 0.1; done; ${printing(10)}`;
+    const { id } = await near.client.create(noted(command), { requires: ['linux'] });
     const attemptId = await underWay(near.client, id);
     const far = await start([{ id: 'box', sshd, port: link.port }]);
     await waitFor(() => link.begun() > 0);
     const before = loseTheWay(link);
-    await waitFor(() => link.begun() > before + 4, { what: 'it has been tried again and again' });
+    await waitFor(() => far.log().includes('host is offline'), { what: 'it has noticed' });
+    await waitFor(() => link.begun() > before + 10, { what: 'it has tried again and again' });
     expect(await hosts(far.url)).toMatchObject([{ id: 'box', online: true }]);
+    writeFileSync(go, '');
     expect(await near.client.ended(id)).toMatchObject({ status: 'completed', attempt: { id: attemptId, number: 1 } });
-    expect(await near.client.printed(attemptId)).toBe(lines(80));
-    expect(near.log() + far.log()).not.toContain('host is offline');
+    expect(await near.client.printed(attemptId)).toBe(lines(10) + lines(10));
+    expect(near.log()).not.toContain('host is offline');
     expect((await near.client.events(id)).map(({ type }) => type)).not.toContain('reattached');
   });
 
