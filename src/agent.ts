@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { type Attempts, createAttempts } from './agent/attempts.ts';
 import { findAbilities } from './agent/bounds/abilities.ts';
 import { createContainers } from './agent/bounds/containers.ts';
@@ -63,6 +63,7 @@ export async function runAgent({ file, env, out, err }: RunAgentOptions): Promis
 export async function leaveStopped({ file, env, force }: Pick<RunAgentOptions, 'file' | 'env'> & { force: boolean }) {
   const config = await loadAgentConfig({ file, env });
   useMachinesNetwork(config, env);
+  if (!existsSync(config.stateDir)) throw new AgentError('this agent has joined no server');
   return withState(config, env, async (state) => {
     const { signal } = new AbortController();
     if (readSelf(config).identity === null) throw new AgentError('this agent has joined no server');

@@ -3,6 +3,7 @@ import type { MachineReport, StartSpec } from '../../domain/machine.ts';
 import { LIMIT_NAMES, type Limits, SANDBOXES, type Sandbox } from '../../domain/task.ts';
 import { type Machine, StartRefused } from '../../executor/machine.ts';
 import type { AgentConfig } from '../config.ts';
+import { AgentError } from '../exit.ts';
 import { bubblewrapArguments, isSeen } from './bubblewrap.ts';
 import { inContainer } from './container.ts';
 import type { Containers } from './containers.ts';
@@ -29,7 +30,7 @@ export function guardMachine(machine: Machine, deps: GuardDeps & { containers: C
     ...machine,
     async start(spec, signal) {
       const allowed = guarded(spec, deps);
-      if (stricter(spec.sandbox, config.sandbox) === 'container') containers.note(spec.attemptId);
+      if (stricter(spec.sandbox, config.sandbox) === 'container') noteContainer(containers, spec.attemptId);
       return settled(spec.attemptId, start(allowed, signal));
     },
     status: (attemptId, signal) => settled(attemptId, status(attemptId, signal)),
@@ -44,6 +45,15 @@ export function guardMachine(machine: Machine, deps: GuardDeps & { containers: C
       containers.forget(attemptId);
     },
   };
+}
+
+function noteContainer(containers: Containers, attemptId: string): void {
+  try {
+    containers.note(attemptId);
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+    throw new StartRefused('setup', error.message);
+  }
 }
 
 /** What is really started. @throws {StartRefused} */
@@ -67,12 +77,21 @@ function withPlace({ command, environment }: StartSpec, ownPath: string): string
 }
 
 function shutIn(spec: StartSpec, { sandboxes, config }: GuardDeps, command: readonly string[]): StartSpec {
-  const places = placesOf(realpathSync(config.workDir), spec.installationId, spec.attemptId);
+  const places = placesOf(asWrapperSees(config.workDir), spec.installationId, spec.attemptId);
   const inside =
     spec.sandbox === 'container'
       ? inContainer(spec, had('container', sandboxes.container), places)
       : { ...spec, command: inBubblewrap({ ...spec, command }, had('bubblewrap', sandboxes.bubblewrap), places) };
   return { ...inside, command: withFiles(inside.command, places), sandbox: 'none' };
+}
+
+/** The wrapper names its folders as they are, not by links that lead there. */
+function asWrapperSees(workDir: string): string {
+  try {
+    return realpathSync(workDir);
+  } catch {
+    return workDir; // gone: whoever starts something makes it anew
+  }
 }
 
 /** Asked for and not to be had: the command isn't run without. */

@@ -32,7 +32,7 @@ export async function findLimits(workDir: string): Promise<KeptLimits> {
     const tried = limits.map(async (limit) => [limit, await whyNot(machine, limit, signal)]);
     return Object.fromEntries(await Promise.all(tried)) as KeptLimits;
   } finally {
-    await rm(join(workDir, PROBE), { recursive: true, force: true });
+    await rm(join(workDir, PROBE), { recursive: true, force: true }).catch(() => {}); // only untidy
   }
 }
 

@@ -43,16 +43,23 @@ async function findBubblewrap({ file, stateDir, workDir }: AgentConfig): Promise
   const program = findProgram('bwrap', MACHINE_PATH);
   if (program === null) return { missing: 'there is no program bwrap (Debian: apt-get install bubblewrap)' };
   const hidden = { folders: [stateDir, workDir], files: file === null ? [] : [file] };
-  const folder = await mkdtemp(join(tmpdir(), 'taskejo-probe-'));
   try {
-    const probe = join(folder, 'file');
-    await writeFile(probe, '');
-    const places = { workspace: folder, temporary: folder, files: [probe] };
-    const [first = '', ...rest] = bubblewrapArguments(program, { folders: [], files: [] }, places);
-    await run(first, [...rest, '/bin/sh', '-c', ':'], { timeout: PROBE_MS });
+    await tryBubblewrap(program);
     return { program, hidden };
   } catch (error) {
     return { missing: said(error) };
+  }
+}
+
+/** Shuts something in that does nothing, in a folder of its own. */
+async function tryBubblewrap(program: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'taskejo-probe-'));
+  try {
+    const file = join(folder, 'file');
+    await writeFile(file, '');
+    const places = { workspace: folder, temporary: folder, files: [file] };
+    const [first = '', ...rest] = bubblewrapArguments(program, { folders: [], files: [] }, places);
+    await run(first, [...rest, '/bin/sh', '-c', ':'], { timeout: PROBE_MS });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
