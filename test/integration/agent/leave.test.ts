@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { loadAgentConfig } from '../../../src/agent/config.ts';
+import { ServerAway, type ServerClient, ServerRefusal } from '../../../src/agent/http.ts';
+import { readSelf, writeSelf } from '../../../src/agent/identity.ts';
+import { createIntake } from '../../../src/agent/intake.ts';
+import { leave } from '../../../src/agent/leave.ts';
+import { createReserve } from '../../../src/agent/reserve.ts';
+import { openStore } from '../../../src/agent/store.ts';
+import { temporaryFolder } from '../../support/temporary.ts';
+
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+const signal = new AbortController().signal;
+
+/** An agent that has joined, whose server answers so. */
+async function joined(answer: () => Promise<never>) {
+  const stateDir = temporaryFolder();
+  const env = { TASKEJO_AGENT_SERVER__URL: 'http://127.0.0.1:1', TASKEJO_AGENT_STATE_DIR: stateDir };
+  const config = await loadAgentConfig({ env });
+  const identity = { installationId: 'here', agentId: 'me', heartbeatSeconds: 10, registered: null };
+  writeSelf(config, { ...readSelf(config), identity });
+  const reserve = createReserve(stateDir, []);
+  const store = openStore(stateDir, reserve);
+  const intake = createIntake({ store, reserve, log });
+  const client: ServerClient = () => answer();
+  let hasLeft = false;
+  const onLeft = () => {
+    hasLeft = true;
+  };
+  const attempts = { idle: async () => {} };
+  const stops = { stop: async () => {} };
+  const tried = leave({ config, client, store, intake, attempts, stops, onLeft, signal }, false);
+  const standing = () => ({ hasLeft, agentId: readSelf(config).identity?.agentId, drained: store.drained });
+  return { tried, standing };
+}
+
+test('an agent whose server can’t be told goes on as it was', async () => {
+  const { tried, standing } = await joined(async () => {
+    throw new ServerAway('cannot reach it');
+  });
+  await expect(tried).rejects.toMatchObject({ code: 'unavailable' });
+  expect(standing()).toEqual({ hasLeft: false, agentId: 'me', drained: false });
+});
+
+test('an agent that somebody has deleted on the server has left', async () => {
+  const { tried, standing } = await joined(async () => {
+    throw new ServerRefusal(401, { code: 'unauthenticated', detail: 'who is that?' });
+  });
+  expect(await tried).toEqual({ agent_id: 'me', stopped: 0 });
+  expect(standing()).toEqual({ hasLeft: true, agentId: undefined, drained: false });
+});
