@@ -4,6 +4,7 @@ import type { Restriction } from '../domain/restriction.ts';
 import type { Actor } from '../domain/task.ts';
 import type { Log } from '../log.ts';
 import type { Deps } from '../usecases/deps.ts';
+import type { RefusedDeliveries } from '../usecases/refused-deliveries.ts';
 import type { SignIn } from '../usecases/sign-in.ts';
 import type { Session } from './access/session.ts';
 import type { Assets } from './assets.ts';
@@ -22,6 +23,8 @@ export type DashboardDeps = {
   publicUrl: () => string;
   /** Names of the forges that may send deliveries here. */
   forges: readonly string[];
+  /** Deliveries whose signature was wrong. */
+  refusedDeliveries: RefusedDeliveries;
   /** Who calls from this very machine may read everything and cancel, without signing in. */
   openOnLoopback: boolean;
   /** Whose bad tokens are counted together. */

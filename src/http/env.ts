@@ -9,6 +9,7 @@ import type { Deps } from '../usecases/deps.ts';
 import type { Dequeues } from '../usecases/dequeue.ts';
 import type { EventFeed } from '../usecases/event-feed.ts';
 import type { LetInstanceIn } from '../usecases/let-instance-in.ts';
+import type { RefusedDeliveries } from '../usecases/refused-deliveries.ts';
 import type { SignIn } from '../usecases/sign-in.ts';
 import type { StatisticsReader } from '../usecases/statistics.ts';
 import type { TaskDefaults } from '../usecases/task-request.ts';
@@ -34,6 +35,8 @@ export type HttpDeps = {
   feed: EventFeed;
   statistics: StatisticsReader;
   metrics: HttpMetrics;
+  /** Those whose signature was wrong. */
+  refusedDeliveries: RefusedDeliveries;
   /** Anybody may read the metrics. */
   openMetrics: boolean;
   log: Log;

@@ -61,6 +61,7 @@ async function take(c: HttpContext, forge: Forge) {
   const body = await readBytes(c, MAX_BODY_BYTES);
   const headers = c.req.header();
   if (!verifySignature(body, headers, forge.webhookSecrets)) {
+    c.get('http').refusedDeliveries.note(forge.name);
     throw new AppError('signature_invalid', 'X-Forgejo-Signature does not fit the body and any secret of this forge.');
   }
   const { deps, templates, rules } = c.get('http');

@@ -15,6 +15,7 @@ import { createLetInstanceIn } from '../usecases/let-instance-in.ts';
 import { noteRefusedLogin } from '../usecases/note-refused-login.ts';
 import type { Installation } from '../usecases/prepare-installation.ts';
 import { createFigures } from '../usecases/read-figures.ts';
+import { createRefusedDeliveries } from '../usecases/refused-deliveries.ts';
 import { createSignIn, type Refusal } from '../usecases/sign-in.ts';
 import { createStatistics } from '../usecases/statistics.ts';
 import type { Pools } from './database.ts';
@@ -58,6 +59,7 @@ export async function startHttp(
     letInstanceIn: createLetInstanceIn(deps),
     feed,
     metrics,
+    refusedDeliveries: createRefusedDeliveries(() => Date.now()),
     openMetrics: config.metrics.open,
     statistics: createStatistics(deps, { ...config.statistics, nowMs }),
     log,

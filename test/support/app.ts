@@ -18,6 +18,7 @@ import { createLetInstanceIn } from '../../src/usecases/let-instance-in.ts';
 import { noteRefusedLogin } from '../../src/usecases/note-refused-login.ts';
 import { prepareInstallation } from '../../src/usecases/prepare-installation.ts';
 import { createFigures } from '../../src/usecases/read-figures.ts';
+import { createRefusedDeliveries } from '../../src/usecases/refused-deliveries.ts';
 import { createSignIn } from '../../src/usecases/sign-in.ts';
 import { createStatistics } from '../../src/usecases/statistics.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
@@ -106,6 +107,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     letInstanceIn: createLetInstanceIn(deps),
     feed,
     metrics,
+    refusedDeliveries: createRefusedDeliveries(() => Date.now()),
     openMetrics: options.openMetrics ?? true,
     statistics: createStatistics(deps, {
       cacheSeconds: options.statisticsCacheSeconds ?? 0,

@@ -8,6 +8,7 @@ import { modeWord } from '../words/standing.ts';
 import { exact, secondsBetween, since } from '../words/times.ts';
 import { type ListQuery, listAddress } from './query.ts';
 import type { Counts, ListView } from './read-list.ts';
+import { refusedNote } from './refused.ts';
 import type { Row } from './row.ts';
 import { stepsContent } from './steps-page.ts';
 
@@ -20,7 +21,7 @@ type TasksView = Extract<ListView, { kind: 'tasks' }>;
 const tasksContent = (view: TasksView, query: ListQuery, nowMs: number): Html => html`
 <div id="content" class="width" data-kind="tasks">
 <div class="title"><h1>Tasks</h1>${sortLinks(query)}</div>
-${statusLinks(view.counts, query)}
+${refusedNote(view.refused)}${statusLinks(view.counts, query)}
 <table class="tasks"><caption>Tasks, ${query.sort === 'rank' ? 'in the order of the queue' : 'newest first'}</caption>
 <thead><tr><th scope="col">Status</th><th scope="col">Task</th><th scope="col">Repository</th><th scope="col">Template</th><th scope="col">Mode</th><th scope="col">Agent, or why it waits</th><th scope="col">Priority</th><th scope="col" class="right">Age or time</th></tr></thead>
 ${rows(view.rows.map((row) => rowOf(row, nowMs)))}

@@ -3,6 +3,7 @@ import { digest } from '../live/digest.ts';
 import { listContent, pageLinks, rowOf, rows, sameRow, statusLinks } from './list-page.ts';
 import type { ListQuery } from './query.ts';
 import type { ListView } from './read-list.ts';
+import { refusedNote } from './refused.ts';
 
 type TasksView = Extract<ListView, { kind: 'tasks' }>;
 
@@ -26,5 +27,5 @@ export function createListUpdates(query: ListQuery, seen: string | null) {
 function changes(before: TasksView, view: TasksView, query: ListQuery, nowMs: number): Html[] {
   const known = new Map(before.rows.map((row) => [row.id, JSON.stringify(row)]));
   const all = view.rows.map((row) => (known.get(row.id) === JSON.stringify(row) ? sameRow(row) : rowOf(row, nowMs)));
-  return [statusLinks(view.counts, query), rows(all), pageLinks(view, query)];
+  return [refusedNote(view.refused), statusLinks(view.counts, query), rows(all), pageLinks(view, query)];
 }

@@ -5,12 +5,13 @@ import { countTasks, listTasks } from '../../usecases/read-tasks.ts';
 import type { DashboardDeps } from '../deps.ts';
 import type { ListQuery } from './query.ts';
 import { readSteps, type Steps } from './read-steps.ts';
+import type { Refused } from './refused.ts';
 import { type Row, toRow } from './row.ts';
 
 export type Counts = Record<Status, number> & { all: number };
 /** The list as plain data; before there is any task, how to come to the first. */
 export type ListView =
-  | { kind: 'tasks'; counts: Counts; rows: Row[]; nextCursor: string | null }
+  | { kind: 'tasks'; counts: Counts; rows: Row[]; nextCursor: string | null; refused: Refused }
   | { kind: 'steps'; steps: Steps };
 export type ReadList = (query: ListQuery, restriction: Restriction | null) => Promise<ListView>;
 
@@ -25,7 +26,9 @@ export function createListReader(dashboard: DashboardDeps): ReadList {
 
   return async (query, restriction) => {
     const counted = await counts(restriction);
-    if (counted.all === 0) return { kind: 'steps', steps: await readSteps(dashboard) };
+    // Who may see some tasks only is told of nothing else.
+    const refused = restriction === null ? dashboard.refusedDeliveries.lately() : [];
+    if (counted.all === 0) return { kind: 'steps', steps: { ...(await readSteps(dashboard)), refused } };
     const statuses = query.status === null ? undefined : [query.status];
     const filter = { statuses, within: restriction ?? undefined };
     const page = await listTasks(deps, filter, query.sort, { limit: ROWS, cursor: query.cursor });
@@ -34,7 +37,7 @@ export function createListReader(dashboard: DashboardDeps): ReadList {
       tokens: [],
     });
     const rows = page.items.map((task) => toRow(task, names, epochMs()));
-    return { kind: 'tasks', counts: counted, rows, nextCursor: page.nextCursor };
+    return { kind: 'tasks', counts: counted, rows, nextCursor: page.nextCursor, refused };
   };
 }
 

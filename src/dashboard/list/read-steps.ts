@@ -1,6 +1,7 @@
 import { listAgents } from '../../usecases/read-agents.ts';
 import { listDeliveries } from '../../usecases/read-deliveries.ts';
 import type { DashboardDeps } from '../deps.ts';
+import type { Refused } from './refused.ts';
 
 /** How far somebody has come who has just set this up. */
 export type Steps = {
@@ -11,11 +12,12 @@ export type Steps = {
   /** When the last delivery came. */
   deliveredAt: string | null;
   publicUrl: string;
+  refused: Refused;
 };
 
 const SOME = 20;
 
-export async function readSteps({ deps, forges, publicUrl }: DashboardDeps): Promise<Steps> {
+export async function readSteps({ deps, forges, publicUrl }: DashboardDeps): Promise<Omit<Steps, 'refused'>> {
   const agents = (await listAgents(deps, { limit: SOME, cursor: null })).items;
   const deliveries = await listDeliveries(deps, {}, { limit: 1, cursor: null });
   return {

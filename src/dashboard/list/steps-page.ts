@@ -1,6 +1,7 @@
 import { type Html, html, outside } from '../html.ts';
 import { since } from '../words/times.ts';
 import type { Steps } from './read-steps.ts';
+import { refusedNote } from './refused.ts';
 
 type Step = { title: string; says: Html; standing: Html; done: boolean; commands: readonly Command[] };
 /** `$` before what a terminal takes; nothing before what goes elsewhere. */
@@ -15,7 +16,7 @@ export function stepsContent(steps: Steps, nowMs: number): Html {
 <div id="content" class="width narrow" data-kind="steps">
 <h1>Three steps to the first task</h1>
 <p class="lead">This page ticks them off as they come true. ${['None', 'One', 'Two'][done] ?? 'All'} of three ${done < 2 ? 'is' : 'are'} done.</p>
-<ol class="steps">${all.map((step, index) => stepOf(step, index, index === now))}</ol>
+${refusedNote(steps.refused)}<ol class="steps">${all.map((step, index) => stepOf(step, index, index === now))}</ol>
 <p class="after">Nothing to connect at hand? <code>npm run demo</code> shows it all on this machine in a minute.</p>
 </div>`;
 }
