@@ -285,6 +285,7 @@ it('contact renews the lease, however long the attempt should have been over', a
   await sql`update attempts set started_at = started_at - interval '1 hour', leased_at = leased_at - interval '1 hour'`.execute(
     deps.db,
   );
+  await lapse(-5);
   const { leaseExpiresAt } = await renew(first.id, attemptId);
   expect(Date.parse(leaseExpiresAt) - Date.now()).toBeGreaterThan(20_000);
 });
