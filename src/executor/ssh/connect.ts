@@ -131,6 +131,8 @@ function connectionOf(client: Client, socket: Duplex): Connection {
     // What runs through another host is closed only when that one answers, which it may never do.
     if (!(socket instanceof Socket)) socket.emit('close');
   };
+  // A way through another host stays open in the other direction, and no keepalive looks after it any more.
+  client.once('end', cut);
   return {
     client,
     socket,

@@ -34,6 +34,18 @@ describeIf('sshd', 'a host behind another', () => {
     made.push(...hosts.values());
     return (id: string) => hosts.get(id)?.machine as SshHost['machine'];
   };
+  /** Follows a command that prints once and is quiet then; `lost` resolves when the stream is lost. */
+  const followQuiet = async (machine: SshHost['machine']) => {
+    const spec = startSpec('echo begun; exec sleep 300');
+    await waitFor(() => machine.start(spec, signal).catch(() => null));
+    let live = 0;
+    const take = async ({ bytes }: { bytes: Uint8Array }) => {
+      live += bytes.length;
+    };
+    const lost = machine.follow(spec.attemptId, { stdout: 0, stderr: 0 }, take, signal);
+    await waitFor(() => live === 6);
+    return { lost };
+  };
   const connections = (sshd: Sshd) => descendants(sshd.pid).filter((one) => one.arguments.includes('@notty')).length;
 
   afterEach(async () => {
@@ -129,19 +141,24 @@ describeIf('sshd', 'a host behind another', () => {
       settingsOf('target', target, { jump: 'jump', deadlineMs: 3_000, connectDeadlineMs: 3_000 }),
     )('target');
     await waitFor(() => machine.ping(signal).catch(() => null));
-    const spec = startSpec('echo begun; exec sleep 300');
-    await waitFor(() => machine.start(spec, signal).catch(() => null));
-    let live = 0;
-    const begin = { stdout: 0, stderr: 0 };
-    const take = async ({ bytes }: { bytes: Uint8Array }) => {
-      live += bytes.length;
-    };
-    const lost = machine.follow(spec.attemptId, begin, take, signal);
-    await waitFor(() => live === 6);
+    const { lost } = await followQuiet(machine);
     proxy.stall();
     await expect(machine.ping(signal)).rejects.toMatchObject({ kind: 'unreachable' });
     await lost;
     await waitFor(() => machine.ping(signal).catch(() => null));
+  });
+
+  test('that says good-bye is left, though that one would hold the line', async () => {
+    const [jump, target] = [await sshdWith(), await sshdWith()];
+    const proxy = await startLinkProxy(target.port);
+    const machine = machines(
+      settingsOf('jump', jump),
+      settingsOf('target', target, { jump: 'jump', port: proxy.port }),
+    )('target');
+    const { lost } = await followQuiet(machine);
+    proxy.finish();
+    await lost;
+    await machine.ping(signal);
   });
 
   test('that leads back to itself, or through nobody, is a mistake in the configuration', async () => {
