@@ -123,16 +123,16 @@ async function live(agent: Agent): Promise<number> {
   const instance = instanceOf(store, config.stateDir);
   const enrolled = await enrol({ ...agent, instance, version: version(), abilities }, signals.stop);
   if (enrolled === null) return EXIT.stopped;
-  const { installationId } = enrolled.identity;
+  const { installationId, agentId } = enrolled.identity;
   const stops = machineOf(agent, sandboxes, installationId);
   const { machine } = stops;
   await checkMachine(machine, config);
   const attempts = attemptsOf(agent, enrolled, machine);
-  const readMetrics = metricsOf(config);
   const [left, over] = [new AbortController(), new AbortController()];
   const stop = AbortSignal.any([signals.stop, left.signal]);
-  const standing: Standing = { online: false, agentId: enrolled.identity.agentId };
-  const parts = { ...agent, ...enrolled, attempts, machine, stops, readMetrics, abilities, installationId, standing };
+  const standing: Standing = { online: false, agentId };
+  const here = { attempts, machine, stops, readMetrics: metricsOf(config), abilities, installationId, standing };
+  const parts = { ...agent, ...enrolled, ...here };
   const local = await openLocalApi({ ...parts, onLeft: () => left.abort(), signal: over.signal });
   for (const attempt of store.open()) attempts.begin(attempt, 'again');
   const loops = [

@@ -45,7 +45,7 @@ export type LocalAgentDeps = {
 };
 
 export function createLocalAgent(deps: LocalAgentDeps): LocalAgent {
-  const { config, store, intake, attempts, machine, stops, version, signal } = deps;
+  const { config, store, intake, attempts, machine, version, signal } = deps;
   const clean = createCleaner(deps);
   const find = (attemptId: string): OpenAttempt => {
     const found = store.open().find(({ task }) => task.attemptId === attemptId);
@@ -68,12 +68,7 @@ export function createLocalAgent(deps: LocalAgentDeps): LocalAgent {
       return detailOf(found, await machine.status(attemptId, signal));
     },
     metrics: deps.readMetrics,
-    async stop(attemptId) {
-      const found = find(attemptId);
-      if (found.result !== null) throw new AppError('status_not_allowed', 'The command has ended already.');
-      await stops.stop({ attemptId, killGraceSeconds: config.killGraceSeconds }, signal);
-      return localTask(store.open().find(({ task }) => task.attemptId === attemptId) ?? found);
-    },
+    stop: (attemptId) => stop(deps, find(attemptId)),
     drain(is) {
       intake.drain(is);
       return queue();
@@ -81,6 +76,13 @@ export function createLocalAgent(deps: LocalAgentDeps): LocalAgent {
     cleanup: clean,
     leave: deps.leave,
   };
+}
+
+async function stop({ config, store, stops, signal }: LocalAgentDeps, found: OpenAttempt): Promise<LocalTask> {
+  if (found.result !== null) throw new AppError('status_not_allowed', 'The command has ended already.');
+  const { attemptId } = found.task;
+  await stops.stop({ attemptId, killGraceSeconds: config.killGraceSeconds }, signal);
+  return localTask(store.open().find(({ task }) => task.attemptId === attemptId) ?? found);
 }
 
 const localTask = ({ task, process, result }: OpenAttempt): LocalTask => ({
