@@ -69,12 +69,16 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
 
   const everyMs = Math.min(LOOK_MS, deps.settings.dispatch.tickSeconds * 1000);
   const loop = every({ name: 'dispatch', everyMs, gapMs: GAP_MS, turn, log });
+  const lookAgain = () => {
+    lookedAt = Number.NEGATIVE_INFINITY;
+    loop.nudge();
+  };
   const unsubscribe = deps.wakeups.subscribe((hint) => {
-    if (hint.kind === 'agents') lookedAt = Number.NEGATIVE_INFINITY;
-    if (hint.kind === 'ready' || hint.kind === 'agents') loop.nudge();
+    if (hint.kind === 'agents') lookAgain();
+    if (hint.kind === 'ready') loop.nudge();
   });
   return {
-    nudge: loop.nudge,
+    nudge: lookAgain,
     async stop() {
       unsubscribe();
       await Promise.all([loop.stop(), settler.stop(), adopter.stop()]);
