@@ -18,7 +18,7 @@ export async function tidyLoop(
         await machine.clean(attemptId, signal);
         store.forget(attemptId);
       }
-      await machine.sweep(KEEP_SECONDS, signal);
+      await machine.tidy(KEEP_SECONDS, signal);
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof MachineError)) throw error;

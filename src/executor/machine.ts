@@ -77,10 +77,10 @@ export type Machine = {
   fence(attemptId: string, signal: AbortSignal): Promise<MachineReport>;
   /** Removes workspace and logs of an ended attempt, leaving its tombstone. */
   clean(attemptId: string, signal: AbortSignal): Promise<void>;
-  /** The same, but for people the workspace stays until a sweep finds that it was kept long enough. */
+  /** The same, but for people the workspace stays until it was kept long enough. */
   keep(attemptId: string, signal: AbortSignal): Promise<void>;
   /** Removes what was kept so long, old tombstones, and wrapper scripts that nothing needs any more. */
-  sweep(keepSeconds: number, signal: AbortSignal): Promise<void>;
+  tidy(keepSeconds: number, signal: AbortSignal): Promise<void>;
   /** Round trip through the wrapper: is the machine able to take work? Answers its store id and boot id. */
   ping(signal: AbortSignal): Promise<{ storeId: string; bootId: string }>;
 };

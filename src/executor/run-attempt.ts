@@ -70,7 +70,7 @@ async function driveToEnd(life: Life, granted: Granted): Promise<AttemptEnd> {
   if (report !== null) await pump.drain(report, signal);
   await announcer.settled();
   const accepted = await complete(life, result);
-  if (report !== null) await tidy(life, accepted);
+  if (report !== null) await leaveBehind(life, accepted);
   return { kind: 'ended', result: accepted };
 }
 
@@ -162,7 +162,7 @@ async function complete({ options, attemptId, link, signal }: Life, result: Resu
 }
 
 /** The log is stored: what a success left on the machine goes, the rest stays for people. If that fails it is only untidy. */
-async function tidy({ options, attemptId, machine, signal }: Life, { outcome }: Result): Promise<void> {
+async function leaveBehind({ options, attemptId, machine, signal }: Life, { outcome }: Result): Promise<void> {
   const patience = AbortSignal.any([signal, AbortSignal.timeout(CLEAN_MS)]);
   try {
     await (outcome === 'completed' ? machine.clean(attemptId, patience) : machine.keep(attemptId, patience));

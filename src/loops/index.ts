@@ -12,7 +12,7 @@ import { createPreemptLoop } from './preempt.ts';
 import { createPruneLoop } from './prune.ts';
 import { isGone, ownProcess } from './replica-process.ts';
 import { createSweepLoop } from './sweep.ts';
-import { createSweepHostsLoop } from './sweep-hosts.ts';
+import { createTidyHostsLoop } from './tidy-hosts.ts';
 import { createSnapshotLoop } from './watch-snapshots.ts';
 
 type Log = Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>;
@@ -52,7 +52,7 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
   const pruning = createPruneLoop(deps, log);
   const telling = createDependantsLoop(deps, log);
   const hosts = createHosts({ ...options, replicaId: replica.id, onChange: () => dispatching.nudge() });
-  const cleaning = createSweepHostsLoop(deps, hosts, log);
+  const cleaning = createTidyHostsLoop(deps, hosts, log);
   const driver = createDriver({ ...options, replicaId: replica.id, hosts });
   const dispatching = createDispatchLoop({
     deps,

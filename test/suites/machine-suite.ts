@@ -404,14 +404,14 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
     describe('a workspace', () => {
       const workspace = (attemptId: string) => join(findFolder(subject.home, `a.${attemptId}`), 'run', 'ws');
 
-      test('that was kept goes when a sweep finds it old enough, and its end is still known', async () => {
+      test('that was kept goes when it is old enough, and its end is still known', async () => {
         const { spec } = await finish('echo evidence >file; mkdir -m 0 closed; exit 3');
         await machine.keep(spec.attemptId, signal);
-        await machine.sweep(3600, signal);
+        await machine.tidy(3600, signal);
         expect(readFileSync(join(workspace(spec.attemptId), 'file'), 'utf8')).toBe('evidence\n');
         const before = new Date(Date.now() - 2 * 3_600_000);
         utimesSync(join(workspace(spec.attemptId), '..', '..', 'kept'), before, before);
-        await machine.sweep(3600, signal);
+        await machine.tidy(3600, signal);
         expect(existsSync(workspace(spec.attemptId))).toBe(false);
         expect(await machine.status(spec.attemptId, signal)).toMatchObject({ state: 'done', exitCode: 3 });
         expect(await machine.start(spec, signal)).toMatchObject({ state: 'done', exitCode: 3 });

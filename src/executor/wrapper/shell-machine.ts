@@ -79,8 +79,8 @@ export function createShellMachine(
     fence: async (attemptId, signal) => (await ask('fence', attemptId, signal)).report,
     clean: async (attemptId, signal) => void (await ask('clean', attemptId, signal)),
     keep: async (attemptId, signal) => void (await ask('clean', attemptId, signal, { words: ['keep'] })),
-    sweep: async (keepSeconds, signal) =>
-      void (await ask('sweep', 'sweep', signal, { words: [Math.ceil(keepSeconds / 60)], bulkBytes: 0 })),
+    tidy: async (keepSeconds, signal) =>
+      void (await ask('tidy', 'tidy', signal, { words: [Math.ceil(keepSeconds / 60)], bulkBytes: 0 })),
     ping: async (signal) => {
       const { storeId, bootId } = (await ask('ping', 'ping', signal)).report;
       return { storeId, bootId };

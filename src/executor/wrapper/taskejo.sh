@@ -165,7 +165,7 @@ run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection
 cancel) enter "a.$att"; void; [ $state != void ] || { tree; [ -z "$tree" ] || state=orphan; }
   case $state in starting | running | orphan | vanished) stop "$1" ;; esac; reply ;;
 fence) enter "a.$att"; void; reply ;; end) cd "a.$att"; watch "$@" ;;
-sweep) # MINUTES: what was kept so long goes, after 30 days all that is known of an attempt, and a wrapper that nobody needs or used
+tidy) # MINUTES: what was kept so long goes, after 30 days all that is known of an attempt, and a wrapper that nobody needs or used
   look; reply; exec 2>/dev/null; touch "$me"
   for f in $(find a.*/kept -prune -mmin +"$1"); do (cd "${f%/*}" && look; discard; [ -d run ] || rm -f kept); done
   for f in $(find a.* -prune -mtime +30); do (cd "$f" && look && discard && [ ! -d run ] && rm -rf "../$f"); done

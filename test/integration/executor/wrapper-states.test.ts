@@ -200,7 +200,7 @@ describe('the wrapper script, asked about an attempt', () => {
     expect(isAlive(Number(readFileSync(folder(spec.attemptId, 'run', 'hidden'), 'utf8')))).toBe(false);
   });
 
-  test('long ago: a sweep forgets it; what runs stays, and the script that it was started by', async () => {
+  test('long ago: is forgotten when its machine is tidied; what runs stays, and the script that it was started by', async () => {
     const old = new Date(Date.now() - 40 * 86_400_000);
     const ago = (path: string) => utimesSync(path, old, old);
     const finished = startSpec('exit 1');
@@ -215,7 +215,7 @@ describe('the wrapper script, asked about an attempt', () => {
     writeFileSync(folder(spec.attemptId, 'run', 'wrapper'), 'w-needed.sh\n');
     for (const path of [...scripts.slice(0, 2), join(unsent, 'in.99'), control(`t.${finished.taskId}`)]) ago(path);
     for (const { attemptId } of [finished, spec]) ago(folder(attemptId));
-    await machine.sweep(0, signal);
+    await machine.tidy(0, signal);
     expect([finished, spec].map(({ attemptId }) => existsSync(folder(attemptId)))).toEqual([false, true]);
     expect(existsSync(control(`t.${finished.taskId}`))).toBe(false);
     expect(existsSync(join(unsent, 'in.99'))).toBe(false);

@@ -8,14 +8,14 @@ const EVERY_MS = 10 * 60_000;
 const ANSWER_MS = 60_000;
 
 /** Has each host in reach remove what it need not keep any more. Several replicas may ask at once. */
-export function createSweepHostsLoop(deps: Deps, hosts: Pick<Hosts, 'reachable'>, log: Log): Loop {
+export function createTidyHostsLoop(deps: Deps, hosts: Pick<Hosts, 'reachable'>, log: Log): Loop {
   return every({
     name: 'cleaning of hosts',
     everyMs: EVERY_MS,
     async turn(signal) {
       for (const { id, machine } of hosts.reachable()) {
         const patience = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
-        await machine.sweep(deps.settings.execution.workspaceKeepSeconds, patience).catch((err: unknown) => {
+        await machine.tidy(deps.settings.execution.workspaceKeepSeconds, patience).catch((err: unknown) => {
           if (!signal.aborted) log.warn({ err, host: id }, 'old workspaces not removed from a host');
         });
       }
