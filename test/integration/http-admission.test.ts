@@ -47,6 +47,7 @@ const ROUTES: [method: string, path: string, admitted: Role[]][] = [
   ['POST', '/api/v1/tokens', ['admin']],
   ['GET', '/api/v1/tokens', ['admin']],
   ['DELETE', '/api/v1/tokens/{id}', ['admin']],
+  ['GET', '/api/v1/audit', ['admin']],
   ['GET', '/api/v1/deliveries', STEER],
   ['GET', '/api/v1/deliveries/{id}', STEER],
 ];

@@ -102,10 +102,11 @@ async function pull(): Promise<void> {
 }
 
 async function administer(): Promise<void> {
-  const body = { name: 'a viewer', scope: 'viewer', expires_in_seconds: 60 };
+  const body = { name: 'a viewer', scope: 'viewer', expires_in_seconds: 60, labels: ['x'] };
   const { json } = await ask('POST', '/api/v1/tokens', { body });
   await ask('POST', '/api/v1/tokens', { body: { name: 'an agent', scope: 'agent', agent_name: 'made' } });
   await ask('GET', '/api/v1/tokens');
+  await ask('GET', '/api/v1/audit');
   await ask('DELETE', `/api/v1/tokens/${json.id}`);
 }
 
