@@ -1,10 +1,14 @@
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type KeyPair, newKeyPair, signingKey, signToken } from '../../src/domain/signed-token.ts';
 import { judgeAgents } from '../../src/usecases/judge-agent.ts';
 import { syncHosts } from '../../src/usecases/sync-hosts.ts';
 import { type Call, startTestApp, type TestApp } from '../support/app.ts';
+import { requireProgram } from '../support/require.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 let app: TestApp;
 let installationId = '';
@@ -42,6 +46,20 @@ describe('a token that an agent has signed', () => {
     const { id, keys, token } = await keyed();
     expect((await ask(signed(keys, id))).status).toBe(204);
     expect((await ask(token)).status).toBe(204);
+  });
+
+  it('may be made by another program, as the documentation says', async (context) => {
+    requireProgram('openssl', context);
+    const page = readFileSync(new URL('../../docs/agent-protocol.md', import.meta.url), 'utf8');
+    const script = /^```bash\n(.*?)^```$/ms.exec(page)?.[1] ?? '';
+    const cwd = temporaryFolder();
+    const shell = (words: string) =>
+      execFileSync('sh', ['-euc', `${script}\n${words}`, 'sh'], { cwd, encoding: 'utf8' }).trim();
+    const publicKey = shell('echo "$public_key"');
+    const { agent_id: id } = (await register('by-openssl', null, { public_key: publicKey })).json;
+    expect((await ask(shell(`sign ${id} ${installationId}`))).status).toBe(204);
+    const headers = { 'Taskejo-Proof': shell(`sign by-openssl ${installationId}`) };
+    expect((await register('by-openssl', null, {}, { headers })).json.agent_id).toBe(id);
   });
 
   it('is a sign of life', async () => {

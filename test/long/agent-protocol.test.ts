@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { agentProtocolSuite } from '../suites/agent-protocol-suite.ts';
 import { taskejoFile } from '../support/command-line.ts';
+import { describeIf } from '../support/require.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
 const page = readFileSync(new URL('../../docs/agent-protocol.md', import.meta.url), 'utf8');
@@ -12,7 +13,14 @@ test('the agent in the documentation has 40 lines at most', () => {
   expect(agent.trimEnd().split('\n').length).toBeLessThanOrEqual(40);
 });
 
-agentProtocolSuite('the agent of the documentation', { command: 'sh -c "$SCRIPT"', env: () => ({ SCRIPT: agent }) });
+describeIf('curl', 'with curl', () =>
+  describeIf('jq', 'and jq', () =>
+    agentProtocolSuite('the agent of the documentation', {
+      command: 'sh -c "$SCRIPT"',
+      env: () => ({ SCRIPT: agent }),
+    }),
+  ),
+);
 
 agentProtocolSuite('taskejo agent', {
   command: `${process.execPath} ${taskejoFile} agent`,

@@ -9,6 +9,7 @@ export const programs = {
   dash: { names: ['dash'], debian: 'dash' },
   busybox: { names: ['busybox'], debian: 'busybox' },
   curl: { names: ['curl'], debian: 'curl' },
+  openssl: { names: ['openssl'], debian: 'openssl' },
   jq: { names: ['jq'], debian: 'jq' },
   bwrap: { names: ['bwrap'], debian: 'bubblewrap' },
 } as const;
