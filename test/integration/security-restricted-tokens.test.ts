@@ -171,7 +171,14 @@ describe('an agent made with a restricted token', () => {
 
   it('is given tasks of its repositories alone, however many others wait before them', async () => {
     const requires = ['bounded'];
-    for (let n = 0; n < 40; n++) await make({ requires, repository: 'main:bob/flood', priority: 9 });
+    // More than any claim looks at.
+    const flood = task({ requires, repository: 'main:bob/flood', priority: 9 });
+    expect((await app.call('POST', '/api/v1/tasks', { body: Array.from({ length: 1_000 }, () => flood) })).status).toBe(
+      201,
+    );
+    expect((await app.call('POST', '/api/v1/tasks', { body: Array.from({ length: 300 }, () => flood) })).status).toBe(
+      201,
+    );
     const mine = await make({ requires, repository: 'main:carol/x' });
     const register = await tokenFor('register', ofCarol);
     const body = { name: 'bounded', labels: requires, capacity: 10 };
