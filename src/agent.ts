@@ -118,7 +118,7 @@ function machineOf({ config, random }: State, sandboxes: Sandboxes, installation
 }
 
 async function live(agent: Agent): Promise<number> {
-  const { config, store, intake, signals, log } = agent;
+  const { config, store, signals } = agent;
   const { abilities, sandboxes } = await findAbilities(config, agent.env);
   const instance = instanceOf(store, config.stateDir);
   const enrolled = await enrol({ ...agent, instance, version: version(), abilities }, signals.stop);
@@ -128,17 +128,24 @@ async function live(agent: Agent): Promise<number> {
   const { machine } = stops;
   await checkMachine(machine, config);
   const attempts = attemptsOf(agent, enrolled, machine);
+  const standing: Standing = { online: false, agentId };
+  const readMetrics = metricsOf(config);
+  const here = { attempts, machine, stops, abilities, installationId, standing, readMetrics };
+  return workUntilStopped({ ...agent, ...enrolled, ...here });
+}
+
+type Parts = Agent & Enrolled & Omit<LocalParts, 'onLeft' | 'signal'>;
+
+async function workUntilStopped(parts: Parts): Promise<number> {
+  const { store, intake, attempts, signals } = parts;
   const [left, over] = [new AbortController(), new AbortController()];
   const stop = AbortSignal.any([signals.stop, left.signal]);
-  const standing: Standing = { online: false, agentId };
-  const here = { attempts, machine, stops, readMetrics: metricsOf(config), abilities, installationId, standing };
-  const parts = { ...agent, ...enrolled, ...here };
   const local = await openLocalApi({ ...parts, onLeft: () => left.abort(), signal: over.signal });
   for (const attempt of store.open()) attempts.begin(attempt, 'again');
   const loops = [
-    presenceLoop({ ...parts, onOnline: (id) => sayOnline(agent, id) }, over.signal),
+    presenceLoop({ ...parts, onOnline: (id) => sayOnline(parts, id) }, over.signal),
     pullLoop(parts, AbortSignal.any([stop, over.signal])),
-    tidyLoop({ store, machine, log }, over.signal),
+    tidyLoop(parts, over.signal),
     roomLoop(intake, over.signal),
   ];
   try {
