@@ -10,10 +10,11 @@ export type KeyPair = { private: string; public: string };
  * A fresh key. Of those that ssh2 makes one in 256 is no key: where the public half begins with a zero byte, it leaves
  * that out.
  */
-export function makeKey(): KeyPair {
+export function makeKey(passphrase?: string): KeyPair {
+  const locked = passphrase === undefined ? {} : { cipher: 'aes256-cbc', passphrase, rounds: 1 };
   for (;;) {
-    const pair = generateKeyPairSync('ed25519');
-    if (!(parseKey(pair.private) instanceof Error)) return pair;
+    const pair = generateKeyPairSync('ed25519', locked);
+    if (!(parseKey(pair.private, passphrase) instanceof Error)) return pair;
   }
 }
 

@@ -1,10 +1,10 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ssh2 from 'ssh2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isLoopback, isNetwork, parseListen } from '../../src/config/addresses.ts';
 import { ConfigError, type ConfigOptions, loadConfig } from '../../src/config.ts';
+import { makeKey } from '../../src/demo/ssh-keys.ts';
 import type { Settings } from '../../src/usecases/deps.ts';
 
 const FINGERPRINT = `SHA256:${'A'.repeat(43)}`;
@@ -13,7 +13,7 @@ let publicKey: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'taskejo-config-'));
-  const pair = ssh2.utils.generateKeyPairSync('ed25519');
+  const pair = makeKey();
   publicKey = pair.public.trim();
   await writeFile(join(folder, 'key'), pair.private);
 });
@@ -286,11 +286,7 @@ describe('a host', () => {
   });
 
   test('is signed in to with a key, which may have a passphrase', async () => {
-    const { private: key } = ssh2.utils.generateKeyPairSync('ed25519', {
-      cipher: 'aes256-cbc',
-      passphrase: 'open sesame',
-      rounds: 1,
-    });
+    const { private: key } = makeKey('open sesame');
     const env = { KEY: key, PASS: 'open sesame', WRONG: 'sesame' };
     const [config] = (await load(hostWith(`private_key: {env: KEY}, passphrase: {env: PASS}, ${PIN}`), { env })).hosts;
     expect(config).toMatchObject({ privateKey: key, passphrase: 'open sesame' });

@@ -2,11 +2,11 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promi
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import ssh2 from 'ssh2';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { generateConfiguration } from '../../docs/generate-configuration.ts';
 import { loadAgentConfig } from '../../src/agent/config.ts';
 import { loadConfig } from '../../src/config.ts';
+import { makeKey } from '../../src/demo/ssh-keys.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -18,7 +18,7 @@ test('the example of a configuration file loads, and means what it says', async 
   const file = join(folder, 'taskejo.yaml');
   await copyFile(new URL('../../docs/taskejo.example.yaml', import.meta.url), file);
   await mkdir(join(folder, 'keys'));
-  await writeFile(join(folder, 'keys', 'gpu-1'), ssh2.utils.generateKeyPairSync('ed25519').private);
+  await writeFile(join(folder, 'keys', 'gpu-1'), makeKey().private);
   await writeFile(join(folder, 'keys', 'anthropic'), 'a key\n');
   const config = await loadConfig({ file, env: { FORGEJO_WEBHOOK_SECRET: 'a secret' } });
   expect(config.databaseUrl).toBeNull();
