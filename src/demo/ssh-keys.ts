@@ -11,7 +11,7 @@ export type KeyPair = { private: string; public: string };
  * that out.
  */
 export function makeKey(passphrase?: string): KeyPair {
-  const locked = passphrase === undefined ? {} : { cipher: 'aes256-cbc', passphrase, rounds: 1 };
+  const locked = passphrase === undefined ? undefined : { cipher: 'aes256-cbc', passphrase, rounds: 1 };
   for (;;) {
     const pair = generateKeyPairSync('ed25519', locked);
     if (!(parseKey(pair.private, passphrase) instanceof Error)) return pair;
