@@ -15,4 +15,6 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       add column instance_nonce text,
       add column instance_seen_at timestamptz,
       add check (num_nulls(instance_store, instance_start, instance_nonce, instance_seen_at) in (0, 4))`.execute(db);
+  // an agent's tokens end together
+  await sql`create index tokens_of_agent on tokens (agent_id) where agent_id is not null`.execute(db);
 }

@@ -16,6 +16,7 @@ const STATUSES: Record<number, ErrorCode[]> = {
     'status_not_allowed',
     'idempotency_conflict',
     'name_taken',
+    'instance_conflict',
     'configured_in_file',
   ],
   412: ['version_mismatch'],
