@@ -28,9 +28,10 @@ born() { # start time of process $1, empty if it is gone; and its name, group an
 }
 if [ "$op" = task ]; then # becomes the command, unless a stop was quicker
   cd "a.$att"; { [ ! -f run/cgroup ] || { read -r x <run/cgroup && echo $$ >"$x/cgroup.procs"; } 2>/dev/null || rm -f run/cgroup; } & joined=$!
+  sync claim . 2>/dev/null & synced=$!
   [ -n "${1-}" ] || { born $$ && echo "$$ $born $boot" >run/task && ln run/task task; } || exit 126; [ ! -f reason ] && cd run/ws || exit 143
   why() { printf 'setup %s\n' "$1" >../why; } # by then too little may be allowed for another process
-  unset LC_ALL OLDPWD XDG_RUNTIME_DIR; wait $joined
+  unset LC_ALL OLDPWD XDG_RUNTIME_DIR; wait $joined $synced
   . ../script # removes itself and the input, sets limits, exports the environment, sets the arguments; from here on only the shell's own variables are ours
   case $1 in */*) [ -f "$1" ] && [ -x "$1" ] ;;
   *) IFS=: && set -f && for OPTARG in $PATH; do [ -f "${OPTARG:-.}/$1" ] && [ -x "${OPTARG:-.}/$1" ] && break; done ;; esac || { why "program \`$1\` not found"; exit 127; }
@@ -127,11 +128,12 @@ discard() { case $state in done | void | rebooted | vanished) rm -rf run in.* ||
 case $op in
 ping) { echo ok >probe; } 2>/dev/null || unwritable; look; reply ;;
 start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES; standard input: the script, the input
-  new=in.$$ busy=''; fail() { rm -rf "$new"; "$@"; exit; }
-  [ -f "a.$att/claim" ] || mkdir -p "a.$att/$new/ws" "a.$att/$new/tmp" "t.$1" 2>/dev/null || unwritable; cd "a.$att" || unwritable
+  new=in.$$ busy='' own=''; fail() { rm -rf "$new"; "$@"; exit; }
+  for x in /sys/fs/cgroup/unified /sys/fs/cgroup; do [ ! -w $x/cgroup.procs ] || own=$x/taskejo/$att; done # nothing leaves it unseen
+  [ -f "a.$att/claim" ] || mkdir -p "a.$att/$new/ws" "a.$att/$new/tmp" "t.$1" $own 2>/dev/null || [ -d "t.$1" ] || unwritable; cd "a.$att" || unwritable
   if [ ! -f claim ]; then
     { mkfifo $new/out $new/err $new/live && true >"../t.$1/$2.$att" >$new/input >$new/out.0 >$new/err.0 >$new/whole.out >$new/whole.err &&
-      echo "${me##*/}" >$new/wrapper && echo exit >$new/ended && printf '%900s\n' '' >$new/exit; } 2>/dev/null || fail unwritable
+      { [ ! -d "$own" ] || echo "$own" >$new/cgroup; } && echo "${me##*/}" >$new/wrapper && echo exit >$new/ended && printf '%900s\n' '' >$new/exit; } 2>/dev/null || fail unwritable
     for f in "../t.$1"/*; do # made before it is read, so of two who come together one at least sees the other
       n=${f##*/} x=${f#*/*/*.}; n=${n%%.*}
       [ "$n" -le "$2" ] || fail die refused 'a later attempt of the task is known here'
@@ -147,12 +149,9 @@ start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES; standard input: the
 run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection, so the end of that can't hurt it
   cd "a.$att" && born $$
   printf '%s\n' "$$ $born $boot" >"$3/claim" && ln "$3/claim" claim || { rm -rf "$3"; exit; }
-  mv "$3" run; { # a cgroup of its own, where we may make one: nothing leaves it unseen
-    for x in /sys/fs/cgroup/unified /sys/fs/cgroup; do [ -w $x/cgroup.procs ] && mkdir -p "$x/taskejo/$att" && echo "$x/taskejo/$att" >run/cgroup; done
-    sync claim .; } & ready=$!
-  exec 8<>run/out 3<run/out 4>run/out; exec 8<>run/err 5<run/err 6>run/err 9<>run/live 8>&1 >/dev/null
+  mv "$3" run; exec 8<>run/out 3<run/out 4>run/out; exec 8<>run/err 5<run/err 6>run/err 9<>run/live 8>&1 >/dev/null
   pump out 3 & outpump=$!; pump err 5 & errpump=$!; watch "$1" "$2" timeout & watchdog=$!
-  wait $ready; launch env -i PATH="${PATH:-/usr/bin:/bin}" LANG="$lang" HOME="$PWD/run/ws" TMPDIR="$PWD/run/tmp" TASKEJO_PROGRESS="$PWD/run/progress" \
+  launch env -i PATH="${PATH:-/usr/bin:/bin}" LANG="$lang" HOME="$PWD/run/ws" TMPDIR="$PWD/run/tmp" TASKEJO_PROGRESS="$PWD/run/progress" \
     TASKEJO_OUTPUT="$PWD/run/output" sh "$me" task "$inst" "$att" <run/input >&4 2>&6; task=$!; exec 3<&- 4>&- 5<&- 6>&- 8>&-
   wait $task; code=$? why=exit used=-; usage; text='' left='' later='' said=ended; [ ! -s run/why ] || said=why; ln run/$said reason; read -r why text <reason
   [ $why$code = exit0 ] || ! grep -qs '^oom_kill [1-9]' "$(cat run/cgroup)/memory.events" || why=memory
