@@ -118,7 +118,11 @@ async function lockForMigration(trx: Transaction<unknown>): Promise<void> {
   await sql`select pg_advisory_xact_lock(${lockKey})`.execute(trx);
 }
 
+/** Whoever only runs the server may read these tables and make none. */
 async function ensureTables(trx: Transaction<unknown>): Promise<void> {
+  const { rows } = await sql<{ known: boolean }>`
+    select to_regclass('migrations') is not null and to_regclass('schema') is not null as known`.execute(trx);
+  if (rows[0]?.known === true) return;
   await sql`
     create table if not exists migrations (
       version integer primary key,
