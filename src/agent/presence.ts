@@ -66,7 +66,7 @@ export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Pro
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ServerAway || error instanceof ServerRefusal)) throw error;
-      if (error instanceof ServerRefusal && error.code === 'instance_conflict') throw another(error);
+      throwIfAnother(error);
       if (state !== 'offline') sayOffline(log, error);
       state = 'offline';
       standing.online = false;
@@ -76,8 +76,11 @@ export async function presenceLoop(deps: PresenceDeps, signal: AbortSignal): Pro
   }
 }
 
-const another = (cause: ServerRefusal) =>
-  new AgentError(`another instance of this agent is at work: ${cause.message}`, EXIT.another, { cause });
+/** @throws {AgentError} when the server has let another process in as this agent: there is nothing more to do for us */
+export function throwIfAnother(error: Error): void {
+  if (!(error instanceof ServerRefusal && error.code === 'instance_conflict')) return;
+  throw new AgentError(`another instance of this agent is at work: ${error.message}`, EXIT.another, { cause: error });
+}
 
 function sayOffline(log: Log, error: ServerAway | ServerRefusal): void {
   if (error instanceof ServerAway) log.warn({ cause: error.message }, 'server away, what runs goes on');

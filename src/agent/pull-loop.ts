@@ -10,6 +10,7 @@ import type { Attempts } from './attempts.ts';
 import type { AgentConfig } from './config.ts';
 import { ServerAway, type ServerClient, ServerRefusal } from './http.ts';
 import type { Intake } from './intake.ts';
+import { throwIfAnother } from './presence.ts';
 import type { AgentStore, TakenTask } from './store.ts';
 import { StoreFull } from './store-file.ts';
 
@@ -70,6 +71,7 @@ export async function pullLoop(deps: PullDeps, signal: AbortSignal): Promise<voi
       if (signal.aborted) return;
       const passes = error instanceof ServerAway || error instanceof ServerRefusal || error instanceof StoreFull;
       if (!passes) throw error;
+      throwIfAnother(error);
       log.debug({ cause: error.message }, 'no work could be asked for');
       await delay(backoff.next(), undefined, { signal }).catch(() => {});
     }

@@ -4,12 +4,16 @@ import { createServer as createProxy, request } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { instanceOf } from '../../src/agent/instance.ts';
 import type { Agent } from '../../src/contract/agent.ts';
+import type { Task } from '../../src/contract/task.ts';
 import { startAgentProcess } from '../support/agent-process.ts';
 import { startAgentWay } from '../support/agent-way.ts';
 import { taskejoFile } from '../support/command-line.ts';
+import { isAlive, killProcessesIn } from '../support/proc.ts';
 import { environmentWith, exitOf, firstLine } from '../support/programs.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
 import { temporaryFolder } from '../support/temporary.ts';
@@ -130,6 +134,34 @@ test('a plain token of scope agent is enough', async () => {
   expect(await agent.online()).toBe(id);
   await runs(id);
   rmSync(stateDir, { recursive: true, force: true });
+});
+
+test('an agent that a later start has taken over from ends with 3, and leaves what runs to it', async () => {
+  const made = { name: 't', scope: 'agent', agent_name: 'overtaken' };
+  const { token, agent_id: id } = await server.api<{ token: string; agent_id: string }>('POST', '/api/v1/tokens', made);
+  const stateDir = join(temporaryFolder(), 'state');
+  const agent = spawnAgent({ SERVER__URL: server.url, SERVER__TOKEN: token, STATE_DIR: stateDir });
+  await agent.online();
+  const body = { title: 't', command: ['sleep', '600'], agent_id: id };
+  const task = await server.api<{ id: string }>('POST', '/api/v1/tasks', body);
+  const state = async () => server.api<Task>('GET', `/api/v1/tasks/${task.id}`);
+  const running = await waitFor(async () => {
+    const { attempt } = await state();
+    return attempt?.process?.pid;
+  });
+  const database = new DatabaseSync(join(stateDir, 'agent.db'), { readOnly: true });
+  const about = database.prepare('select store_id, starts from about').get();
+  database.close();
+  const later = instanceOf({ id: String(about?.store_id), startNumber: Number(about?.starts) + 1 }, stateDir);
+  const { status } = await fetch(`${server.url}/api/v1/tasks/dequeue`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'taskejo-instance': later, 'content-type': 'application/json' },
+    body: '{}',
+  });
+  expect(status).toBe(204);
+  expect((await exitOf(agent.child)).code).toBe(3);
+  expect(isAlive(running)).toBe(true);
+  killProcessesIn(stateDir);
 });
 
 const tls = (file: string) => fileURLToPath(new URL(`../fixtures/tls/${file}`, import.meta.url));
