@@ -55,6 +55,13 @@ const anyAgent = fc.record({
     { allowedCommands: [], deniedPatterns: ['^make a'] },
   ),
   failedHere: seldom,
+  restriction: fc.constantFrom(
+    null,
+    null,
+    null,
+    { repositories: ['main:alice/*'], labels: null },
+    { repositories: null, labels: ['gpu'] },
+  ),
 });
 type AnyAgent = Omit<typeof anyAgent extends fc.Arbitrary<infer T> ? T : never, 'mode'> & { mode: AgentMode };
 
@@ -63,6 +70,7 @@ const anyTask = fc.record({
   executionMode: fc.constantFrom('undecided', 'undecided', 'ssh_cli', 'http_pull'),
   command: fc.constantFrom(['make', 'all'], ['make', 'test'], ['claude']),
   memory: seldom,
+  repository: fc.constantFrom(null, 'main:alice/w', 'main:bob/w'),
   sandbox: fc.constantFrom('none', 'none', 'none', 'container'),
   leftToAgents: seldom,
   /** The agent that it names, by its place; beyond them: none. */
@@ -93,6 +101,7 @@ async function addAgent(agent: AnyAgent, id: string): Promise<string> {
       limits: agent.limits && [...agent.limits],
       sandboxes: agent.sandboxes && [...agent.sandboxes],
       policy: agent.policy && JSON.stringify(agent.policy),
+      restriction: agent.restriction && JSON.stringify(agent.restriction),
     })
     .execute();
   for (let n = 0; n < agent.open + agent.unsettled; n++) {
@@ -115,6 +124,7 @@ async function addTask(wish: AnyTask, ids: readonly string[]): Promise<string> {
     requires: wish.requires,
     executionMode: wish.executionMode,
     command: wish.command,
+    repository: wish.repository,
     limits: { ...NO_LIMITS, memoryBytes: wish.memory ? 1 : null },
     sandbox: wish.sandbox,
     priority: 9,
