@@ -71,31 +71,35 @@ export async function atOnceRows({ sizes, say }: Bench, sshd: Sshd): Promise<Fig
   ];
 }
 
-type Turn<T> = Record<'pool' | 'client', T>;
-
 /** The median of each round in milliseconds. */
-async function inTurns(rounds: number, times: number, run: Turn<() => Promise<void>>): Promise<Turn<number[]>> {
-  const medians: Turn<number[]> = { pool: [], client: [] };
+export async function inTurns<Who extends string>(
+  rounds: number,
+  times: number,
+  run: Record<Who, () => Promise<void>>,
+): Promise<Record<Who, number[]>> {
+  const all = Object.keys(run) as Who[];
+  const empty = () => Object.fromEntries(all.map((who) => [who, []])) as unknown as Record<Who, number[]>;
+  const medians = empty();
   for (let round = 0; round < rounds; round++) {
-    const taken: Turn<number[]> = { pool: [], client: [] };
+    const taken = empty();
     for (let n = 0; n < WARM + times; n++) {
-      for (const who of ['pool', 'client'] as const) {
+      for (const who of all) {
         const began = performance.now();
         await run[who]();
         if (n >= WARM) taken[who].push(performance.now() - began);
       }
     }
-    for (const who of ['pool', 'client'] as const) medians[who].push(quantile(taken[who], 0.5));
+    for (const who of all) medians[who].push(quantile(taken[who], 0.5));
   }
   return medians;
 }
 
-const connectTo = ({ port, user, privateKey, hostKeyFingerprint }: Sshd): Promise<Connection> => {
+export const connectTo = ({ port, user, privateKey, hostKeyFingerprint }: Sshd): Promise<Connection> => {
   const to = { address: '127.0.0.1', port, user, privateKey };
   return connect(to, pinHostKeys([hostKeyFingerprint]), { deadlineMs: 10_000, keepaliveMs: 15_000, signal });
 };
 
-async function overPool(pool: Pool): Promise<void> {
+export async function overPool(pool: Pool): Promise<void> {
   const lease = await pool.lease(signal);
   const how = { stdin: new Uint8Array(), maxBytes: 1_000, repeatable: false, signal };
   await execute(lease.connection, COMMAND, how);

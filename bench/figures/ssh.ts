@@ -9,6 +9,7 @@ import type { Bench } from '../support/bench.ts';
 import type { Figure } from '../support/figure.ts';
 import { atMost, quantile } from '../support/rows.ts';
 import type { Server } from '../support/server.ts';
+import { durableRows } from './ssh-durable.ts';
 import { atOnceRows, execRows } from './ssh-exec.ts';
 
 const WARM_STARTS = 5;
@@ -22,7 +23,7 @@ export const ssh: Figure = {
   async run(bench) {
     const sshd = await startSshd();
     bench.parts.defer(() => sshd.stop());
-    const beside = [...(await execRows(bench)), ...(await atOnceRows(bench, sshd))];
+    const beside = [...(await execRows(bench)), ...(await durableRows(bench)), ...(await atOnceRows(bench, sshd))];
     await using server = await bench.startServer('ssh', configuration(bench, sshd));
     await delay(PROBED_MS);
     const times: number[] = [];

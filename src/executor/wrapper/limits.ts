@@ -4,16 +4,21 @@ import { MachineError } from '../machine.ts';
 
 const text = readFileSync(new URL('./limits.sh', import.meta.url), 'utf8');
 
-/**
- * How the script that travels begins: it removes itself and bounds what the command may use of the machine. What a
- * command costs is counted elsewhere.
- */
-export function beginScript({ cpuPercent, memoryBytes, processes, fileSizeBytes }: Limits): string {
-  const asked = { cpu: cpuPercent, memory: memoryBytes, processes, files: fileSizeBytes };
-  const values = Object.entries(asked).map(([name, value]) => `${name}=${amount(name, value)}`);
-  return Object.values(asked).every((value) => value === null)
-    ? 'rm -f ../script ../input\n'
-    : `${values.join(' ')}\n${text}`;
+const asked = ({ cpuPercent, memoryBytes, processes, fileSizeBytes }: Limits) => ({
+  cpu: cpuPercent,
+  memory: memoryBytes,
+  processes,
+  files: fileSizeBytes,
+});
+
+/** Whether a machine must keep limits. What a command costs is counted elsewhere. */
+export const isBounded = (limits: Limits): boolean => Object.values(asked(limits)).some((value) => value !== null);
+
+/** How the script that travels begins: it removes itself and bounds what the command may use of the machine. */
+export function beginScript(limits: Limits): string {
+  if (!isBounded(limits)) return 'rm -f ../script ../input\n';
+  const values = Object.entries(asked(limits)).map(([name, value]) => `${name}=${amount(name, value)}`);
+  return `${values.join(' ')}\n${text}`;
 }
 
 function amount(name: string, value: number | null): number {

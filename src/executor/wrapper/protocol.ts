@@ -10,7 +10,7 @@ import {
 } from '../../domain/machine.ts';
 import type { EnvironmentValue } from '../../domain/task.ts';
 import { MachineError, type MachineErrorKind } from '../machine.ts';
-import { beginScript } from './limits.ts';
+import { beginScript, isBounded } from './limits.ts';
 
 const text = readFileSync(new URL('./taskejo.sh', import.meta.url));
 const hash = createHash('sha256').update(text).digest('hex').slice(0, 16);
@@ -73,9 +73,10 @@ export function encodeStart(spec: StartSpec): { words: string[]; stdin: Buffer }
     `${beginScript(spec.limits)}${exports}set -- ${spec.command.map(quote).join(' ')}\n`,
     'utf8',
   );
+  const bounded = isBounded(spec.limits) ? ['bounded'] : [];
   const seconds = [Math.max(1, Math.ceil(spec.timeoutSeconds)), Math.max(0, Math.ceil(spec.killGraceSeconds))];
   return {
-    words: commandWords([spec.taskId, spec.number, ...seconds, script.length, spec.input.length]),
+    words: commandWords([spec.taskId, spec.number, ...seconds, script.length, spec.input.length, ...bounded]),
     stdin: Buffer.concat([script, spec.input]),
   };
 }

@@ -14,7 +14,7 @@ die() { printf 'taskejo1 ! %s\n' "$*"; exit 0; }
 unwritable() { [ -w . ] && die disk_full 'the disk is full'; die home 'the control folder cannot be written'; }
 for word in "$@"; do case $word in '' | [.-]* | *[!0-9A-Za-z._-]*) die shell 'an argument is not an id or a number' ;; esac; done
 cd -P -- "${0%/*}" || die home 'the control folder cannot be entered'
-me=$PWD/${0##*/} op=$1 inst=$2 att=$3 setsid='' trust='' && shift 3
+me=$PWD/${0##*/} op=$1 inst=$2 att=$3 setsid='' && shift 3
 command -v setsid >/dev/null 2>&1 && setsid=setsid || set -m # where there is none, a group of its own must do
 enter() { [ -d "$1" ] || mkdir "$1" 2>/dev/null || [ -d "$1" ] || unwritable; cd "$1" || unwritable; }
 enter "$inst" && { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=$(sysctl -n kern.bootsessionuuid) || boot=unknown
@@ -27,11 +27,11 @@ born() { # start time of process $1, empty if it is gone; and its name, group an
   else name=$(ps -o comm= -p "$1") born=$(ps -o stat= -o lstart= -p "$1" | sed '/^Z/d;s/^[^ ]* *//;s/  */_/g'); fi
 }
 if [ "$op" = task ]; then # becomes the command, unless a stop was quicker
-  cd "a.$att"; { [ ! -f run/cgroup ] || { read -r x <run/cgroup && echo $$ >"$x/cgroup.procs"; } 2>/dev/null || rm -f run/cgroup; } & joined=$!
-  sync claim . 2>/dev/null & synced=$!
+  cd "a.$att"; sync claim . 2>/dev/null & synced=$!
+  [ ! -f run/cgroup ] || { read -r x <run/cgroup && echo $$ >"$x/cgroup.procs"; } 2>/dev/null || rm -f run/cgroup
   [ -n "${1-}" ] || { born $$ && echo "$$ $born $boot" >run/task && ln run/task task; } || exit 126; [ ! -f reason ] && cd run/ws || exit 143
   why() { printf 'setup %s\n' "$1" >../why; } # by then too little may be allowed for another process
-  unset LC_ALL OLDPWD XDG_RUNTIME_DIR; wait $joined $synced
+  unset LC_ALL OLDPWD XDG_RUNTIME_DIR; wait $synced
   . ../script # removes itself and the input, sets limits, exports the environment, sets the arguments; from here on only the shell's own variables are ours
   case $1 in */*) [ -f "$1" ] && [ -x "$1" ] ;;
   *) IFS=: && set -f && for OPTARG in $PATH; do [ -f "${OPTARG:-.}/$1" ] && [ -x "${OPTARG:-.}/$1" ] && break; done ;; esac || { why "program \`$1\` not found"; exit 127; }
@@ -80,15 +80,14 @@ pump() { # NAME DESCRIPTOR: to head and segments; dd neither buffers nor reads t
     [ $room -gt 0 ] || { n=$((n + 1)) most=$SEGMENT room=$SEGMENT unit=65536; [ $n -le $KEPT ] || rm -f "$1.$((n - KEPT))"; }
   done
 }
-tree() { # what lives of the attempt: its cgroup, its session, its group, whatever carries its id in its environment. Of a command that
-  # ended by itself the kernel's own list is enough ($trust); a wiped folder names no session
+tree() { # what lives of the attempt: its cgroup, its session, its group, whatever carries its id in its environment
   tree='' mine='' lead=none lboot=$boot; [ ! -f task ] || read -r lead begun lboot <task; [ "$lead" != 0 ] && [ "$lboot" = "$boot" ] || return 0
   [ -d /proc/self ] || { tree=$(ps -A -o pid= -o pgid= -o stat= | awk -v g="$lead" '$2 == g && $3 !~ /^Z/ {print $1}') && return; }
   born "$lead"; [ -z "$born" ] || [ "$born" = "$begun" ] || lead=none # the number belongs to somebody else by now
   traces="^[0-9]+ .*\) [^ZX] [0-9]+ ($lead [0-9]+|[0-9]+ $lead) |TASKEJO_ATTEMPT_ID=$att([^0-9A-Za-z._-]|\$)"
-  scan() { grep -lsE "$traces" /proc/[0-9]*/stat /proc/[0-9]*/environ; } # twice, since one that forks and ends while we look hides its child
-  { read -r x <run/cgroup && while read -r p; do mine="$mine /proc/$p/cgroup"; done <"$x/cgroup.procs"; } 2>/dev/null || trust=''
-  for f in $mine $([ -n "$trust" ] || scan || scan); do
+  scan() { grep -lsE "$traces" /proc/[0-9]*/stat /proc/[0-9]*/environ; }
+  { read -r x <run/cgroup && while read -r p; do mine="$mine /proc/$p/cgroup"; done <"$x/cgroup.procs"; } 2>/dev/null
+  for f in $mine $(scan || scan); do # twice, since one that forks and ends while we look hides its child
     p=${f#/proc/} p=${p%/*}; born "$p"; [ -n "$born" ] || continue
     case $f in */stat) [ "$group" = "$lead" ] || [ "$session" = "$lead" ] || continue ;; esac
     case " $tree " in *" $p "*) ;; *) tree="$tree $p" ;; esac
@@ -127,9 +126,10 @@ discard() { case $state in done | void | rebooted | vanished) rm -rf run in.* ||
 { read -r store <store; } 2>/dev/null || unwritable
 case $op in
 ping) { echo ok >probe; } 2>/dev/null || unwritable; look; reply ;;
-start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES; standard input: the script, the input
+start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES [bounded]; standard input: the script, the input
   new=in.$$ busy='' own=''; fail() { rm -rf "$new"; "$@"; exit; }
-  for x in /sys/fs/cgroup/unified /sys/fs/cgroup; do [ ! -w $x/cgroup.procs ] || own=$x/taskejo/$att; done # nothing leaves it unseen
+  # A cgroup is only for what has limits: whoever is put into one holds up all that is forked on the machine, for 20 ms and more.
+  [ -z "${7-}" ] || for x in /sys/fs/cgroup/unified /sys/fs/cgroup; do [ ! -w $x/cgroup.procs ] || own=$x/taskejo/$att; done
   [ -f "a.$att/claim" ] || mkdir -p "a.$att/$new/ws" "a.$att/$new/tmp" "t.$1" $own 2>/dev/null || [ -d "t.$1" ] || unwritable; cd "a.$att" || unwritable
   if [ ! -f claim ]; then
     { mkfifo $new/out $new/err $new/live && true >"../t.$1/$2.$att" >$new/input >$new/out.0 >$new/err.0 >$new/whole.out >$new/whole.err &&
@@ -156,7 +156,7 @@ run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection
   wait $task; code=$? why=exit used=-; usage; text='' left='' later='' said=ended; [ ! -s run/why ] || said=why; ln run/$said reason; read -r why text <reason
   [ $why$code = exit0 ] || ! grep -qs '^oom_kill [1-9]' "$(cat run/cgroup)/memory.events" || why=memory
   [ ! -f run/script ] || [ $why != exit ] || why=machine text='the command could not be started: is the disk full? (stderr may tell more)'
-  case $why in exit | memory) trust=yes; reap TERM 2 ;; setup | machine) tree='' ;; *) reap none "$2" ;; esac
+  case $why in exit | memory) reap TERM 2 ;; setup | machine) tree='' ;; *) reap none "$2" ;; esac
   for p in $tree; do born "$p"; [ -z "$born" ] || left=$left,$p:$(printf %s "$name" | tr -c '0-9A-Za-z._-' _); done
   born $outpump; x=$born; born $errpump; [ -z "$x$born" ] || { { sleep 2; kill $outpump $errpump; } & later=$!; } # somebody unknown may hold the pipes
   wait $outpump $errpump; kill $watchdog $later; totals; left=${left#,}

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { NO_LIMITS } from '../../../src/domain/task.ts';
 import { createLocalMachine } from '../../../src/executor/local/local-machine.ts';
 import type { Machine } from '../../../src/executor/machine.ts';
 import { WRAPPER } from '../../../src/executor/wrapper/protocol.ts';
@@ -193,7 +194,10 @@ describe('the wrapper script, asked about an attempt', () => {
   });
 
   test('whose process hides its session and its environment: the cgroup shows it, and it goes', async (context) => {
-    const spec = await running('env -i setsid sleep 4321 & echo $! >../hidden; exit 0');
+    const spec = startSpec('env -i setsid sleep 4321 & echo $! >../hidden', {
+      limits: { ...NO_LIMITS, fileSizeBytes: 1_000_000 },
+    });
+    await machine.start(spec, signal);
     await waitFor(async () => (await state(spec.attemptId)) === 'done');
     if (!existsSync(folder(spec.attemptId, 'run', 'cgroup'))) context.skip('no cgroup can be made here');
     expect(await machine.status(spec.attemptId, signal)).toMatchObject({ exitCode: 0, left: [] });
