@@ -17,9 +17,9 @@ import { StartError } from './server/start-error.ts';
 import { DatabaseStartError } from './store/embedded/errors.ts';
 import { MigrationError } from './store/migrate.ts';
 import { DatabaseUnfitError } from './store/pool.ts';
-import { noteConfigurationLoaded, noteConfigurationRefused } from './usecases/note-configuration.ts';
-import type { Installation } from './usecases/prepare-installation.ts';
-import { syncHosts } from './usecases/sync-hosts.ts';
+import { noteConfigurationLoaded, noteConfigurationRefused } from './usecases/access/note-configuration.ts';
+import { syncHosts } from './usecases/hosts/sync-hosts.ts';
+import type { Installation } from './usecases/upkeep/prepare-installation.ts';
 
 export type ServeOptions = {
   /** The configuration file, and what the command line says over it. */

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Breach } from '../domain/doctor/breach.ts';
 import { visible } from '../domain/visible.ts';
-import type { Examined, ExamineOptions } from '../usecases/examine.ts';
+import type { Examined, ExamineOptions } from '../usecases/upkeep/examine.ts';
 import { type Context, printsJson } from './connect.ts';
 import { openBesideServer } from './database.ts';
 import { CliError, EXIT } from './errors.ts';
@@ -44,7 +44,7 @@ async function look(
 ): Promise<Examined> {
   const { loadConfig } = await import('../config.ts');
   const { openDatabase } = await import('../store/pool.ts');
-  const { examine, examineOne } = await import('../usecases/examine.ts');
+  const { examine, examineOne } = await import('../usecases/upkeep/examine.ts');
   const place = await openBesideServer(await loadConfig({ file, env, flags: { dataDir } }));
   const { db, close } = openDatabase({ ...place.address, max: 1, statementTimeoutSeconds: STATEMENT_SECONDS });
   const how: ExamineOptions = { patienceSeconds: PATIENCE_SECONDS, tell };

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { TakenOver } from '../usecases/take-over-restored.ts';
+import type { TakenOver } from '../usecases/upkeep/take-over-restored.ts';
 import { type Context, printJson, printsJson } from './connect.ts';
 import { openAddress, unreachable } from './database.ts';
 import { CliError } from './errors.ts';
@@ -43,7 +43,7 @@ async function takeOver({ config: file, dataDir }: Options, { env }: Context): P
   const { loadConfig } = await import('../config.ts');
   const { migrate } = await import('../store/migrate.ts');
   const { openDatabase } = await import('../store/pool.ts');
-  const { takeOverRestored } = await import('../usecases/take-over-restored.ts');
+  const { takeOverRestored } = await import('../usecases/upkeep/take-over-restored.ts');
   const settings = await loadConfig({ file, env, flags: { dataDir } });
   const place = await openAddress(settings);
   try {

@@ -3,9 +3,9 @@ import type { Context } from 'hono';
 import type { Restriction } from '../domain/restriction.ts';
 import type { Actor } from '../domain/task.ts';
 import type { Log } from '../log.ts';
+import type { SignIn } from '../usecases/access/sign-in.ts';
 import type { Deps } from '../usecases/deps.ts';
-import type { RefusedDeliveries } from '../usecases/refused-deliveries.ts';
-import type { SignIn } from '../usecases/sign-in.ts';
+import type { RefusedDeliveries } from '../usecases/forge/refused-deliveries.ts';
 import type { Session } from './access/session.ts';
 import type { Assets } from './assets.ts';
 

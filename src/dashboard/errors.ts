@@ -1,5 +1,5 @@
 import { AppError, ERROR_CODES } from '../domain/errors.ts';
-import { isDatabaseAway } from '../usecases/readiness.ts';
+import { isDatabaseAway } from '../usecases/upkeep/readiness.ts';
 import type { PageContext } from './deps.ts';
 import { html } from './html.ts';
 import { layout } from './layout.ts';

@@ -1,6 +1,6 @@
 import { heartbeatAnswer, heartbeat as heartbeatBody } from '../contract/agent.ts';
-import { heartbeat } from '../usecases/heartbeat.ts';
-import { leave } from '../usecases/leave.ts';
+import { leave } from '../usecases/agents/leave.ts';
+import { heartbeat } from '../usecases/attempt/heartbeat.ts';
 import { agentOf } from './auth.ts';
 import { answers, api, apiRoute, endpoint, takes } from './route.ts';
 

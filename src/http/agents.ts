@@ -10,10 +10,10 @@ import {
 import { agentId } from '../contract/common.ts';
 import { notFound } from '../domain/errors.ts';
 import type { AgentPolicy } from '../domain/may-run.ts';
-import { deleteAgent } from '../usecases/delete-agent.ts';
-import { patchAgent } from '../usecases/patch-agent.ts';
-import { getAgent, listAgents } from '../usecases/read-agents.ts';
-import { type Registration, registerAgent } from '../usecases/register-agent.ts';
+import { deleteAgent } from '../usecases/agents/delete-agent.ts';
+import { patchAgent } from '../usecases/agents/patch-agent.ts';
+import { getAgent, listAgents } from '../usecases/agents/read-agents.ts';
+import { type Registration, registerAgent } from '../usecases/agents/register-agent.ts';
 import { auditActorOf } from './auth.ts';
 import { presentAgent, presentPage } from './present.ts';
 import { restrictionOf } from './restricted.ts';

@@ -1,5 +1,5 @@
 import * as wire from '../contract/audit.ts';
-import { listAudit, type StoredAct } from '../usecases/read-audit.ts';
+import { listAudit, type StoredAct } from '../usecases/access/read-audit.ts';
 import { presentPage } from './present.ts';
 import { answers, api, apiRoute, endpoint, pageAsked, pageOnly } from './route.ts';
 

@@ -4,7 +4,7 @@ import { AppError, notFound } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import type { Actor, Creator } from '../domain/task.ts';
 import type { Principal, Scope } from '../domain/token.ts';
-import { hasHeldTask } from '../usecases/read-agents.ts';
+import { hasHeldTask } from '../usecases/agents/read-agents.ts';
 import type { HttpContext, HttpEnv } from './env.ts';
 import { aboutOf, requireWithin, restrictionOf } from './restricted.ts';
 

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { deliveriesQuery, deliveryInFull, deliveryList } from '../contract/delivery.ts';
 import { notFound } from '../domain/errors.ts';
-import { getDelivery, listDeliveries } from '../usecases/read-deliveries.ts';
+import { getDelivery, listDeliveries } from '../usecases/forge/read-deliveries.ts';
 import { presentDelivery, presentPage } from './present.ts';
 import { answers, api, apiRoute, endpoint, idInPath, pageAsked } from './route.ts';
 

@@ -2,17 +2,17 @@ import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import type { Principal } from '../domain/token.ts';
 import type { Log } from '../log.ts';
-import type { IntakeConfig } from '../usecases/accept-delivery.ts';
-import type { Completed, Completion } from '../usecases/completion.ts';
-import type { Create } from '../usecases/create-task.ts';
+import type { SignIn } from '../usecases/access/sign-in.ts';
+import type { LetInstanceIn } from '../usecases/agents/let-instance-in.ts';
+import type { Completed, Completion } from '../usecases/attempt/completion.ts';
+import type { Create } from '../usecases/create/create-task.ts';
+import type { TaskDefaults } from '../usecases/create/task-request.ts';
 import type { Deps } from '../usecases/deps.ts';
-import type { Dequeues } from '../usecases/dequeue.ts';
-import type { EventFeed } from '../usecases/event-feed.ts';
-import type { LetInstanceIn } from '../usecases/let-instance-in.ts';
-import type { RefusedDeliveries } from '../usecases/refused-deliveries.ts';
-import type { SignIn } from '../usecases/sign-in.ts';
-import type { StatisticsReader } from '../usecases/statistics.ts';
-import type { TaskDefaults } from '../usecases/task-request.ts';
+import type { Dequeues } from '../usecases/dequeue/dequeue.ts';
+import type { EventFeed } from '../usecases/feed/event-feed.ts';
+import type { StatisticsReader } from '../usecases/figures/statistics.ts';
+import type { IntakeConfig } from '../usecases/forge/accept-delivery.ts';
+import type { RefusedDeliveries } from '../usecases/forge/refused-deliveries.ts';
 import type { createClientAddress } from './addresses.ts';
 
 /** What HTTP tells of itself, and where all figures are asked for. */

@@ -1,7 +1,7 @@
 import { HTTPException } from 'hono/http-exception';
 import type { z } from 'zod';
 import { AppError, type ErrorCode, type FieldError, notFound } from '../domain/errors.ts';
-import { isDatabaseAway } from '../usecases/readiness.ts';
+import { isDatabaseAway } from '../usecases/upkeep/readiness.ts';
 import type { HttpContext } from './env.ts';
 import { problemResponse } from './problem.ts';
 

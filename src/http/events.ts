@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { pageQuery } from '../contract/common.ts';
 import { eventList } from '../contract/event.ts';
-import type { Following } from '../usecases/event-feed.ts';
-import { listFeed } from '../usecases/list-feed.ts';
-import type { StoredEvent } from '../usecases/read-tasks.ts';
-import { tasksWithin } from '../usecases/within.ts';
+import { tasksWithin } from '../usecases/access/within.ts';
+import type { Following } from '../usecases/feed/event-feed.ts';
+import { listFeed } from '../usecases/feed/list-feed.ts';
+import type { StoredEvent } from '../usecases/task/read-tasks.ts';
 import { isStillAdmitted } from './auth.ts';
 import type { HttpContext } from './env.ts';
 import { eventStream, lastEventId, type ServerEvent, sameForAll, whileAllowed } from './event-stream.ts';

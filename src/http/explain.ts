@@ -1,7 +1,7 @@
 import { explanation, type Explanation as WireExplanation, type Reason as WireReason } from '../contract/explain.ts';
 import { notFound } from '../domain/errors.ts';
 import type { Reason } from '../domain/explain.ts';
-import { type Explained, explainTask } from '../usecases/explain-task.ts';
+import { type Explained, explainTask } from '../usecases/task/explain-task.ts';
 import { requireReadable } from './auth.ts';
 import { restrictionOf } from './restricted.ts';
 import { answers, api, apiRoute, endpoint, idInPath } from './route.ts';

@@ -1,6 +1,6 @@
 import { health, readiness } from '../contract/health.ts';
 import { AppError } from '../domain/errors.ts';
-import { isReady } from '../usecases/readiness.ts';
+import { isReady } from '../usecases/upkeep/readiness.ts';
 import { answers, api, endpoint, openRoute } from './route.ts';
 
 const tags = ['health'];

@@ -8,7 +8,7 @@ import type { Attempt, LeasedAttempt, Renewal, StreamSizes } from '../domain/att
 import type { Delivery } from '../domain/delivery.ts';
 import type { Token } from '../domain/token.ts';
 import type { PageOf } from '../usecases/cursor.ts';
-import type { StoredEvent } from '../usecases/read-tasks.ts';
+import type { StoredEvent } from '../usecases/task/read-tasks.ts';
 
 /* From the names of the code to those on the wire. Times are RFC 3339 in UTC on both sides. */
 

@@ -1,6 +1,6 @@
 import { AppError, notFound } from '../domain/errors.ts';
 import type { Restriction } from '../domain/restriction.ts';
-import { isAttemptWithin, isTaskWithin } from '../usecases/within.ts';
+import { isAttemptWithin, isTaskWithin } from '../usecases/access/within.ts';
 import type { HttpContext } from './env.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { attempt, attemptList } from '../contract/attempt.ts';
 import { eventList } from '../contract/event.ts';
 import { notFound } from '../domain/errors.ts';
-import { getAttempt, getTask, listAttempts, listEvents } from '../usecases/read-tasks.ts';
+import { getAttempt, getTask, listAttempts, listEvents } from '../usecases/task/read-tasks.ts';
 import { requireReadable } from './auth.ts';
 import type { HttpContext } from './env.ts';
 import { presentAttempt, presentEvent, presentPage } from './present.ts';

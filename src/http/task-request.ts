@@ -1,7 +1,7 @@
 import { inUtc } from '../contract/common.ts';
 import { type CreateTask, limitsOf } from '../contract/new-task.ts';
 import { priorityNumber } from '../domain/task.ts';
-import type { TaskRequest } from '../usecases/task-request.ts';
+import type { TaskRequest } from '../usecases/create/task-request.ts';
 
 /** A request to create a task, from the names on the wire to those of the code. */
 export const taskRequest = (body: CreateTask): TaskRequest => ({

@@ -1,7 +1,7 @@
 import { type Template, templateList } from '../contract/template.ts';
 import { NO_LIMITS } from '../domain/task.ts';
-import { listTemplates } from '../usecases/read-templates.ts';
-import type { TaskDefaults } from '../usecases/task-request.ts';
+import type { TaskDefaults } from '../usecases/create/task-request.ts';
+import { listTemplates } from '../usecases/task/read-templates.ts';
 import { presentPage } from './present.ts';
 import { presentLimits } from './present-task.ts';
 import { answers, api, apiRoute, endpoint, pageAsked, pageOnly } from './route.ts';

@@ -1,7 +1,7 @@
 import { type CreateToken, createToken as createBody, createdToken, tokenList } from '../contract/token.ts';
-import { createToken, type TokenRequest } from '../usecases/create-token.ts';
-import { listTokens } from '../usecases/read-tokens.ts';
-import { revokeToken } from '../usecases/revoke-token.ts';
+import { createToken, type TokenRequest } from '../usecases/access/create-token.ts';
+import { listTokens } from '../usecases/access/read-tokens.ts';
+import { revokeToken } from '../usecases/access/revoke-token.ts';
 import { auditActorOf } from './auth.ts';
 import { presentPage, presentToken } from './present.ts';
 import { answers, api, apiRoute, endpoint, idInPath, pageAsked, pageOnly, takes } from './route.ts';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { accepted } from '../contract/delivery.ts';
 import { AppError } from '../domain/errors.ts';
 import { verifySignature } from '../forgejo/signature.ts';
-import { acceptDelivery } from '../usecases/accept-delivery.ts';
+import { acceptDelivery } from '../usecases/forge/accept-delivery.ts';
 import { isJsonType, MAX_BODY_BYTES, readBytes } from './body.ts';
 import type { HttpContext, HttpDeps } from './env.ts';
 import { answers, api, endpoint, openRoute } from './route.ts';

@@ -1,5 +1,5 @@
-import { adoptAttempt, type FreeAttempt, findFreeAttempts, type Replica } from '../usecases/adopt-attempts.ts';
 import type { Deps } from '../usecases/deps.ts';
+import { adoptAttempt, type FreeAttempt, findFreeAttempts, type Replica } from '../usecases/hosts/adopt-attempts.ts';
 import type { Driver } from './drive-attempts.ts';
 import type { Host } from './hosts.ts';
 import type { IsGone } from './replica-process.ts';

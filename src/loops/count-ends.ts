@@ -1,5 +1,5 @@
-import { countNewEnds } from '../usecases/count-ends.ts';
 import type { Deps } from '../usecases/deps.ts';
+import { countNewEnds } from '../usecases/figures/count-ends.ts';
 import { every, type Loop } from './every.ts';
 
 type Log = Record<'info' | 'error', (fields: object, message: string) => void>;

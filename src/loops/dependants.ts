@@ -1,5 +1,5 @@
 import type { Deps } from '../usecases/deps.ts';
-import { tellDependants } from '../usecases/tell-dependants.ts';
+import { tellDependants } from '../usecases/upkeep/tell-dependants.ts';
 import { every, type Loop } from './every.ts';
 
 type Log = Record<'info' | 'error', (fields: object, message: string) => void>;

@@ -1,8 +1,8 @@
-import type { Replica } from '../usecases/adopt-attempts.ts';
-import { decideModes } from '../usecases/decide-modes.ts';
 import type { Deps } from '../usecases/deps.ts';
-import { dispatchToHosts } from '../usecases/dispatch.ts';
-import { attemptsHeldBy, loseHopeless } from '../usecases/host-attempts.ts';
+import type { Replica } from '../usecases/hosts/adopt-attempts.ts';
+import { decideModes } from '../usecases/hosts/decide-modes.ts';
+import { dispatchToHosts } from '../usecases/hosts/dispatch.ts';
+import { attemptsHeldBy, loseHopeless } from '../usecases/hosts/host-attempts.ts';
 import { type Adopter, createAdopter } from './adopt-attempts.ts';
 import type { Driver } from './drive-attempts.ts';
 import { every, type Loop } from './every.ts';

@@ -11,7 +11,7 @@ import {
   recordStarting,
   SILENT_SECONDS,
   stopAskedOf,
-} from '../usecases/host-attempts.ts';
+} from '../usecases/hosts/host-attempts.ts';
 import { type Host, type Hosts, machineOf } from './hosts.ts';
 import { createReplicaPlane } from './replica-plane.ts';
 

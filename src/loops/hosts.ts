@@ -2,7 +2,7 @@ import { HOST_REASONS, PARKING_REASONS } from '../domain/agent.ts';
 import type { Machine } from '../executor/machine.ts';
 import { MachineError } from '../executor/machine.ts';
 import type { Deps } from '../usecases/deps.ts';
-import { noteHostState } from '../usecases/host-state.ts';
+import { noteHostState } from '../usecases/hosts/host-state.ts';
 import { createDuplicates } from './duplicate-stores.ts';
 import { every, type Loop } from './every.ts';
 import { createTrier } from './try-isolated.ts';

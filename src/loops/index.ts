@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { derivedAttemptToken } from '../domain/token.ts';
 import type { Deps } from '../usecases/deps.ts';
-import { keepReplica, leaveAsReplica } from '../usecases/keep-replica.ts';
+import { keepReplica, leaveAsReplica } from '../usecases/upkeep/keep-replica.ts';
 import { createCountLoop } from './count-ends.ts';
 import { createDependantsLoop } from './dependants.ts';
 import { createDispatchLoop } from './dispatch.ts';

@@ -1,5 +1,5 @@
 import type { Deps } from '../usecases/deps.ts';
-import { preempt } from '../usecases/preempt.ts';
+import { preempt } from '../usecases/upkeep/preempt.ts';
 import { every, type Loop } from './every.ts';
 
 type Log = Record<'info' | 'error', (fields: object, message: string) => void>;

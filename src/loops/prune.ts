@@ -1,5 +1,5 @@
 import type { Deps } from '../usecases/deps.ts';
-import { prune } from '../usecases/prune.ts';
+import { prune } from '../usecases/upkeep/prune.ts';
 import { every, type Loop } from './every.ts';
 
 type Log = Record<'info' | 'error', (fields: object, message: string) => void>;

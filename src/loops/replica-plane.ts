@@ -3,11 +3,11 @@ import { canonicalJson } from '../domain/canonical-json.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import { type ControlPlane, ControlPlaneError, type ControlPlaneErrorKind } from '../executor/control-plane.ts';
-import { completeAttempt } from '../usecases/complete-attempt.ts';
+import { completeAttempt } from '../usecases/attempt/complete-attempt.ts';
+import { renewAttempt } from '../usecases/attempt/renew-attempt.ts';
+import { startAttempt } from '../usecases/attempt/start-attempt.ts';
 import type { Deps } from '../usecases/deps.ts';
-import { renewAttempt } from '../usecases/renew-attempt.ts';
-import { startAttempt } from '../usecases/start-attempt.ts';
-import { writeLog } from '../usecases/write-log.ts';
+import { writeLog } from '../usecases/log/write-log.ts';
 
 /** The control plane as a replica speaks to it: in process, as the holder of its attempts. */
 export function createReplicaPlane(deps: Deps, replicaId: string): ControlPlane {

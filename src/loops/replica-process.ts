@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
-import type { ReplicaProcess } from '../usecases/adopt-attempts.ts';
+import type { ReplicaProcess } from '../usecases/hosts/adopt-attempts.ts';
 
 const UNKNOWN = 'unknown';
 

@@ -2,8 +2,8 @@ import type { MachineReport } from '../domain/machine.ts';
 import { readEnding } from '../executor/attempt/read-ending.ts';
 import { ControlPlaneError } from '../executor/control-plane.ts';
 import type { Deps } from '../usecases/deps.ts';
-import { settle, type Unsettled, unsettledOn } from '../usecases/host-attempts.ts';
-import { getAttempt, getTask } from '../usecases/read-tasks.ts';
+import { settle, type Unsettled, unsettledOn } from '../usecases/hosts/host-attempts.ts';
+import { getAttempt, getTask } from '../usecases/task/read-tasks.ts';
 import { type Host, machineOf } from './hosts.ts';
 import { createReplicaPlane } from './replica-plane.ts';
 

@@ -1,6 +1,6 @@
 import type { Deps } from '../usecases/deps.ts';
-import { FROM_THE_FIRST, giveStrayKeys } from '../usecases/give-stray-keys.ts';
-import { sweep } from '../usecases/sweep.ts';
+import { FROM_THE_FIRST, giveStrayKeys } from '../usecases/upkeep/give-stray-keys.ts';
+import { sweep } from '../usecases/upkeep/sweep.ts';
 import { every, type Loop } from './every.ts';
 
 type Log = Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>;

@@ -1,6 +1,6 @@
+import { letAgentBack } from '../usecases/attempt/judge-agent.ts';
 import type { Deps } from '../usecases/deps.ts';
-import { isIsolated, noteStillIsolated } from '../usecases/host-state.ts';
-import { letAgentBack } from '../usecases/judge-agent.ts';
+import { isIsolated, noteStillIsolated } from '../usecases/hosts/host-state.ts';
 
 type Log = Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>;
 type Triable = { id: string; tryOut(signal: AbortSignal): Promise<string | null> };

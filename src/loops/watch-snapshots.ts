@@ -1,5 +1,5 @@
 import type { Deps } from '../usecases/deps.ts';
-import { createSnapshotWatch } from '../usecases/watch-snapshots.ts';
+import { createSnapshotWatch } from '../usecases/upkeep/watch-snapshots.ts';
 import { every, type Loop } from './every.ts';
 
 type Log = Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>;

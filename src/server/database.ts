@@ -8,8 +8,8 @@ import { MigrationError, migrate } from '../store/migrate.ts';
 import { checkDurability, openDatabase } from '../store/pool.ts';
 import { createWakeups } from '../store/wakeups.ts';
 import type { Deps } from '../usecases/deps.ts';
-import { createFollowers } from '../usecases/followers.ts';
-import { createFreshAttempts } from '../usecases/fresh-attempts.ts';
+import { createFreshAttempts } from '../usecases/dequeue/fresh-attempts.ts';
+import { createFollowers } from '../usecases/log/followers.ts';
 import { StartError } from './start-error.ts';
 
 export type Pools = MetricsSources['pools'];

@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { Deps } from '../usecases/deps.ts';
-import { keepAgeing } from '../usecases/keep-ageing.ts';
-import { type Installation, prepareInstallation } from '../usecases/prepare-installation.ts';
+import { keepAgeing } from '../usecases/upkeep/keep-ageing.ts';
+import { type Installation, prepareInstallation } from '../usecases/upkeep/prepare-installation.ts';
 import { StartError } from './start-error.ts';
 
 /** Makes what a new database lacks, and brings the ranks of waiting tasks to the configured ageing. */

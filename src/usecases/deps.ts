@@ -5,8 +5,8 @@ import type { Secrets } from '../domain/secrets.ts';
 import type { Lanes } from '../store/lane-cache.ts';
 import type { Database } from '../store/schema.ts';
 import type { Wakeups } from '../store/wakeups.ts';
-import type { Followers } from './followers.ts';
-import type { FreshAttempts } from './fresh-attempts.ts';
+import type { FreshAttempts } from './dequeue/fresh-attempts.ts';
+import type { Followers } from './log/followers.ts';
 
 /** Durations are in seconds, as in the configuration file. */
 export type Settings = {

@@ -254,7 +254,7 @@ test('a command that asks the server loads nothing of the server itself', async 
     nodeOptions: ['--import', `data:text/javascript,${encodeURIComponent(tell)}`],
   });
   const loaded = stderr.split('\n');
-  expect(loaded.some((url) => url.endsWith('/src/cli/task-list.ts'))).toBe(true);
+  expect(loaded.some((url) => url.endsWith('/src/cli/task/list.ts'))).toBe(true);
   expect(
     loaded.filter((url) =>
       /\/src\/(?:server|config|agent|store|http|usecases|executor)\b|node_modules\/(?:pg|hono|ssh2|yaml)\//.test(url),

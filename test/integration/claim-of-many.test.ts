@@ -1,7 +1,7 @@
 import { afterAll, expect, it } from 'vitest';
 import { openDatabase } from '../../src/store/pool.ts';
-import { createTask } from '../../src/usecases/create-task.ts';
-import { createDequeues } from '../../src/usecases/dequeue.ts';
+import { createTask } from '../../src/usecases/create/create-task.ts';
+import { createDequeues } from '../../src/usecases/dequeue/dequeue.ts';
 import { blindConnection } from '../support/blind.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openDatabase } from '../../src/store/pool.ts';
-import { createTask } from '../../src/usecases/create-task.ts';
+import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { createDequeues, type Dequeues } from '../../src/usecases/dequeue.ts';
+import { createDequeues, type Dequeues } from '../../src/usecases/dequeue/dequeue.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { expectHealthy } from '../support/examine.ts';

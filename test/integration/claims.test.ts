@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { NewTask } from '../../src/domain/task.ts';
-import { claimForAgents } from '../../src/usecases/claim-for-agents.ts';
-import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
-import { createTask, createTasks } from '../../src/usecases/create-task.ts';
+import { completeAttempt } from '../../src/usecases/attempt/complete-attempt.ts';
+import { createTask, createTasks } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
+import { claimForAgents } from '../../src/usecases/dequeue/claim-for-agents.ts';
+import { dispatchToHosts } from '../../src/usecases/hosts/dispatch.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { dequeue } from '../support/dequeue.ts';

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { tellDependants } from '../../src/usecases/tell-dependants.ts';
+import { tellDependants } from '../../src/usecases/upkeep/tell-dependants.ts';
 import { type Answer, startTestApp, type TestApp } from '../support/app.ts';
 import { expectHealthy } from '../support/examine.ts';
 import { addAgent } from '../support/tasks.ts';

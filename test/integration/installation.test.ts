@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { tokenHash } from '../../src/domain/token.ts';
-import { prepareInstallation } from '../../src/usecases/prepare-installation.ts';
+import { prepareInstallation } from '../../src/usecases/upkeep/prepare-installation.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { noteHostState } from '../../src/usecases/host-state.ts';
-import { syncHosts } from '../../src/usecases/sync-hosts.ts';
-import { createSnapshotWatch } from '../../src/usecases/watch-snapshots.ts';
+import { noteHostState } from '../../src/usecases/hosts/host-state.ts';
+import { syncHosts } from '../../src/usecases/hosts/sync-hosts.ts';
+import { createSnapshotWatch } from '../../src/usecases/upkeep/watch-snapshots.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { workOn } from '../support/worked-task.ts';

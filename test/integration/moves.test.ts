@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { allowedChanges } from '../../src/domain/moves.ts';
 import { STATUSES, type Status } from '../../src/domain/task.ts';
-import { createTask } from '../../src/usecases/create-task.ts';
+import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type NewTask, PLAIN } from '../../src/domain/task.ts';
-import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
+import { completeAttempt } from '../../src/usecases/attempt/complete-attempt.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { recordContact } from '../../src/usecases/host-attempts.ts';
-import { preempt } from '../../src/usecases/preempt.ts';
-import { getTask } from '../../src/usecases/read-tasks.ts';
+import { recordContact } from '../../src/usecases/hosts/host-attempts.ts';
+import { getTask } from '../../src/usecases/task/read-tasks.ts';
+import { preempt } from '../../src/usecases/upkeep/preempt.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { driver, runningTasks, stopped } from '../support/running-tasks.ts';

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createTask } from '../../src/usecases/create-task.ts';
+import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { dequeue } from '../support/dequeue.ts';

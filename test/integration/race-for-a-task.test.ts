@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { assignTask } from '../../src/usecases/assign-task.ts';
-import { createTask } from '../../src/usecases/create-task.ts';
+import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
-import { getTask, listAttempts, listEvents } from '../../src/usecases/read-tasks.ts';
+import { dispatchToHosts } from '../../src/usecases/hosts/dispatch.ts';
+import { assignTask } from '../../src/usecases/task/assign-task.ts';
+import { getTask, listAttempts, listEvents } from '../../src/usecases/task/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { dequeue } from '../support/dequeue.ts';

@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { ADMIN_BY_ENVIRONMENT } from '../../src/usecases/authenticate.ts';
-import { createToken } from '../../src/usecases/create-token.ts';
-import { createSignIn, type Refusal } from '../../src/usecases/sign-in.ts';
-import { ownerOfToken } from '../../src/usecases/token-owner.ts';
+import { ADMIN_BY_ENVIRONMENT } from '../../src/usecases/access/authenticate.ts';
+import { createToken } from '../../src/usecases/access/create-token.ts';
+import { createSignIn, type Refusal } from '../../src/usecases/access/sign-in.ts';
+import { ownerOfToken } from '../../src/usecases/access/token-owner.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 

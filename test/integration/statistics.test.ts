@@ -1,8 +1,8 @@
 import { type KyselyPlugin, sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NewTask } from '../../src/domain/task.ts';
-import { countNewEnds } from '../../src/usecases/count-ends.ts';
-import { createStatistics } from '../../src/usecases/statistics.ts';
+import { countNewEnds } from '../../src/usecases/figures/count-ends.ts';
+import { createStatistics } from '../../src/usecases/figures/statistics.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
 import { failed, succeeded } from '../support/tasks.ts';
 import { workOn } from '../support/worked-task.ts';

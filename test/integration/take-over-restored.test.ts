@@ -1,11 +1,11 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createTask } from '../../src/usecases/create-task.ts';
+import { startAttempt } from '../../src/usecases/attempt/start-attempt.ts';
+import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
-import { getTask, listAttempts } from '../../src/usecases/read-tasks.ts';
-import { startAttempt } from '../../src/usecases/start-attempt.ts';
-import { takeOverRestored } from '../../src/usecases/take-over-restored.ts';
+import { dispatchToHosts } from '../../src/usecases/hosts/dispatch.ts';
+import { getTask, listAttempts } from '../../src/usecases/task/read-tasks.ts';
+import { takeOverRestored } from '../../src/usecases/upkeep/take-over-restored.ts';
 import { taskejo } from '../support/command-line.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { TaskFilter, TaskSort } from '../../src/domain/task.ts';
 import { NEWEST, type Place, type Walked, walk } from '../../src/store/task-walk.ts';
-import { countTasks, listTasks } from '../../src/usecases/read-tasks.ts';
+import { countTasks, listTasks } from '../../src/usecases/task/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { fillTasks } from '../support/many-tasks.ts';
 

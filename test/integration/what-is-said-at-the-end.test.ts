@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { keepLateResult } from '../../src/store/late-results.ts';
 import { openDatabase } from '../../src/store/pool.ts';
-import { cancelTask } from '../../src/usecases/cancel-task.ts';
-import { getAttempt, getTask } from '../../src/usecases/read-tasks.ts';
+import { cancelTask } from '../../src/usecases/task/cancel-task.ts';
+import { getAttempt, getTask } from '../../src/usecases/task/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { recordStatements } from '../support/recorded-statements.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TaskEvent } from '../../src/domain/event.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { sweep } from '../../src/usecases/sweep.ts';
+import { sweep } from '../../src/usecases/upkeep/sweep.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testSettings } from '../support/deps.ts';
 import { expectHealthy } from '../support/examine.ts';

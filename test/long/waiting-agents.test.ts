@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { cancelTask } from '../../src/usecases/cancel-task.ts';
-import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
-import { createTask, createTasks } from '../../src/usecases/create-task.ts';
+import { patchAgent } from '../../src/usecases/agents/patch-agent.ts';
+import { completeAttempt } from '../../src/usecases/attempt/complete-attempt.ts';
+import { createTask, createTasks } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { createDequeues, type DequeueWish, type Taken } from '../../src/usecases/dequeue.ts';
-import { patchAgent } from '../../src/usecases/patch-agent.ts';
+import { createDequeues, type DequeueWish, type Taken } from '../../src/usecases/dequeue/dequeue.ts';
+import { cancelTask } from '../../src/usecases/task/cancel-task.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { expectHealthy } from '../support/examine.ts';
 import { somebodyWaits } from '../support/locks.ts';

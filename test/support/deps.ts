@@ -2,8 +2,8 @@ import { NO_SECRETS } from '../../src/domain/secrets.ts';
 import { createLanes } from '../../src/store/lane-cache.ts';
 import { createWakeups } from '../../src/store/wakeups.ts';
 import type { Deps, Settings } from '../../src/usecases/deps.ts';
-import { createFollowers } from '../../src/usecases/followers.ts';
-import { createFreshAttempts } from '../../src/usecases/fresh-attempts.ts';
+import { createFreshAttempts } from '../../src/usecases/dequeue/fresh-attempts.ts';
+import { createFollowers } from '../../src/usecases/log/followers.ts';
 import type { TestDatabase } from './database.ts';
 
 export const testSettings: Settings = {

@@ -1,5 +1,5 @@
 import type { Deps } from '../../src/usecases/deps.ts';
-import { createDequeues, type Dequeues, type DequeueWish, type Taken } from '../../src/usecases/dequeue.ts';
+import { createDequeues, type Dequeues, type DequeueWish, type Taken } from '../../src/usecases/dequeue/dequeue.ts';
 
 const opened = new WeakMap<Deps, Dequeues>();
 

@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import type { Breach } from '../../src/domain/doctor/breach.ts';
 import { openDatabase } from '../../src/store/pool.ts';
 import type { Database } from '../../src/store/schema.ts';
-import { examine } from '../../src/usecases/examine.ts';
+import { examine } from '../../src/usecases/upkeep/examine.ts';
 
 const PATIENCE_SECONDS = 600;
 

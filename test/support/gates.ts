@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely';
 import type { Database } from '../../src/store/schema.ts';
 import { findTask } from '../../src/store/tasks.ts';
-import { approveTask } from '../../src/usecases/approve-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
+import { approveTask } from '../../src/usecases/task/approve-task.ts';
 import { alice } from './tasks.ts';
 
 /** Opens the gate of approval. */

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import type { NewTask } from '../../src/domain/task.ts';
-import { createTask } from '../../src/usecases/create-task.ts';
+import { startAttempt } from '../../src/usecases/attempt/start-attempt.ts';
+import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
-import { startAttempt } from '../../src/usecases/start-attempt.ts';
+import { dispatchToHosts } from '../../src/usecases/hosts/dispatch.ts';
 import { dequeue } from './dequeue.ts';
 import { alice, newTask, succeeded } from './tasks.ts';
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Result } from '../../src/domain/attempt.ts';
 import type { Holder } from '../../src/domain/holder.ts';
-import { assignTask } from '../../src/usecases/assign-task.ts';
-import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
+import { completeAttempt } from '../../src/usecases/attempt/complete-attempt.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
+import { assignTask } from '../../src/usecases/task/assign-task.ts';
 import { dequeue } from './dequeue.ts';
 import { addAgent, alice } from './tasks.ts';
 

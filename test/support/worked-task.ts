@@ -1,10 +1,10 @@
 import type { NewTask, Task } from '../../src/domain/task.ts';
-import { completeAttempt } from '../../src/usecases/complete-attempt.ts';
-import { createTask } from '../../src/usecases/create-task.ts';
+import { completeAttempt } from '../../src/usecases/attempt/complete-attempt.ts';
+import { renewAttempt } from '../../src/usecases/attempt/renew-attempt.ts';
+import { startAttempt } from '../../src/usecases/attempt/start-attempt.ts';
+import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { renewAttempt } from '../../src/usecases/renew-attempt.ts';
-import { startAttempt } from '../../src/usecases/start-attempt.ts';
-import { writeLog } from '../../src/usecases/write-log.ts';
+import { writeLog } from '../../src/usecases/log/write-log.ts';
 import { dequeue } from './dequeue.ts';
 import { addAgent, alice, newTask } from './tasks.ts';
 

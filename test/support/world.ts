@@ -1,12 +1,12 @@
 import { createHash, randomUUID, randomUUIDv7 } from 'node:crypto';
 import { sql } from 'kysely';
 import type { NewTask, Task } from '../../src/domain/task.ts';
-import { assignTask } from '../../src/usecases/assign-task.ts';
-import { cancelTask } from '../../src/usecases/cancel-task.ts';
-import { createTask, createTasks } from '../../src/usecases/create-task.ts';
+import { createTask, createTasks } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
-import { dispatchToHosts } from '../../src/usecases/dispatch.ts';
-import { sweep } from '../../src/usecases/sweep.ts';
+import { dispatchToHosts } from '../../src/usecases/hosts/dispatch.ts';
+import { assignTask } from '../../src/usecases/task/assign-task.ts';
+import { cancelTask } from '../../src/usecases/task/cancel-task.ts';
+import { sweep } from '../../src/usecases/upkeep/sweep.ts';
 import { addAgent, alice, failed, newTask, succeeded } from './tasks.ts';
 import { type WorkedTask, workOn } from './worked-task.ts';
 

@@ -43,17 +43,17 @@ const databaseCommands = /^cli\/(database|migrate|doctor|restored|config-check)\
 const databaseParts = ['config', 'store', 'usecases', 'log'];
 
 /** The commands that reach hosts themselves, and write the configuration file. */
-const hostCommands = /^cli\/(agents-check|hosts[a-z-]*)\.ts$/;
+const hostCommands = /^cli\/(agents\/check|hosts\/[a-z-]+)\.ts$/;
 const hostParts = ['config', 'executor', 'yaml-file'];
 
 /** The commands about the agent of this machine read its settings, to find it. */
-const agentCommands = /^cli\/agent(-[a-z]+)?\.ts$/;
+const agentCommands = /^cli\/agent\//;
 
 /** The commands that start a program in this process. */
 const startingCommands: Record<string, string> = {
   'cli/serve.ts': 'server.ts',
-  'cli/agent.ts': 'agent.ts',
-  'cli/agent-leave.ts': 'agent.ts',
+  'cli/agent/agent.ts': 'agent.ts',
+  'cli/agent/leave.ts': 'agent.ts',
   'cli/demo.ts': 'demo',
 };
 

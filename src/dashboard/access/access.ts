@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { getCookie, setCookie } from 'hono/cookie';
 import { AppError } from '../../domain/errors.ts';
-import { ADMIN_BY_ENVIRONMENT } from '../../usecases/token-owner.ts';
+import { ADMIN_BY_ENVIRONMENT } from '../../usecases/access/token-owner.ts';
 import type { Access, DashboardDeps, PageContext } from '../deps.ts';
 import { createFormTokens } from './form-token.ts';
 import { createSessions, SESSION_SECONDS } from './session.ts';

@@ -1,5 +1,5 @@
 import type { Principal } from '../../domain/token.ts';
-import { ownerOfToken } from '../../usecases/token-owner.ts';
+import { ownerOfToken } from '../../usecases/access/token-owner.ts';
 import type { PageContext, Visitor } from '../deps.ts';
 import { fromThisMachine } from './this-machine.ts';
 

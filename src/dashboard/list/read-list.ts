@@ -1,7 +1,7 @@
 import type { Restriction } from '../../domain/restriction.ts';
 import { STATUSES, type Status } from '../../domain/task.ts';
-import { readNames } from '../../usecases/read-names.ts';
-import { countTasks, listTasks } from '../../usecases/read-tasks.ts';
+import { readNames } from '../../usecases/task/read-names.ts';
+import { countTasks, listTasks } from '../../usecases/task/read-tasks.ts';
 import type { DashboardDeps } from '../deps.ts';
 import type { ListQuery } from './query.ts';
 import { readSteps, type Steps } from './read-steps.ts';

@@ -1,5 +1,5 @@
-import { listAgents } from '../../usecases/read-agents.ts';
-import { listDeliveries } from '../../usecases/read-deliveries.ts';
+import { listAgents } from '../../usecases/agents/read-agents.ts';
+import { listDeliveries } from '../../usecases/forge/read-deliveries.ts';
 import type { DashboardDeps } from '../deps.ts';
 import type { Refused } from './refused.ts';
 

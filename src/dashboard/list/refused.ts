@@ -1,4 +1,4 @@
-import type { RefusedDeliveries } from '../../usecases/refused-deliveries.ts';
+import type { RefusedDeliveries } from '../../usecases/forge/refused-deliveries.ts';
 import { type Html, html, outside } from '../html.ts';
 import { count } from '../words/amounts.ts';
 

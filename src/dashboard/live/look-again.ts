@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Deps } from '../../usecases/deps.ts';
-import { waitForHint } from '../../usecases/wait-for-hint.ts';
+import { waitForHint } from '../../usecases/feed/wait-for-hint.ts';
 
 /** At most four times a second, and never more than a fifth of the time. */
 const REST_MS = 250;

@@ -1,4 +1,4 @@
-import { isDatabaseAway } from '../../usecases/readiness.ts';
+import { isDatabaseAway } from '../../usecases/upkeep/readiness.ts';
 import { findVisitor } from '../access/visitor.ts';
 import type { PageContext } from '../deps.ts';
 import { type Message, written } from './message.ts';

@@ -1,5 +1,5 @@
 import type { Stream } from '../../domain/machine.ts';
-import type { LogRun } from '../../usecases/read-log-in-order.ts';
+import type { LogRun } from '../../usecases/log/read-log-in-order.ts';
 import { paint, type Span } from './paint.ts';
 import { PLAIN, readStyle, type Style, writeStyle } from './style.ts';
 

@@ -1,6 +1,6 @@
 import type { Stream } from '../../domain/machine.ts';
 import type { Deps } from '../../usecases/deps.ts';
-import { readLogFrom } from '../../usecases/read-log.ts';
+import { readLogFrom } from '../../usecases/log/read-log.ts';
 import { createLineReader, type Item, type Line, type Position } from './lines.ts';
 
 export type LogNews = {

@@ -1,6 +1,6 @@
 import { STREAMS, type Stream } from '../../domain/machine.ts';
 import type { Deps } from '../../usecases/deps.ts';
-import { readLogInOrder } from '../../usecases/read-log-in-order.ts';
+import { readLogInOrder } from '../../usecases/log/read-log-in-order.ts';
 import { createLineReader, type Position } from './lines.ts';
 import { createWindow, type Window } from './window.ts';
 

@@ -2,7 +2,7 @@ import { Hono } from 'hono';
 import { reason } from '../../contract/common.ts';
 import { AppError, invalidField } from '../../domain/errors.ts';
 import { isFinal } from '../../domain/task.ts';
-import { cancelTask } from '../../usecases/cancel-task.ts';
+import { cancelTask } from '../../usecases/task/cancel-task.ts';
 import type { PageContext, PageEnv } from '../deps.ts';
 import { type Html, html, outside } from '../html.ts';
 import { formField, layout } from '../layout.ts';

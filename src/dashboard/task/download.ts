@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import { notFound } from '../../domain/errors.ts';
-import { readLogInOrder } from '../../usecases/read-log-in-order.ts';
+import { readLogInOrder } from '../../usecases/log/read-log-in-order.ts';
 import type { PageContext, PageEnv } from '../deps.ts';
 import { forVisitors } from '../pages.ts';
 import { shortId } from '../words/amounts.ts';

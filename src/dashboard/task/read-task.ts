@@ -1,8 +1,8 @@
 import type { Attempt } from '../../domain/attempt.ts';
 import type { Task } from '../../domain/task.ts';
 import type { Deps } from '../../usecases/deps.ts';
-import { readNames } from '../../usecases/read-names.ts';
-import { getTask, listAttempts, listEvents, type StoredEvent } from '../../usecases/read-tasks.ts';
+import { readNames } from '../../usecases/task/read-names.ts';
+import { getTask, listAttempts, listEvents, type StoredEvent } from '../../usecases/task/read-tasks.ts';
 import { digest } from '../live/digest.ts';
 
 /** All that a task's page shows but its logs. */

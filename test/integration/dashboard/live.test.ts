@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { cancelTask } from '../../../src/usecases/cancel-task.ts';
-import { createTask } from '../../../src/usecases/create-task.ts';
-import { createToken } from '../../../src/usecases/create-token.ts';
-import { revokeToken } from '../../../src/usecases/revoke-token.ts';
+import { createToken } from '../../../src/usecases/access/create-token.ts';
+import { revokeToken } from '../../../src/usecases/access/revoke-token.ts';
+import { createTask } from '../../../src/usecases/create/create-task.ts';
+import { cancelTask } from '../../../src/usecases/task/cancel-task.ts';
 import { startTestApp, type TestApp } from '../../support/app.ts';
 import { type Browsing, browse, textOf } from '../../support/browse.ts';
 import { type LiveMessage, liveAddress, livePage } from '../../support/live-page.ts';

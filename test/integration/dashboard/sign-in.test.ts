@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTask } from '../../../src/usecases/create-task.ts';
-import { createToken } from '../../../src/usecases/create-token.ts';
-import { revokeToken } from '../../../src/usecases/revoke-token.ts';
+import { createToken } from '../../../src/usecases/access/create-token.ts';
+import { revokeToken } from '../../../src/usecases/access/revoke-token.ts';
+import { createTask } from '../../../src/usecases/create/create-task.ts';
 import { ADMIN_TOKEN, startTestApp, type TestApp } from '../../support/app.ts';
 import { browse } from '../../support/browse.ts';
 import { alice, newTask } from '../../support/tasks.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TaskSource } from '../../../src/domain/task.ts';
-import { assignTask } from '../../../src/usecases/assign-task.ts';
-import { cancelTask } from '../../../src/usecases/cancel-task.ts';
-import { createTask } from '../../../src/usecases/create-task.ts';
+import { createTask } from '../../../src/usecases/create/create-task.ts';
+import { assignTask } from '../../../src/usecases/task/assign-task.ts';
+import { cancelTask } from '../../../src/usecases/task/cancel-task.ts';
 import { startTestApp, type TestApp } from '../../support/app.ts';
 import { type Browsing, browse, textOf } from '../../support/browse.ts';
 import { addAgent, alice, failed, newTask, succeeded } from '../../support/tasks.ts';

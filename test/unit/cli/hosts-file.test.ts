@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { changeFile } from '../../../src/cli/hosts-file.ts';
+import { changeFile } from '../../../src/cli/hosts/file.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
 const file = (text = 'old\n') => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createFreshAttempts, type FreshAttempt } from '../../../src/usecases/fresh-attempts.ts';
+import { createFreshAttempts, type FreshAttempt } from '../../../src/usecases/dequeue/fresh-attempts.ts';
 
 const attempt = (attemptId: string, changes: Partial<FreshAttempt> = {}): FreshAttempt => ({
   attemptId,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createRefusedDeliveries } from '../../../src/usecases/refused-deliveries.ts';
+import { createRefusedDeliveries } from '../../../src/usecases/forge/refused-deliveries.ts';
 
 test('deliveries with a wrong signature are counted by forge, in this hour and the one before', () => {
   let nowMs = 7_199_000;

@@ -1,0 +1,66 @@
+import { constants } from 'node:fs';
+import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { findServer } from '../../config/running-server.ts';
+import type { Context } from '../connect.ts';
+import { CliError, EXIT } from '../errors.ts';
+
+export type FileChange = {
+  /** The text as it is, empty where there is no file yet. */
+  change: (text: string) => string;
+  /** Looks at the new file before it takes the place of the old one. What it throws keeps the old one. */
+  check: (file: string) => Promise<void>;
+};
+
+/** The configuration file that a command means. */
+export const configFile = (said: string | undefined, { env }: Context): string =>
+  said ?? (env.TASKEJO_CONFIG || 'taskejo.yaml');
+
+/**
+ * Changes a file, whole or not at all. The new text is made beside it, under a name that one at a time can have: who
+ * changes it at the same moment is refused.
+ */
+export async function changeFile(path: string, { change, check }: FileChange): Promise<void> {
+  const file = await realpath(path).catch(() => path);
+  const draft = `${file}.new`;
+  const mode = await stat(file).then(
+    (found) => found.mode & 0o777,
+    () => 0o600,
+  );
+  const { O_CREAT, O_EXCL, O_WRONLY } = constants;
+  const handle = await open(draft, O_CREAT | O_EXCL | O_WRONLY, mode).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw new CliError(`cannot write beside the file: ${error.message}`);
+    throw new CliError(`somebody changes ${path} now; if nobody does, remove ${draft}`);
+  });
+  try {
+    await handle.chmod(mode);
+    await handle.writeFile(change(await readText(file)));
+    await handle.sync();
+    await handle.close();
+    await check(draft);
+    await rename(draft, file);
+  } catch (error) {
+    await handle.close();
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new CliError(`cannot read the configuration: ${(error as Error).message}`, EXIT.usage);
+  }
+}
+
+/** Has the server on this machine read its file again; answers whether there is one that could be told. */
+export function tellServer(dataDir: string): boolean {
+  const pid = findServer(dataDir);
+  if (pid === null) return false;
+  try {
+    return process.kill(pid, 'SIGHUP');
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,130 @@
+import { randomUUIDv7 } from 'node:crypto';
+import type { Transaction } from 'kysely';
+import { chooseHost, type Place } from '../../domain/match.ts';
+import { tokenHash } from '../../domain/token.ts';
+import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../../store/claims.ts';
+import type { AgentRow, Database } from '../../store/schema.ts';
+import { unsettledOnHosts } from '../../store/ssh-attempts.ts';
+import { databaseTime } from '../../store/task-changes.ts';
+import type { Deps } from '../deps.ts';
+import { isFor } from '../dequeue/is-for.ts';
+import { SERVER } from '../server-actor.ts';
+
+/** An attempt that this replica is to start on a host. */
+export type Dispatched = { attemptId: string; taskId: string; hostId: string };
+
+/** `began`: by the database's clock; what became ready later was not seen. */
+export type DispatchPass = { began: string; dispatched: Dispatched[] };
+
+export type DispatchOptions = {
+  replicaId: string;
+  /** Hosts of this replica's file that answered lately, in the order of the file. */
+  hostIds: readonly string[];
+  /** For the policy `round_robin`. */
+  lastUsed: string | null;
+  /** The token with which the command of an attempt makes its own reports. */
+  attemptToken: (attemptId: string) => string;
+  /** Was the host asked about an attempt there that ended without its word? Nothing is started there before. */
+  wasAsked?: (attemptId: string) => boolean;
+};
+
+/**
+ * Phase 1: gives ready tasks, best rank first, to hosts that have their labels and a free place. The hosts' rows are
+ * locked before their places are counted, and the task's row decides against dequeue, assign and other replicas.
+ */
+export async function dispatchToHosts(deps: Deps, options: DispatchOptions): Promise<DispatchPass> {
+  const began = await databaseTime(deps.db);
+  if (options.hostIds.length === 0) return { began, dispatched: [] };
+  const dispatched = await deps.db.transaction().execute((trx) => claimForHosts(trx, deps, options));
+  for (const { taskId } of dispatched) deps.wakeups.emit({ kind: 'task', taskId });
+  return { began, dispatched };
+}
+
+async function claimForHosts(trx: Transaction<Database>, deps: Deps, options: DispatchOptions): Promise<Dispatched[]> {
+  const { hostIds, wasAsked = () => false } = options;
+  const locked = await lockAgents(trx, hostIds);
+  const unsettled = await unsettledOnHosts(trx, hostIds);
+  const isToAsk = (hostId: string) => unsettled.some((one) => one.hostId === hostId && !wasAsked(one.attemptId));
+  const takers = locked.filter((host) => takesWork(host) && !isToAsk(host.id));
+  const hosts = hostIds.flatMap((id) => takers.find((host) => host.id === id) ?? []);
+  if (hosts.length === 0) return [];
+  const { taken, newestLane } = await takenPlaces(trx, hostIds);
+  await deps.lanes.upTo(trx, newestLane);
+  const places = hosts.map((host) => ({ host, taken: taken.get(host.id) ?? 0 }));
+  const all: Dispatched[] = [];
+  // Again while it fills places: tasks whose hosts became full stood before those of the hosts that are left.
+  for (;;) {
+    const free = places.filter(({ host, taken }) => taken < host.capacity);
+    const lastUsed = all.at(-1)?.hostId ?? options.lastUsed;
+    const dispatched = free.length === 0 ? [] : await fillPlaces(trx, deps, { ...options, lastUsed }, free);
+    if (dispatched.length === 0) return all;
+    all.push(...dispatched);
+  }
+}
+
+/** Gives out as many tasks as these hosts have places for, as far as the best-ranked ones fit. Counts them there. */
+async function fillPlaces(
+  trx: Transaction<Database>,
+  deps: Deps,
+  { replicaId, lastUsed, attemptToken }: DispatchOptions,
+  places: Counted[],
+): Promise<Dispatched[]> {
+  const hosts = places.map(({ host }) => host);
+  const free = places.reduce((sum, place) => sum + place.host.capacity - place.taken, 0);
+  const candidates = await lockCandidates(trx, {
+    mode: 'ssh_cli',
+    agentIds: hosts.map(({ id }) => id),
+    lanes: deps.lanes.servedBy(hosts),
+    limit: free,
+    heldByOthers: HELD_BY_OTHERS,
+  });
+  const takes = placeAll(candidates, places, deps.settings.dispatch.policy, lastUsed).map((placed): Take => {
+    const attemptId = randomUUIDv7();
+    return { ...placed, attemptId, tokenHash: tokenHash(attemptToken(attemptId)), requestId: null };
+  });
+  const opened = await takeTasks(trx, takes, {
+    mode: 'ssh_cli',
+    at: await databaseTime(trx),
+    leaseSeconds: deps.settings.leases.seconds,
+    holder: replicaId,
+    happening: (take) => ({
+      type: 'assigned',
+      actor: SERVER,
+      attemptId: take.attemptId,
+      data: { agent_id: take.agentId, execution_mode: 'ssh_cli' },
+    }),
+  });
+  return takes
+    .filter((take) => opened.has(take.attemptId))
+    .map(({ attemptId, candidate, agentId }) => ({ attemptId, taskId: candidate.id, hostId: agentId }));
+}
+
+const takesWork = (host: AgentRow): boolean =>
+  host.execution_mode === 'ssh_cli' && host.deleted_at === null && host.online && !host.cordoned && !host.draining;
+
+/** Tasks that claims of agents may hold at this moment. */
+const HELD_BY_OTHERS = 32;
+
+type Counted = { host: AgentRow; taken: number };
+
+function placeAll(
+  candidates: readonly Candidate[],
+  places: Counted[],
+  policy: Deps['settings']['dispatch']['policy'],
+  lastUsed: string | null,
+): { candidate: Candidate; agentId: string }[] {
+  let last = lastUsed;
+  return candidates.flatMap((candidate) => {
+    const chosen = chooseHost(placesFor(candidate, places), policy, last);
+    const place = places.find(({ host }) => host.id === chosen);
+    if (place === undefined) return [];
+    place.taken += 1;
+    last = place.host.id;
+    return [{ candidate, agentId: place.host.id }];
+  });
+}
+
+const placesFor = (candidate: Candidate, places: readonly Counted[]): Place[] =>
+  places
+    .filter(({ host }) => isFor(candidate, host))
+    .map(({ host, taken }) => ({ agentId: host.id, capacity: host.capacity, taken }));

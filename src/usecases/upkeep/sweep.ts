@@ -1,0 +1,83 @@
+import { openDueTasks } from '../../store/due-tasks.ts';
+import { openGates } from '../../store/gates.ts';
+import { lapsedPullAttempts, markSilentAgents, overdueTasks, refreshPullLeases, takeBeat } from '../../store/leases.ts';
+import { changeTask, lockTask } from '../../store/task-changes.ts';
+import { endHeld, lostResult } from '../attempt/end-attempt.ts';
+import { lockOpen } from '../attempt/holding.ts';
+import { endIsolation, judgeAgents } from '../attempt/judge-agent.ts';
+import type { Deps } from '../deps.ts';
+import { SERVER } from '../server-actor.ts';
+
+/** So many beats may be missed before nobody can be blamed for not having renewed. */
+const OUTAGE_BEATS = 3;
+/** An agent that missed so many of its heartbeats is offline. */
+const SILENT_BEATS = 3;
+/** How long after its timeout an attempt that hasn't ended by itself is asked to stop. */
+const OVERDUE_SECONDS = 30;
+const BATCH = 500;
+
+export type Swept = { outage: boolean; lost: number };
+
+/**
+ * Everything that comes due: leases, delays, timeouts, silence. Only this ends a lease. The beat's row lines up the
+ * sweeps of all replicas, and what it tells comes from the database's clock alone.
+ */
+export async function sweep(deps: Deps): Promise<Swept> {
+  const { leases } = deps.settings;
+  const { outage, lapsed, lapsedBy } = await deps.db.transaction().execute(async (trx) => {
+    const beat = await takeBeat(trx, OUTAGE_BEATS * leases.sweepSeconds);
+    if (beat.outage) await refreshPullLeases(trx, leases.seconds);
+    return {
+      outage: beat.outage,
+      lapsedBy: beat.previousAt,
+      lapsed: beat.outage ? [] : await lapsedPullAttempts(trx, beat.previousAt, BATCH),
+    };
+  });
+  let lost = 0;
+  for (const attemptId of lapsed) if (await loseLapsed(deps, attemptId, lapsedBy)) lost++;
+  const ready = await readyDueTasks(deps);
+  for (const taskId of await overdueTasks(deps.db, OVERDUE_SECONDS, BATCH)) await askTimeout(deps, taskId);
+  await endIsolation(deps);
+  const silent = await markSilentAgents(deps.db, SILENT_BEATS * leases.renewSeconds);
+  if (lost + ready > 0) deps.wakeups.emit({ kind: 'ready' });
+  if (lost > 0) deps.wakeups.emit({ kind: 'ended' });
+  if (silent > 0) deps.wakeups.emit({ kind: 'agents' });
+  return { outage, lost };
+}
+
+/** Answers how many may be taken now that could not before. Those with a key take it while their rows are locked. */
+const readyDueTasks = ({ db }: Pick<Deps, 'db'>): Promise<number> =>
+  db.transaction().execute(async (trx) => {
+    const { ready, needKey } = await openDueTasks(trx, BATCH);
+    return ready + (await openGates(trx, needKey)).length;
+  });
+
+/** Ends an attempt whose lease lapsed, unless it was renewed or ended between the look and the lock. */
+async function loseLapsed(deps: Deps, attemptId: string, lapsedBy: string): Promise<boolean> {
+  const ended = await deps.db.transaction().execute(async (trx) => {
+    const held = await lockOpen(trx, attemptId);
+    const leaseEnd = held?.task.lease_expires_at ?? null;
+    if (held === null || leaseEnd === null || leaseEnd >= lapsedBy) return null;
+    const result = lostResult(`agent ${held.attempt.agent_id} was not heard of until its lease had lapsed`);
+    return endHeld(trx, deps, held, result, { actor: SERVER, saidHash: null, settled: true });
+  });
+  if (ended === null) return false;
+  await judgeAgents(deps, [ended]);
+  deps.wakeups.emit({ kind: 'task', taskId: ended.taskId }, { kind: 'log', attemptId });
+  return true;
+}
+
+/** The holder should have ended it by itself; the next renewal tells it to. */
+async function askTimeout(deps: Deps, taskId: string): Promise<void> {
+  await deps.db.transaction().execute(async (trx) => {
+    const task = await lockTask(trx, taskId);
+    if (task === null || task.status !== 'running' || task.stop_reason !== null) return;
+    await changeTask(
+      trx,
+      task,
+      { stop_reason: 'timeout', stop_detail: `longer than ${task.timeout_seconds} s`, stop_asked_at: task.at },
+      { type: 'cancel_requested', actor: SERVER, attemptId: task.attempt_id, data: { reason: 'timeout' } },
+    );
+  });
+  deps.wakeups.emit({ kind: 'task', taskId });
+}
