@@ -23,6 +23,8 @@ export const SIGNED_TOKEN_SECONDS = 300;
 const LEEWAY_SECONDS = 60;
 const HEADER = { alg: 'EdDSA', typ: 'taskejo-agent' };
 const FORM = /^(eyJ[A-Za-z0-9_-]{1,200})\.([A-Za-z0-9_-]{1,2000})\.([A-Za-z0-9_-]{86})$/;
+/** Not empty, and without NUL, which the database can't be asked for. */
+const STORABLE = /^[^\0]+$/;
 const PUBLIC_KEY = /^[A-Za-z0-9_-]{43}$/;
 
 export function newKeyPair(): KeyPair {
@@ -68,7 +70,7 @@ function decode(part: string): Record<string, unknown> {
 }
 
 const areClaims = (value: Record<string, unknown>): value is Claims =>
-  [value.sub, value.aud, value.jti].every((text) => typeof text === 'string' && text !== '') &&
+  [value.sub, value.aud, value.jti].every((text) => typeof text === 'string' && STORABLE.test(text)) &&
   [value.iat, value.exp].every((time) => Number.isSafeInteger(time));
 
 /** Whether the token is for this installation, and of this moment. */

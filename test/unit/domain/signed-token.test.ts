@@ -51,6 +51,10 @@ test.each([
     `${part({ alg: 'EdDSA', typ: 'taskejo-agent' })}.${part({ ...claims, exp: '9' })}.${signature}`,
   ],
   ['no subject', `${part({ alg: 'EdDSA', typ: 'taskejo-agent' })}.${part({ ...claims, sub: '' })}.${signature}`],
+  [
+    'a subject that no database can look for',
+    `${part({ alg: 'EdDSA', typ: 'taskejo-agent' })}.${part({ ...claims, sub: 'agent\0' })}.${signature}`,
+  ],
   ['a plain token', 'tkj_agent_x'],
 ])('%s is no signed token', (_, text) => expect(readSignedToken(text)).toBeNull());
 
