@@ -98,6 +98,8 @@ const KINDS: Record<string, ControlPlaneErrorKind> = {
   unauthenticated: 'unavailable',
   instance_conflict: 'unavailable',
   forbidden: 'unavailable',
+  // A laptop is elsewhere for a while.
+  address_not_allowed: 'unavailable',
 };
 
 function toPlaneError(error: unknown): Error {

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
+import { createHttpControlPlane } from '../../../src/agent/control-plane.ts';
 import { asAgent, signedCredential } from '../../../src/agent/credential.ts';
 import { createServerClient, ServerAway, type ServerClient, ServerRefusal } from '../../../src/agent/http.ts';
 import { createServerClock, type ServerClock } from '../../../src/agent/server-clock.ts';
@@ -108,4 +109,19 @@ test('a server that does not answer is given up, and a redirect is not followed'
   const other = clientOf(elsewhere.url, createServerClock(Date.now));
   await expect(other({ ...get, token: 'a secret' }, never)).rejects.toThrow(ServerAway);
   expect(silent.calls).toHaveLength(1);
+});
+
+test.each([
+  [401, 'unauthenticated'],
+  [403, 'forbidden'],
+  [403, 'address_not_allowed'],
+  [409, 'instance_conflict'],
+])('%d %s is no last word about an attempt: the same is said again later', async (status, code) => {
+  const server = await startServer((_request, response) => {
+    response
+      .writeHead(status, { 'content-type': 'application/problem+json' })
+      .end(JSON.stringify({ code, detail: '' }));
+  });
+  const plane = createHttpControlPlane(clientOf(server.url, createServerClock(Date.now)));
+  await expect(plane.renew('attempt', null, never)).rejects.toMatchObject({ kind: 'unavailable' });
 });
