@@ -41,10 +41,14 @@ export async function leave(deps: LeaveDeps, force: boolean): Promise<Left> {
     await Promise.allSettled(open.map((one) => stopOne(deps, one)));
     await Promise.race([attempts.idle(), delay(REPORT_MS, undefined, { signal }).catch(() => {})]);
     await signOff(deps);
+    // A request for work was under way: of what it brought nobody would hear any more.
+    const known = new Set(open.map(({ task }) => task.attemptId));
+    const late = store.open().filter(({ task }) => !known.has(task.attemptId));
+    await Promise.allSettled(late.map((one) => stopOne(deps, one)));
     const self = readSelf(config);
     writeSelf(config, { ...self, identity: null });
     onLeft();
-    return { agent_id: self.identity?.agentId ?? null, stopped: open.length };
+    return { agent_id: self.identity?.agentId ?? null, stopped: open.length + late.length };
   } finally {
     intake.drain(wasDrained);
   }
