@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { health } from '../contract/health.ts';
 import { createBackoff } from '../executor/backoff.ts';
 import type { Log } from '../executor/log.ts';
 import { asAgent, type Credential, signedCredential } from './credential.ts';
 import { AgentError } from './exit.ts';
 import { ServerAway, type ServerClient, ServerRefusal } from './http.ts';
 import { type Identity, readSelf, type Self, writeSelf } from './identity.ts';
-import { installationOf } from './presence.ts';
 import { type RegisterDeps, register, registerRefused, registrationOf } from './register.ts';
 
 export type EnrolDeps = RegisterDeps & { instance: string; random: () => number; log: Log };
@@ -58,6 +58,12 @@ async function become(deps: EnrolDeps, self: Self, signal: AbortSignal): Promise
   });
   writeSelf(deps.config, { ...self, identity });
   return identity;
+}
+
+/** Asks the server which installation it is. @throws {ServerAway} */
+export async function installationOf(client: ServerClient, signal: AbortSignal): Promise<string> {
+  const answer = await client({ method: 'GET', path: '/healthz', schema: health }, signal);
+  return answer.installation_id;
 }
 
 function credentialOf({ config, clock }: EnrolDeps, { keys }: Self, { agentId, installationId }: Identity): Credential {

@@ -1,9 +1,8 @@
 import { heartbeatAnswer, type MachineMetrics } from '../contract/agent.ts';
-import { health } from '../contract/health.ts';
 import { createWake } from '../executor/attempt/wake.ts';
 import { createBackoff } from '../executor/backoff.ts';
 import type { Log } from '../executor/log.ts';
-import type { Enrolled } from './enrol.ts';
+import { type Enrolled, installationOf } from './enrol.ts';
 import { AgentError, EXIT } from './exit.ts';
 import { ServerAway, type ServerClient, ServerRefusal } from './http.ts';
 import type { Identity } from './identity.ts';
@@ -29,12 +28,6 @@ export type PresenceDeps = {
 };
 
 const beatAnswer = heartbeatAnswer.pick({ agent_id: true, draining: true, generation: true });
-
-/** Asks the server which installation it is. @throws {ServerAway} */
-export async function installationOf(client: ServerClient, signal: AbortSignal): Promise<string> {
-  const answer = await client({ method: 'GET', path: '/healthz', schema: health }, signal);
-  return answer.installation_id;
-}
 
 /**
  * Shows the server that the agent is there, until the signal is aborted. Leases are renewed by each attempt itself, with

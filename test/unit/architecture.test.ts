@@ -154,6 +154,21 @@ describe('the house', () => {
     expect(Object.keys(allowed).filter((part) => reaches(part, new Set()).has(part))).toEqual([]);
   });
 
+  test('has no files that lead in a circle, imports of types counted', () => {
+    const next = Map.groupBy(
+      imports.filter(({ own }) => own),
+      ({ file }) => file,
+    );
+    const leadsBack = (start: string, file = start, seen = new Set<string>()): boolean =>
+      (next.get(file) ?? []).some(({ target }) => {
+        if (target === start) return true;
+        if (seen.has(target)) return false;
+        seen.add(target);
+        return leadsBack(start, target, seen);
+      });
+    expect(files.filter((file) => leadsBack(file))).toEqual([]);
+  });
+
   test('uses each package only where it belongs', () => {
     const foreign = imports.filter(({ own, target }) => !own && !target.startsWith('node:') && target !== '');
     expect(foreign.filter(({ file, target }) => !packages[packageOf(target)]?.test(file)).map(say)).toEqual([]);

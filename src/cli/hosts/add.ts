@@ -6,9 +6,8 @@ import { withItem } from '../../yaml-file/edit.ts';
 import { type Context, printJson, type ServerOptions } from '../connect.ts';
 import { CliError, EXIT } from '../errors.ts';
 import { type Check, checkHost, paintCheck, readHostKey } from './check.ts';
-import { changeFile, configFile, tellServer } from './file.ts';
+import { changeFile, configFile, type FileOptions, tellServer } from './file.ts';
 import { runFirstTask } from './first-task.ts';
-import type { FileOptions } from './hosts.ts';
 
 export type AddOptions = FileOptions &
   ServerOptions & {

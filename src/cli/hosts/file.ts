@@ -4,6 +4,9 @@ import { findServer } from '../../config/running-server.ts';
 import type { Context } from '../connect.ts';
 import { CliError, EXIT } from '../errors.ts';
 
+/** What all these commands may be told. */
+export type FileOptions = { config?: string; dataDir?: string; json?: boolean };
+
 export type FileChange = {
   /** The text as it is, empty where there is no file yet. */
   change: (text: string) => string;

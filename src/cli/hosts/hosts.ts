@@ -3,8 +3,7 @@ import { several, wholeNumber } from '../arguments.ts';
 import { asksServer, type Context, printJson, printsJson } from '../connect.ts';
 import { type Column, table } from '../table.ts';
 import type { AddOptions } from './add.ts';
-
-export type FileOptions = { config?: string; dataDir?: string; json?: boolean };
+import type { FileOptions } from './file.ts';
 
 /** Hosts stand in the configuration file: these commands read and write it, on the machine of the server. */
 export function addHosts(program: Command, context: Context): void {

@@ -2,8 +2,7 @@ import { loadConfig } from '../../config.ts';
 import { withoutItem } from '../../yaml-file/edit.ts';
 import { type Context, printJson } from '../connect.ts';
 import { CliError, EXIT } from '../errors.ts';
-import { changeFile, configFile, tellServer } from './file.ts';
-import type { FileOptions } from './hosts.ts';
+import { changeFile, configFile, type FileOptions, tellServer } from './file.ts';
 
 export async function removeHost(id: string, options: FileOptions, context: Context): Promise<void> {
   const { env, terminal } = context;
