@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /*
@@ -22,14 +22,15 @@ function beganAt(pid: number): string | null {
 export function noteServer(dataDir: string): () => void {
   const file = fileIn(dataDir);
   const note = `${process.pid} ${beganAt(process.pid)}\n`;
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const made = mkdirSync(dataDir, { recursive: true, mode: 0o700 }) !== undefined;
   writeFileSync(`${file}.${process.pid}`, note);
   renameSync(`${file}.${process.pid}`, file);
   return () => {
     try {
       if (readFileSync(file, 'utf8') === note) rmSync(file);
+      if (made) rmdirSync(dataDir);
     } catch {
-      // it is gone, or another server's
+      // it is gone, or another server's; or something else is kept there
     }
   };
 }

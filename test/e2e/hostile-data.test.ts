@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Attempt } from '../../src/contract/attempt.ts';
@@ -10,6 +10,7 @@ import { hostileStrings } from '../support/hostile-strings.ts';
 import { RECORDED_SECRET, recorded } from '../support/recordings.ts';
 import { describeIf } from '../support/require.ts';
 import { startTwoWays, type TwoWays, WAYS, type Way } from '../support/two-ways.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const LONG = { timeoutMs: 120_000 };
 const onPullRequest = recorded('v15', 'alice comments on the pull request: /run on a pull request');
@@ -155,9 +156,7 @@ describeIf('sshd', 'what people write', () => {
         expect(await two.tasks.printed(task.attempt?.id ?? '', stream)).toBe(strings.join(''));
       }
       const root = way === 'ssh' ? join(two.sshd.home, '.taskejo') : join(two.agent.stateDir, 'work');
-      const left = readdirSync(root, { recursive: true, encoding: 'utf8' });
-      const ofAttempt = left.filter((name) => name.includes(`a.${task.attempt?.id}/`));
-      expect(ofAttempt.filter((name) => /\/run(?:\/|$)/.test(name))).toEqual([]);
+      await waitFor(() => globSync(`*/a.${task.attempt?.id}/run`, { cwd: root }).length === 0);
       expectNothingDone();
     });
   });
