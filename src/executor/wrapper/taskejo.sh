@@ -165,11 +165,12 @@ cancel) enter "a.$att"; void; [ $state != void ] || { tree; [ -z "$tree" ] || st
   case $state in starting | running | orphan | vanished) stop "$1" ;; esac; reply ;;
 fence) enter "a.$att"; void; reply ;; end) cd "a.$att"; watch "$@" ;;
 tidy) # MINUTES: what was kept so long goes, after 30 days all that is known of an attempt, and a wrapper that nobody needs or used
-  look; reply; exec 2>/dev/null; touch "$me"
-  for f in $(find a.*/kept -prune -mmin +"$1"); do (cd "${f%/*}" && look; discard; [ -d run ] || rm -f kept); done
-  for f in $(find a.* -prune -mtime +30); do (cd "$f" && look && discard && [ ! -d run ] && rm -rf "../$f"); done
-  find t.* -prune -mtime +30 -exec rm -rf {} +; rmdir /sys/fs/cgroup/taskejo/* /sys/fs/cgroup/unified/taskejo/*; find a.*/in.* ../[iw].* -prune -mtime +0 -exec rm -rf {} +
-  needed="${me##*/} $(cat ../*/a.*/run/wrapper)"
+  look; reply; exec 2>/dev/null; touch "$me" # below no names on a command line: there may be more than one can hold
+  for f in $(find . -path './*/*' -prune -name kept -mmin +"$1"); do (cd "${f%/*}" && look; discard; [ -d run ] || rm -f kept); done
+  for f in $(find . ! -name . -prune -name 'a.*' -mtime +30); do (cd "$f" && look && discard && [ ! -d run ] && rm -rf "../$f"); done
+  find . ! -name . -prune -name 't.*' -mtime +30 -exec rm -rf {} +; find . -path './*/*' -prune -name 'in.*' -mtime +0 -exec rm -rf {} +
+  find ../[iw].* -prune -mtime +0 -exec rm -rf {} +; find /sys/fs/cgroup/taskejo/* /sys/fs/cgroup/unified/taskejo/* -prune -mmin +60 -exec rmdir {} + # not what a start has just made
+  needed="${me##*/} $(printf '%s\n' ../*/a.*/run/wrapper | xargs cat)"
   for f in ../w-*.sh; do case $needed in *"${f##*/}"*) ;; *) find "$f" -mtime +0 -exec rm -f {} + ;; esac; done ;;
 *) [ -d "a.$att" ] && cd "a.$att"; look ;; # the rest only reads
 esac; case $op in

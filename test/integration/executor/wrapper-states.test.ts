@@ -229,6 +229,33 @@ describe('the wrapper script, asked about an attempt', () => {
     await waitFor(async () => (await state(spec.attemptId)) === 'done');
   });
 
+  test('long ago, among more of them than a command line can name: is forgotten all the same', async () => {
+    const old = new Date(Date.now() - 40 * 86_400_000);
+    const spec = await running('sleep 300');
+    const script = join(subject.home, 'machine', 'w-0123456789abcdef.sh');
+    writeFileSync(script, '');
+    utimesSync(script, old, old);
+    writeFileSync(folder(spec.attemptId, 'run', 'wrapper'), 'w-0123456789abcdef.sh\n');
+    const ended = Array.from({ length: 4_000 }, () => claimed(`0 0 ${bootId}`));
+    const kept = ended.slice(0, 10);
+    for (const attemptId of kept) {
+      mkdirSync(folder(attemptId, 'run'));
+      for (const file of ['kept', 'run/wrapper']) writeFileSync(folder(attemptId, file), '');
+      utimesSync(folder(attemptId, 'kept'), old, old);
+    }
+    const forgotten = ended.slice(10, 20);
+    for (const attemptId of forgotten) utimesSync(folder(attemptId), old, old);
+    // Where the stack is small so is what a command may be given.
+    const wrapper = join(subject.home, 'machine', WRAPPER.name);
+    const tidy = spawn('sh', ['-c', `ulimit -s 256; exec sh ${wrapper} tidy suite tidy 60`], { stdio: 'pipe' });
+    expect(await said(tidy)).toMatch(/^taskejo1 none /);
+    expect(ended.filter((attemptId) => !existsSync(folder(attemptId)))).toEqual(forgotten);
+    expect(kept.filter((attemptId) => existsSync(folder(attemptId, 'run')))).toEqual([]);
+    expect(existsSync(script)).toBe(true);
+    await machine.cancel(spec.attemptId, 0, signal);
+    await waitFor(async () => (await state(spec.attemptId)) === 'done');
+  });
+
   test('in a control folder that was wiped: nothing is known, and the store says that it is another one', async () => {
     const before = await machine.ping(signal);
     rmSync(control(), { recursive: true, force: true });
