@@ -521,49 +521,49 @@ export const acceptance: Part[] = [
       {
         line: 'fails with retries left: again after the delay',
         proofs: [
-          "test/e2e/the-agents-twelve.test.ts > the agent's twelve > fails with retries left: again after the delay",
+          "test/long/the-agents-twelve.test.ts > the agent's twelve > fails with retries left: again after the delay",
           'test/integration/pull.test.ts > a command that fails is tried again after the delay while retries are left',
         ],
       },
       {
         line: 'fails with none left: failed and reported',
-        proofs: ["test/e2e/the-agents-twelve.test.ts > the agent's twelve > fails with none left: failed and reported"],
+        proofs: ["test/long/the-agents-twelve.test.ts > the agent's twelve > fails with none left: failed and reported"],
       },
       {
         line: 'finishes while offline: kept',
         proofs: [
-          "test/e2e/the-agents-twelve.test.ts > the agent's twelve > finishes while offline: kept",
+          "test/long/the-agents-twelve.test.ts > the agent's twelve > finishes while offline: kept",
           'test/fault/agent-server-away.test.ts > a server killed under its agents > gets the result of what ended while it was away, and its whole log',
         ],
       },
       {
         line: 'back online: reported by itself, in order, once',
         proofs: [
-          "test/e2e/the-agents-twelve.test.ts > the agent's twelve > back online: reported by itself, in order, once",
+          "test/long/the-agents-twelve.test.ts > the agent's twelve > back online: reported by itself, in order, once",
         ],
       },
       {
         line: 'more than 1 MiB: truncated and marked',
-        proofs: ["test/e2e/the-agents-twelve.test.ts > the agent's twelve > more than 1 MiB: truncated and marked"],
+        proofs: ["test/long/the-agents-twelve.test.ts > the agent's twelve > more than 1 MiB: truncated and marked"],
       },
       {
         line: 'starts from agent.yaml',
         proofs: [
-          "test/e2e/the-agents-twelve.test.ts > the agent's twelve > starts from agent.yaml",
+          "test/long/the-agents-twelve.test.ts > the agent's twelve > starts from agent.yaml",
           'test/e2e/task-runs-on-a-pull-agent.test.ts > the agent > starts from agent.yaml where it is started, as from the environment alone',
         ],
       },
       {
         line: 'starts from the environment alone',
         proofs: [
-          "test/e2e/the-agents-twelve.test.ts > the agent's twelve > starts from the environment alone",
+          "test/long/the-agents-twelve.test.ts > the agent's twelve > starts from the environment alone",
           'test/e2e/task-runs-on-a-pull-agent.test.ts > the agent > starts from agent.yaml where it is started, as from the environment alone',
         ],
       },
       {
         line: 'a request with its token is accepted, without it refused',
         proofs: [
-          "test/e2e/the-agents-twelve.test.ts > the agent's twelve > a request with its token is accepted, without it refused",
+          "test/long/the-agents-twelve.test.ts > the agent's twelve > a request with its token is accepted, without it refused",
           'test/integration/http-admission.test.ts > who is let in > POST /api/v1/tasks/dequeue asks for a token',
           'test/integration/http-admission.test.ts > who is let in > POST /api/v1/tasks/dequeue lets in only whom it is for',
         ],
@@ -571,14 +571,14 @@ export const acceptance: Part[] = [
       {
         line: 'dependency not done: waits',
         proofs: [
-          "test/e2e/the-agents-twelve.test.ts > the agent's twelve > dependency not done: waits",
+          "test/long/the-agents-twelve.test.ts > the agent's twelve > dependency not done: waits",
           'test/integration/dependencies.test.ts > a task that depends on another > is given to no agent before that is done, and runs then',
         ],
       },
       {
         line: 'dependencies done: runs',
         proofs: [
-          "test/e2e/the-agents-twelve.test.ts > the agent's twelve > dependencies done: runs",
+          "test/long/the-agents-twelve.test.ts > the agent's twelve > dependencies done: runs",
           'test/integration/dependencies.test.ts > a task that depends on another > is given to no agent before that is done, and runs then',
           'test/integration/dependencies.test.ts > a task that depends on another > waits for all of them, in whatever order they complete',
         ],
@@ -586,7 +586,7 @@ export const acceptance: Part[] = [
       {
         line: 'priority higher by 3: preempts',
         proofs: [
-          "test/e2e/the-agents-twelve.test.ts > the agent's twelve > priority higher by 3: preempts",
+          "test/long/the-agents-twelve.test.ts > the agent's twelve > priority higher by 3: preempts",
           'test/e2e/urgent-task-preempts.test.ts > a task whose priority is higher by 3 takes the place of a running one, which runs again after it',
           'test/e2e/urgent-task-preempts.test.ts > an agent is told by renew and by heartbeat to make room, for a priority higher by 3 and not by 2',
         ],
@@ -594,7 +594,7 @@ export const acceptance: Part[] = [
       {
         line: 'command not allowed: refused with the rule',
         proofs: [
-          "test/e2e/the-agents-twelve.test.ts > the agent's twelve > command not allowed: refused with the rule",
+          "test/long/the-agents-twelve.test.ts > the agent's twelve > command not allowed: refused with the rule",
         ],
       },
     ],
