@@ -58,7 +58,9 @@ const container = z.strictObject({
   image: path().max(1000).nullable().default(null).describe('What a task with `sandbox: container` runs in'),
 });
 
-const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|\[::1\]|localhost):\d{1,5}$/;
+const MAX_PORT = 65_535;
+const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|\[::1\]|localhost):(\d{1,5})$/;
+const isOfLoopback = (address: string) => Number(LOOPBACK.exec(address)?.[1] ?? Number.NaN) <= MAX_PORT;
 const localApi = z.strictObject({
   socket: path()
     .optional()
@@ -67,7 +69,7 @@ const localApi = z.strictObject({
     ),
   listen: z
     .string()
-    .regex(LOOPBACK, 'must be an address of this machine for itself, as 127.0.0.1:7071')
+    .refine(isOfLoopback, 'must be an address of this machine for itself, as 127.0.0.1:7071')
     .nullable()
     .default(null)
     .describe('An address of this machine for itself, beside the socket'),

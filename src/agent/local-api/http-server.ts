@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { AppError, ERROR_CODES } from '../../domain/errors.ts';
 import type { Log } from '../../executor/log.ts';
 import { answerTo, type Route } from './route.ts';
@@ -13,10 +14,20 @@ export type HttpServerOptions = {
   log: Log;
 };
 
+export type HttpServer = {
+  server: Server;
+  /** Ends when the answers under way are out; connections that wait for none are cut, whatever has come on them. */
+  stop(): Promise<void>;
+};
+
 /** Answers requests by the routes. */
-export function createHttpServer({ routes, reachedByPages, log }: HttpServerOptions): Server {
+export function createHttpServer({ routes, reachedByPages, log }: HttpServerOptions): HttpServer {
+  const waitForNone = new Set<Socket>();
   const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: HEADERS_MS }, (request, response) => {
     request.resume();
+    const { socket } = request;
+    waitForNone.delete(socket);
+    response.once('close', () => void (socket.destroyed || waitForNone.add(socket)));
     if (reachedByPages && isOfPage(request)) return refuse(response, NOT_FOR_PAGES, log);
     answer(routes, request).then(
       (body) => send(response, 200, 'application/json', body),
@@ -24,7 +35,16 @@ export function createHttpServer({ routes, reachedByPages, log }: HttpServerOpti
     );
   });
   server.maxConnections = CONNECTIONS;
-  return server;
+  server.on('connection', (socket) => {
+    waitForNone.add(socket);
+    socket.once('close', () => waitForNone.delete(socket));
+  });
+  const stop = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      for (const socket of waitForNone) socket.destroy();
+    });
+  return { server, stop };
 }
 
 const NOT_FOR_PAGES = new AppError('forbidden', 'Only programs of this machine may ask, by its own address.');
@@ -32,7 +52,7 @@ const NOT_FOR_PAGES = new AppError('forbidden', 'Only programs of this machine m
 /** Pages say where they come from, or have given this machine's address another name. */
 function isOfPage({ headers }: IncomingMessage): boolean {
   const host = (headers.host ?? '').replace(/:\d+$/, '');
-  return headers.origin !== undefined || !['localhost', '127.0.0.1', '[::1]'].includes(host);
+  return headers.origin !== undefined || !/^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(host);
 }
 
 async function answer(routes: readonly Route[], { method = 'GET', url = '/' }: IncomingMessage): Promise<unknown> {

@@ -1,4 +1,3 @@
-import type { Server } from 'node:http';
 import type { Log } from '../../executor/log.ts';
 import { createHttpServer } from './http-server.ts';
 import { listenOnPort, listenOnSocket } from './listen.ts';
@@ -11,16 +10,17 @@ export type LocalApiOptions = { agent: LocalAgent; socket: string; listen: strin
 export async function startLocalApi(options: LocalApiOptions): Promise<{ stop(): Promise<void> }> {
   const { agent, socket, listen, log } = options;
   const routes = routesOf(agent);
-  const servers = [createHttpServer({ routes, reachedByPages: false, log })];
-  const removeSocket = await listenOnSocket(servers[0] as Server, socket);
+  const onSocket = createHttpServer({ routes, reachedByPages: false, log });
+  const servers = [onSocket];
+  const removeSocket = await listenOnSocket(onSocket.server, socket);
   const stop = async () => {
     removeSocket();
-    await Promise.all(servers.map(close));
+    await Promise.all(servers.map((one) => one.stop()));
   };
   if (listen === null) return { stop };
-  const server = createHttpServer({ routes, reachedByPages: true, log });
-  servers.push(server);
-  await listenOnPort(server, listen).catch(async (error: unknown) => {
+  const onPort = createHttpServer({ routes, reachedByPages: true, log });
+  servers.push(onPort);
+  await listenOnPort(onPort.server, listen).catch(async (error: unknown) => {
     await stop();
     throw error;
   });
@@ -52,10 +52,3 @@ function routesOf(agent: LocalAgent): Route[] {
     },
   ];
 }
-
-/** Ends when the answers under way are out; connections that ask nothing are cut. */
-const close = (server: Server): Promise<void> =>
-  new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });

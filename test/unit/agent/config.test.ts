@@ -158,6 +158,9 @@ stop_grace_seconds: -1
       expect.stringMatching(/^2:30 security\.denied_patterns\[0\]: .*linear time/),
       expect.stringMatching(/^3:21 local_api\.listen: .*for itself/),
     ]);
+    expect(await mistakes(`${LEAST}local_api: {listen: "127.0.0.1:65536"}\n`, { REG: 'r' })).toEqual([
+      expect.stringMatching(/^2:21 local_api\.listen: .*for itself/),
+    ]);
   });
 
   test('are a missing server, two credentials, a missing variable', async () => {
