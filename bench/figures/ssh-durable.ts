@@ -1,3 +1,7 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import type { Machine } from '../../src/executor/machine.ts';
 import { createPool } from '../../src/executor/ssh/pool.ts';
 import { startSpec } from '../../test/suites/machine-suite.ts';
@@ -13,6 +17,7 @@ const { signal } = new AbortController();
 /** What it costs that a command can't be lost: all of an attempt that does nothing, in turns with the bare command. */
 export async function durableRows({ sizes, say }: Bench): Promise<FigureRows> {
   await using parts = new AsyncDisposableStack();
+  parts.defer(cleaning());
   const sshd = parts.adopt(await startSshd({ plain: true }), (one) => one.stop());
   const pool = parts.adopt(createPool({ connect: () => connectTo(sshd) }), (one) => one.close());
   const { machine } = parts.adopt(sshHostOf(sshd), (one) => one.close());
@@ -31,6 +36,13 @@ export async function durableRows({ sizes, say }: Bench): Promise<FigureRows> {
       goal: atMost(10),
     },
   ];
+}
+
+/** A sshd as it comes leads to the home of whoever runs this. What was there before stays. */
+function cleaning(): () => Promise<void> {
+  const folder = join(homedir(), '.taskejo');
+  const made = existsSync(folder) ? join(folder, 'suite') : folder;
+  return () => rm(made, { recursive: true, force: true });
 }
 
 async function attempt(machine: Machine): Promise<void> {
