@@ -35,7 +35,9 @@ export function createAdopter({ deps, replica, isGone, driver, log }: AdopterOpt
   const adoptAll = async (host: Host, [first, ...others]: readonly FreeAttempt[]) => {
     try {
       if (first) await adopt(host, first);
-      await Promise.all(others.map((free) => adopt(host, free)));
+      // All have an end before it is looked again, or stopped: none is adopted after that.
+      const ends = await Promise.allSettled(others.map((free) => adopt(host, free)));
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
       if (failing.delete(host.id)) log.info({ host: host.id }, 'a host answers about its attempts again');
     } catch (error) {
       if (!failing.has(host.id) && !stopping.signal.aborted) {
