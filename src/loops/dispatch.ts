@@ -57,7 +57,6 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
       hostIds,
       lastUsed,
       attemptToken,
-      wasAsked: settler.wasAsked,
     });
     for (const { attemptId, hostId } of dispatched) {
       lastUsed = hostId;

@@ -2,7 +2,7 @@ import type { MachineReport } from '../domain/machine.ts';
 import { readEnding } from '../executor/attempt/read-ending.ts';
 import { ControlPlaneError } from '../executor/control-plane.ts';
 import type { Deps } from '../usecases/deps.ts';
-import { settle, type Unsettled, unsettledOn } from '../usecases/hosts/host-attempts.ts';
+import { noteAsked, settle, type Unsettled, unsettledOn } from '../usecases/hosts/host-attempts.ts';
 import { getAttempt, getTask } from '../usecases/task/read-tasks.ts';
 import { type Host, machineOf } from './hosts.ts';
 import { createReplicaPlane } from './replica-plane.ts';
@@ -12,11 +12,9 @@ type Log = Record<'info' | 'warn', (fields: object, message: string) => void>;
 export type Settler = {
   /**
    * Begins to ask these hosts about attempts that ended without their word. Resolves before they have answered: one
-   * that is slow must not keep the others waiting.
+   * that is slow must not keep the others waiting. Nothing is started on a host before it was asked about each of them.
    */
   ask(hosts: readonly Host[]): Promise<void>;
-  /** Nothing is started on a host before it was asked about each of these. */
-  wasAsked(attemptId: string): boolean;
   /** Gives up what is under way. */
   stop(): Promise<void>;
 };
@@ -27,17 +25,13 @@ const ANSWER_MS = 10_000;
 export function createSettler(deps: Deps, replicaId: string, log: Log): Settler {
   const stopping = new AbortController();
   const asking = new Map<string, Promise<void>>();
-  const asked = new Map<string, Set<string>>();
   const failing = new Set<string>();
 
   const settleAll = async (host: Host, attempts: readonly Unsettled[]) => {
-    const before = asked.get(host.id) ?? new Set<string>();
-    asked.set(host.id, new Set(attempts.map(({ id }) => id).filter((id) => before.has(id))));
     try {
       for (const attempt of attempts) {
         await settleOne({ deps, replicaId, log }, host, attempt, stopping.signal);
-        asked.get(host.id)?.add(attempt.id);
-        if (!before.has(attempt.id)) deps.wakeups.emit({ kind: 'ready' });
+        await noteAsked(deps, attempt.id);
       }
       failing.delete(host.id);
     } catch (error) {
@@ -58,7 +52,6 @@ export function createSettler(deps: Deps, replicaId: string, log: Log): Settler 
         if (attempts.length > 0) asking.set(host.id, settleAll(host, attempts));
       }
     },
-    wasAsked: (attemptId) => [...asked.values()].some((ids) => ids.has(attemptId)),
     async stop() {
       stopping.abort();
       await Promise.all(asking.values());

@@ -5,6 +5,7 @@ import type { Task } from '../domain/task.ts';
 import { onlyRow } from './answers.ts';
 import { keptFrom } from './claims.ts';
 import type { AgentRow, Database } from './schema.ts';
+import { isToBeAskedAbout } from './ssh-attempts.ts';
 
 type Db = Kysely<Database>;
 
@@ -30,15 +31,18 @@ export async function freeTakers(db: Db, wishes: readonly Wish[]): Promise<Taker
       select ${takerColumns} from agents
       where deleted_at is null and online and not cordoned and not draining and says_draining is null
         and labels @> w.requires and w."executionMode" in ('undecided', execution_mode) and ${running} < capacity
+        and not ${toAsk}
       limit ${MOST_FREE}) free`.execute(db);
   return toTakers(rows);
 }
 
 const running = sql`(
   select count(*)::int from attempts where attempts.agent_id = agents.id and not attempts.settled)`;
+const toAsk = sql`(execution_mode = 'ssh_cli' and exists (
+  select from attempts where attempts.agent_id = agents.id and not settled and ${isToBeAskedAbout}))`;
 const takerColumns = sql`id, name, execution_mode, labels, capacity, online, state_reason, cordoned, cordon_reason,
   draining or says_draining is not null as draining, last_seen_at, limits, sandboxes, policy::text as policy, restriction,
-  ${running} as running`;
+  ${running} as running, ${toAsk} as to_ask`;
 
 function toTakers(rows: readonly TakerRow[]): Taker[] {
   const policyOf = sharedPolicies();
@@ -59,10 +63,11 @@ function toTakers(rows: readonly TakerRow[]): Taker[] {
     sandboxes: row.sandboxes,
     policy: policyOf(row.policy),
     restriction: row.restriction,
+    toAsk: row.to_ask,
   }));
 }
 
-type TakerRow = Omit<AgentRow, 'policy'> & { policy: string | null; running: number };
+type TakerRow = Omit<AgentRow, 'policy'> & { policy: string | null; running: number; to_ask: boolean };
 
 /** Equal policies are one object, so that each is compared with a command once. */
 function sharedPolicies(): (text: string | null) => AgentPolicy | null {

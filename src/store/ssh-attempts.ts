@@ -200,13 +200,23 @@ export async function stopReasonOf(db: Db, attemptId: string): Promise<StopReaso
   return rows[0]?.stop_reason ?? null;
 }
 
-/** Attempts that ended without the word of their host, of these hosts. */
-export async function unsettledOnHosts(
-  trx: Db,
-  hostIds: readonly string[],
-): Promise<{ attemptId: string; hostId: string }[]> {
-  const { rows } = await sql<{ attemptId: string; hostId: string }>`
-    select id as "attemptId", agent_id as "hostId" from attempts
-    where agent_id = any(${hostIds}::text[]) and not settled and finished_at is not null`.execute(trx);
-  return rows;
+/** Of attempts: ended without the word of their host, which hasn't answered about them since. */
+export const isToBeAskedAbout = sql<boolean>`(
+  not attempts.settled and attempts.finished_at is not null and (coalesce(attempts.contact ->> 'state', '') <> 'ok'
+    or (attempts.contact ->> 'since')::timestamptz < attempts.finished_at))`;
+
+/** Those of these hosts that are to be asked about such attempts before anything starts there. */
+export async function hostsToAsk(trx: Db, hostIds: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ agent_id: string }>`
+    select distinct agent_id from attempts
+    where agent_id = any(${hostIds}::text[]) and not settled and ${isToBeAskedAbout}`.execute(trx);
+  return rows.map((row) => row.agent_id);
+}
+
+/** Its host has answered about an attempt that ended without its word; answers whether that is the first time. */
+export async function recordAsked(db: Db, attemptId: string): Promise<boolean> {
+  const result = await sql`
+    update attempts set contact = ${contactOf('ok', sql`clock_timestamp()`)}
+    where id = ${attemptId} and ${isToBeAskedAbout}`.execute(db);
+  return affectedRows(result) === 1;
 }

@@ -8,7 +8,13 @@ import { startAttempt } from '../../src/usecases/attempt/start-attempt.ts';
 import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { dispatchToHosts } from '../../src/usecases/hosts/dispatch.ts';
-import { recordContact, recordStarting, settle, unsettledOn } from '../../src/usecases/hosts/host-attempts.ts';
+import {
+  noteAsked,
+  recordContact,
+  recordStarting,
+  settle,
+  unsettledOn,
+} from '../../src/usecases/hosts/host-attempts.ts';
 import { cancelByForce } from '../../src/usecases/task/cancel-by-force.ts';
 import { cancelTask } from '../../src/usecases/task/cancel-task.ts';
 import { getAttempt, getTask, listEvents } from '../../src/usecases/task/read-tasks.ts';
@@ -39,8 +45,8 @@ async function onHost(sent: boolean, changes: Partial<NewTask> = {}) {
     hostIds: ['h1'],
     lastUsed: null,
     attemptToken: (text: string) => text,
-    wasAsked: () => true,
   };
+  for (const one of await unsettledOn(deps, 'h1')) await noteAsked(deps, one.id);
   const { dispatched } = await dispatchToHosts(deps, options);
   const attemptId = dispatched[0]?.attemptId ?? '';
   await startAttempt(deps, replica, attemptId, null);

@@ -19,6 +19,8 @@ import { alice, newTask } from '../support/tasks.ts';
 const RUNS = 150;
 /** A slow machine tries fewer. */
 const AT_MOST_MS = 15_000;
+const earlier = '2026-11-20T00:00:00Z';
+const later = '2026-11-22T00:00:00Z';
 const never = new AbortController().signal;
 const replicaId = randomUUID();
 let deps: Deps & { stop(): Promise<void> };
@@ -41,6 +43,8 @@ const anyAgent = fc.record({
   capacity: fc.integer({ min: 1, max: 2 }),
   open: fc.constantFrom(0, 0, 0, 1, 2),
   unsettled: fc.constantFrom(0, 0, 0, 1),
+  /** Of what is unsettled: whether its host has answered about it since. */
+  asked: fc.boolean(),
   online: fc.nat(4).map((n) => n > 0),
   cordoned: seldom,
   draining: seldom,
@@ -110,6 +114,9 @@ async function addAgent(agent: AnyAgent, id: string): Promise<string> {
       values (${randomUUID()}, ${randomUUID()}, 1, ${agent.mode}, ${id}, '', now(),
         ${n < agent.open ? null : '2026-11-21T00:00:00Z'}, ${n < agent.open ? null : 'lost'})`.execute(deps.db);
   }
+  await sql`
+    update attempts set contact = jsonb_build_object('state', 'ok', 'since', ${agent.asked ? later : earlier}::text)
+    where agent_id = ${id} and finished_at is not null`.execute(deps.db);
   return id;
 }
 
@@ -168,7 +175,6 @@ async function takenBy(id: string, agentMode: AgentMode): Promise<string[]> {
             hostIds: [id],
             lastUsed: null,
             attemptToken: (one) => one,
-            wasAsked: () => true,
           })
         ).dispatched.map(({ taskId }) => taskId);
   for (const row of before.filter((one) => taken.includes(one.id))) await putBack(row);

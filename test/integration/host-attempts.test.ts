@@ -9,15 +9,18 @@ import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { adoptAttempt, findFreeAttempts } from '../../src/usecases/hosts/adopt-attempts.ts';
 import { dispatchToHosts } from '../../src/usecases/hosts/dispatch.ts';
-import { loseHopeless, recordContact, recordStarting } from '../../src/usecases/hosts/host-attempts.ts';
+import { loseHopeless, noteAsked, recordContact, recordStarting } from '../../src/usecases/hosts/host-attempts.ts';
 import { syncHosts } from '../../src/usecases/hosts/sync-hosts.ts';
+import { explainTask } from '../../src/usecases/task/explain-task.ts';
 import { getTask, listEvents } from '../../src/usecases/task/read-tasks.ts';
 import { keepReplica, leaveAsReplica } from '../../src/usecases/upkeep/keep-replica.ts';
 import { sweep } from '../../src/usecases/upkeep/sweep.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { expectHealthy } from '../support/examine.ts';
+import { somebodyWaits } from '../support/locks.ts';
 import { addAgent, alice, newTask } from '../support/tasks.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 let deps: Deps & { stop(): Promise<void> };
 const replica = (pid = 1) => ({ id: randomUUID(), bootId: 'b', pidNamespace: 'p', pid, startedAt: '1' });
@@ -70,6 +73,34 @@ const awake = (since = 3600) =>
 const contactOf = async (id: string) => (await getTask(deps, id))?.attempt?.contact;
 const typesOf = async (id: string) =>
   (await listEvents(deps, id, { limit: 50, cursor: null })).items.map(({ type }) => type);
+
+it('an attempt is not lost that somebody adopted, and let go of, while it was about to be', async () => {
+  const { id, attemptId } = await sent();
+  await awake();
+  await lapse();
+  await silent(700);
+  let losing: Promise<number> = Promise.resolve(0);
+  await deps.db.transaction().execute(async (trx) => {
+    await sql`update tasks set holder = ${second.id} where id = ${id}`.execute(trx);
+    losing = lose();
+    await waitFor(() => somebodyWaits(deps.db));
+    await recordContact({ ...deps, db: trx }, second.id, attemptId, 'ok');
+  });
+  expect(await losing).toBe(0);
+  expect(await getTask(deps, id)).toMatchObject({ status: 'running' });
+});
+
+it('the silence before an attempt was adopted counts no more, should who adopted it die at once', async () => {
+  const { id } = await sent();
+  await awake();
+  await lapse();
+  await silent(700);
+  expect(await adopt()).toHaveLength(1);
+  expect(await contactOf(id)).toMatchObject({ state: 'ok' });
+  await lapse();
+  expect(await lose()).toBe(0);
+  expect(await getTask(deps, id)).toMatchObject({ status: 'running' });
+});
 
 it.each([
   ['taken', false],
@@ -300,9 +331,12 @@ it('nothing is started on a host before it was asked about what ended there with
   await lose();
   const { id } = await createTask(deps, alice, newTask());
   const options = { replicaId: first.id, hostIds: ['h1'], lastUsed: null, attemptToken: (text: string) => text };
-  expect((await dispatchToHosts(deps, { ...options, wasAsked: () => false })).dispatched).toEqual([]);
-  const { dispatched } = await dispatchToHosts(deps, { ...options, wasAsked: (asked) => asked === attemptId });
-  expect(dispatched).toMatchObject([{ taskId: id }]);
+  const [waitsFor] = (await explainTask(deps, id, null))?.agents ?? [];
+  expect(waitsFor).toMatchObject({ takeable: false, reasons: [{ code: 'unsettled' }] });
+  expect((await dispatchToHosts(deps, options)).dispatched).toEqual([]);
+  await noteAsked(deps, attemptId);
+  expect(await explainTask(deps, id, null)).toMatchObject({ takeable: true });
+  expect((await dispatchToHosts(deps, options)).dispatched).toMatchObject([{ taskId: id }]);
 });
 
 it('an attempt that nobody could watch is never told as a timeout', async () => {

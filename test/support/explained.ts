@@ -19,6 +19,7 @@ export const taker = (changes: Partial<Taker> = {}): Taker => ({
   sandboxes: null,
   policy: null,
   restriction: null,
+  toAsk: false,
   ...changes,
 });
 

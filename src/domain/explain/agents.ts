@@ -32,6 +32,7 @@ function obstaclesAt(task: Waiting, taker: Taker, kept: KeptFrom, isAllowed: boo
   if (taker.cordoned) found.push('cordoned');
   if (taker.draining) found.push('draining');
   if (!taker.online) found.push('offline');
+  if (taker.toAsk) found.push('unsettled');
   if (!isAllowed || !isWithin(taker.restriction, task)) found.push('policy');
   if (taker.limits !== null || taker.sandboxes !== null) {
     if (missingAbilities(task, taker).length > 0) found.push('limits_unavailable');
@@ -44,6 +45,7 @@ function obstaclesAt(task: Waiting, taker: Taker, kept: KeptFrom, isAllowed: boo
 /** How far each thing is from letting the task run: what passes by itself, what somebody does, what needs another. */
 const DISTANCES: Record<AgentReason, number> = {
   no_capacity: 1,
+  unsettled: 1,
   preemption_limit: 0,
   recently_failed_here: 2,
   offline: 4,
@@ -113,6 +115,9 @@ const WORDS: Record<AgentReason, Words> = {
       executionMode === 'ssh_cli'
         ? `${name} cannot be reached${stateReason === null ? '' : `: ${stateReason.message}`}.`
         : `${name} ${lastSeenAt === null ? 'has never called' : `was last heard of at ${lastSeenAt}`}; it is online as soon as it asks.`,
+  }),
+  unsettled: (_, { name }) => ({
+    message: `${name} is asked first about attempts that ended there without its word.`,
   }),
   policy: (task, { name, policy, restriction }) => ({
     message: isWithin(restriction, task)

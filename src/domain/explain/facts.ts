@@ -27,6 +27,7 @@ export const AGENT_REASONS = [
   'cordoned',
   'draining',
   'offline',
+  'unsettled',
   'policy',
   'limits_unavailable',
   'recently_failed_here',
@@ -81,7 +82,10 @@ export type Taker = Abilities &
     | 'cordonReason'
     | 'draining'
     | 'lastSeenAt'
-  >;
+  > & {
+    /** A host that is to be asked first about attempts that ended there without its word. */
+    toAsk: boolean;
+  };
 
 /** Agents that a task is kept from since it failed there a moment ago, by id: until when. */
 export type KeptFrom = ReadonlyMap<string, string>;

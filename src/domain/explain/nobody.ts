@@ -59,6 +59,7 @@ const NEAREST: Partial<Record<Code, string>> = {
   cordoned: 'is cordoned',
   draining: 'takes nothing new',
   offline: 'is offline',
+  unsettled: 'is asked first about attempts that ended there without its word',
   policy: 'refuses the command',
   limits_unavailable: 'has not the limits or the sandbox that it asks for',
   recently_failed_here: 'is given a moment, since it failed there',

@@ -45,6 +45,7 @@ const CHANGES: Record<AgentReason, (task: Waiting, taker: Taker, kept: KeptFrom)
   cordoned: (_, { name }) => [`let ${name} back (cordoned: false)`],
   draining: (_, { name }) => [`let ${name} take tasks again (draining: false)`],
   offline: (_, { name, executionMode }) => [executionMode === 'ssh_cli' ? `bring ${name} back` : `start ${name}`],
+  unsettled: (_, { name }) => [`wait until ${name} has answered about attempts that ended there`],
   policy: (_, { name }) => [`allow the command in the policy of ${name}`],
   limits_unavailable: (_, { name }) => [`make ${name} able to keep its limits and sandbox, or create it without them`],
   recently_failed_here: (_, { id, name }, kept) => [`wait until ${kept.get(id) ?? 'later'}, or assign it to ${name}`],

@@ -1,6 +1,6 @@
 import { findAttemptRow } from '../../store/attempts.ts';
 import { deleteReplicas, neighboursOf, type Replica, type ReplicaProcess } from '../../store/replicas.ts';
-import { type FreeAttempt, freeAttempts, lapseLeasesOf } from '../../store/ssh-attempts.ts';
+import { type FreeAttempt, freeAttempts, lapseLeasesOf, recordContact } from '../../store/ssh-attempts.ts';
 import { changeTask, lockTask } from '../../store/task-changes.ts';
 import type { Deps } from '../deps.ts';
 import { SERVER } from '../server-actor.ts';
@@ -40,12 +40,12 @@ export async function adoptAttempt(
     if (task.lease_expires_at === null || task.lease_expires_at >= task.at) return false;
     const attempt = await findAttemptRow(trx, attemptId);
     if (attempt === null || attempt.finished_at !== null) return false;
-    return changeTask(
-      trx,
-      task,
-      { holder: replicaId, lease_expires_at: leaseFrom(task.at, deps.settings.leases.seconds) },
-      { type: 'reattached', actor: SERVER, attemptId, data: { replica: replicaId } },
-    );
+    const held = { holder: replicaId, lease_expires_at: leaseFrom(task.at, deps.settings.leases.seconds) };
+    const event = { type: 'reattached', actor: SERVER, attemptId, data: { replica: replicaId } } as const;
+    if (!(await changeTask(trx, task, held, event))) return false;
+    // Should we die before the next answer, the silence before this one must not count against it.
+    await recordContact(trx, attemptId, replicaId, { state: 'ok', forSeconds: 0 });
+    return true;
   });
   if (done) deps.wakeups.emit({ kind: 'task', taskId });
   return done;

@@ -4,7 +4,7 @@ import { chooseHost, type Place } from '../../domain/match.ts';
 import { tokenHash } from '../../domain/token.ts';
 import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../../store/claims.ts';
 import type { AgentRow, Database } from '../../store/schema.ts';
-import { unsettledOnHosts } from '../../store/ssh-attempts.ts';
+import { hostsToAsk } from '../../store/ssh-attempts.ts';
 import { databaseTime } from '../../store/task-changes.ts';
 import type { Deps } from '../deps.ts';
 import { isFor } from '../dequeue/is-for.ts';
@@ -24,13 +24,12 @@ export type DispatchOptions = {
   lastUsed: string | null;
   /** The token with which the command of an attempt makes its own reports. */
   attemptToken: (attemptId: string) => string;
-  /** Was the host asked about an attempt there that ended without its word? Nothing is started there before. */
-  wasAsked?: (attemptId: string) => boolean;
 };
 
 /**
  * Phase 1: gives ready tasks, best rank first, to hosts that have their labels and a free place. The hosts' rows are
- * locked before their places are counted, and the task's row decides against dequeue, assign and other replicas.
+ * locked before their places are counted, and the task's row decides against dequeue, assign and other replicas. A host
+ * that is to be asked about what ended there without its word is given nothing before.
  */
 export async function dispatchToHosts(deps: Deps, options: DispatchOptions): Promise<DispatchPass> {
   const began = await databaseTime(deps.db);
@@ -41,11 +40,10 @@ export async function dispatchToHosts(deps: Deps, options: DispatchOptions): Pro
 }
 
 async function claimForHosts(trx: Transaction<Database>, deps: Deps, options: DispatchOptions): Promise<Dispatched[]> {
-  const { hostIds, wasAsked = () => false } = options;
+  const { hostIds } = options;
   const locked = await lockAgents(trx, hostIds);
-  const unsettled = await unsettledOnHosts(trx, hostIds);
-  const isToAsk = (hostId: string) => unsettled.some((one) => one.hostId === hostId && !wasAsked(one.attemptId));
-  const takers = locked.filter((host) => takesWork(host) && !isToAsk(host.id));
+  const toAsk = await hostsToAsk(trx, hostIds);
+  const takers = locked.filter((host) => takesWork(host) && !toAsk.includes(host.id));
   const hosts = hostIds.flatMap((id) => takers.find((host) => host.id === id) ?? []);
   if (hosts.length === 0) return [];
   const { taken, newestLane } = await takenPlaces(trx, hostIds);

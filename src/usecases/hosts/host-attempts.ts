@@ -107,6 +107,8 @@ async function loseOne(deps: Deps, { attempt_id: attemptId, dead_by: deadBy }: s
     if (held === null || held.attempt.dead_by !== deadBy) return null;
     const { task } = held;
     if (task.lease_expires_at === null || task.lease_expires_at >= task.at) return null;
+    // Somebody may have had an answer and let go of it again.
+    if (held.attempt.contact?.state !== 'unreachable') return null;
     return endHeld(trx, deps, held, lostResult(lostBecause(held)), {
       actor: SERVER,
       saidHash: null,
@@ -131,6 +133,11 @@ export type Unsettled = { id: string; wrapper: string | null };
 /** Those of a host; its places count them until it was asked. */
 export const unsettledOn = async (deps: Deps, hostId: string): Promise<Unsettled[]> =>
   (await unsettledAttempts(deps.db, hostId)).map((row) => ({ id: row.id, wrapper: row.host_store?.wrapper ?? null }));
+
+/** The host has answered about one that it can't settle yet: what has other places there may be started. */
+export async function noteAsked(deps: Deps, attemptId: string): Promise<void> {
+  if (await ssh.recordAsked(deps.db, attemptId)) deps.wakeups.emit({ kind: 'ready' });
+}
 
 /** The host runs nothing of it any more but what could not be killed there; null where that isn't known. */
 export async function settle(deps: Deps, attemptId: string, left: readonly LeftProcess[] | null): Promise<void> {

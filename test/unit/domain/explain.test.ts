@@ -49,6 +49,7 @@ describe('an agent is not takeable for a task', () => {
     ['while it is cordoned', waiting(), taker({ cordoned: true }), ['cordoned']],
     ['while it drains', waiting(), taker({ draining: true }), ['draining']],
     ['while it is offline', waiting(), taker({ online: false }), ['offline']],
+    ['that is to be asked first', waiting(), taker({ executionMode: 'ssh_cli', toAsk: true }), ['unsettled']],
     [
       'whose command it does not allow',
       waiting(),
