@@ -180,7 +180,7 @@ const defaultOf = (member: Json): string =>
   member.default === undefined || member.default === null ? '' : `\`${JSON.stringify(member.default)}\``;
 
 function kindOf(member: Json): string {
-  if (member.secret === true) return 'secret';
+  if (member.secret === true || member.secret === 'if needed') return 'secret';
   if (member.const !== undefined) return `\`${member.const}\``;
   if (member.enum !== undefined) return member.enum.map((value) => `\`${value}\``).join(', ');
   const kinds = (member.anyOf ?? member.oneOf) as Json[] | undefined;

@@ -2,12 +2,13 @@ import { z } from 'zod';
 import { agentName, deniedPattern } from '../contract/agent.ts';
 import { labels, SHELL_OWNED_NAME, text } from '../contract/common.ts';
 import { SANDBOXES } from '../domain/task.ts';
+import type { SecretMark } from '../yaml-file.ts';
 
 const MAX_SECONDS = 31_536_000;
 const seconds = z.number().min(0).max(MAX_SECONDS);
 const path = () => text().min(1, 'must not be empty');
-const secret = (description: string) =>
-  text().min(1, 'must not be empty').optional().meta({ secret: true, description });
+const secret = (description: string, mark: SecretMark = true) =>
+  text().min(1, 'must not be empty').optional().meta({ secret: mark, description });
 
 const serverUrl = z
   .string()
@@ -26,7 +27,10 @@ const variableName = z
 const server = z
   .strictObject({
     url: serverUrl.describe('The server, as commands reach it too'),
-    registration_token: secret('Registers the agent at its first start'),
+    registration_token: secret(
+      'Registers the agent at its first start; one whose variable is not set counts as none',
+      'if needed',
+    ),
     token: secret("The agent's own token, where it was made on the server; nothing is registered then"),
     timeout_seconds: z.number().min(1).max(600).default(30).describe('A request that takes longer is given up'),
     ca_file: path().optional().describe("Certificates (PEM) to trust besides the machine's own"),

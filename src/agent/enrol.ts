@@ -46,7 +46,9 @@ function known({ config }: EnrolDeps, { identity }: Self): Identity | null {
 async function become(deps: EnrolDeps, self: Self, signal: AbortSignal): Promise<Identity> {
   const { token, registrationToken } = deps.config.server;
   if (token === null && registrationToken === null) {
-    throw new AgentError('server.registration_token or server.token is needed at the first start');
+    throw new AgentError(
+      'server.registration_token or server.token is needed at the first start: neither is set, or its variable is not',
+    );
   }
   const installationId = await installationOf(deps.client, signal);
   if (registrationToken === null) {

@@ -3,9 +3,10 @@ import { z } from 'zod';
 /**
  * A text that settings need not hold themselves. A schema marked with `.meta({ secret: true })` may be given in a file as
  * `{env: NAME}` or `{file: PATH}`; given as plain text, the file must be readable by its owner only. `'if set'` is for
- * what is a secret only at times: plain text is welcome, and a variable that isn't set counts as a key left out.
+ * what is a secret only at times: plain text is welcome, and a variable that isn't set counts as a key left out. `'if needed'`
+ * is for a secret that isn't always needed: such a variable counts as left out there, too.
  */
-export type SecretMark = true | 'if set';
+export type SecretMark = true | 'if set' | 'if needed';
 
 /** The schema and everything it wraps: what is optional, has a default, is transformed, or is one of several. */
 export function* layersOf(schema: z.ZodType): Generator<z.ZodType> {
@@ -57,8 +58,9 @@ export const isOfKind = (
 
 export const mayBeNull = (schemas: readonly z.ZodType[]): boolean => isOfKind(schemas, z.ZodNullable, z.ZodNull);
 
+const MARKS: readonly SecretMark[] = ['if set', 'if needed', true];
+
 export function secretMark(schemas: readonly z.ZodType[]): SecretMark | null {
   const marks = layers(schemas).map((layer) => layer.meta()?.secret);
-  if (marks.includes('if set')) return 'if set';
-  return marks.includes(true) ? true : null;
+  return MARKS.find((mark) => marks.includes(mark)) ?? null;
 }

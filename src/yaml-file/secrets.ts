@@ -27,7 +27,7 @@ export async function settle(
 ): Promise<unknown> {
   const mark = secretMark(schemas);
   if (mark !== null && isPlainMap(value)) return secretOf(value, mark, path, context);
-  if (mark === true && typeof value === 'string') context.plain(path);
+  if ((mark === true || mark === 'if needed') && typeof value === 'string') context.plain(path);
   if (value === null) return schemas.length === 0 || mayBeNull(schemas) ? null : undefined;
   if (Array.isArray(value)) {
     return Promise.all(value.map((item, index) => settle(item, membersOf(schemas, index), [...path, index], context)));
@@ -52,7 +52,7 @@ async function secretOf(
   if (keys === 1 && typeof name === 'string') {
     const value = context.env[name];
     if (value !== undefined && value !== '') return value;
-    if (mark !== 'if set') context.refuse(path, `the environment variable ${name} is not set`);
+    if (mark === true) context.refuse(path, `the environment variable ${name} is not set`);
     return undefined;
   }
   if (keys === 1 && typeof file === 'string') return secretFile(file, path, context);

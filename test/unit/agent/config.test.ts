@@ -104,6 +104,13 @@ kill_grace_seconds: 2
     expect(config.workDir).toBe(resolve('work'));
   });
 
+  test('need no registration token where its variable is not set: it is for the first start', async () => {
+    expect(await load(LEAST)).toMatchObject({ server: { registrationToken: null } });
+    expect(await mistakes('server: {url: "http://a", registration_token: a-secret}\n', {}, 0o644)).toEqual([
+      expect.stringContaining('is a secret in a file that others may read'),
+    ]);
+  });
+
   test('may all stand in the environment, which wins over the file', async () => {
     const env = {
       TASKEJO_AGENT_SERVER__URL: 'https://other.example.org',
@@ -168,7 +175,9 @@ stop_grace_seconds: -1
     expect(await mistakes('server: {url: "http://a", token: a, registration_token: b}\n')).toEqual([
       expect.stringContaining('not both'),
     ]);
-    expect(await mistakes(LEAST)).toEqual([expect.stringContaining('REG is not set')]);
+    expect(await mistakes('server: {url: "http://a", token: {env: TOK}}\n')).toEqual([
+      expect.stringContaining('TOK is not set'),
+    ]);
   });
 
   test('are a secret in a file that others may read', async () => {
