@@ -15,6 +15,9 @@ wrote is printed with what a terminal would obey made visible.
 | 1 | refused or failed, with one sentence on standard error |
 | 2 | the command line or the configuration is wrong |
 | 3 | a task that was waited for did not complete |
+
+Programs that stay have codes of their own: [\`taskejo serve\`](operations/running.md#exit-codes-of-taskejo-serve),
+[\`taskejo agent\`](operations/agent.md).
 `;
 
 const COMMON = ['--url', '--token-file', '--json', '--help'];
