@@ -89,6 +89,11 @@ const CLOSED: Record<string, Closed> = {
   offline: { is: 'is offline', are: 'are offline', again: 'is back' },
   cordoned: { is: 'is cordoned', are: 'are cordoned', again: 'is let back' },
   draining: { is: 'takes nothing new', are: 'take nothing new', again: 'takes tasks again' },
+  unsettled: {
+    is: 'is asked first how attempts ended there',
+    are: 'are asked first how attempts ended there',
+    again: 'has answered',
+  },
   policy: { is: 'refuses its command', are: 'refuse its command', again: 'allows it' },
   limits_unavailable: {
     is: 'has not the limits or sandbox that it asks for',

@@ -104,6 +104,11 @@ describe('why a task waits', () => {
     ['no_agents', 'no host or agent yet', 'There is no host or agent yet.'],
     ['all_busy', 'no free place', 'All places that could take it are taken.'],
     ['offline', 'agents are offline', 'Whoever could take it is offline.'],
+    [
+      'unsettled',
+      'agents are asked first how attempts ended there',
+      'Whoever could take it is asked first how attempts ended there.',
+    ],
     ['cordoned', 'agents are cordoned', 'Whoever could take it is cordoned.'],
     ['draining', 'agents take nothing new', 'Whoever could take it takes nothing new.'],
     ['run_after', 'waits to be retried', 'Its last attempt failed.'],
