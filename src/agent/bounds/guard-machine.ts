@@ -86,13 +86,17 @@ function shutIn(spec: StartSpec, { sandboxes, config }: GuardDeps, command: read
 }
 
 /** The wrapper names its folders as they are, not by links that lead there. */
-function asWrapperSees(workDir: string): string {
+function asWrapperSees(path: string): string {
   try {
-    return realpathSync(workDir);
+    return realpathSync(path);
   } catch {
-    return workDir; // gone: whoever starts something makes it anew
+    return path; // gone: whoever starts something makes it anew
   }
 }
+
+const byEachName = (paths: readonly string[]): string[] => [
+  ...new Set(paths.flatMap((path) => [path, asWrapperSees(path)])),
+];
 
 /** Asked for and not to be had: the command isn't run without. */
 function had<T extends object>(sandbox: Sandbox, found: T | Missing): T {
@@ -106,7 +110,8 @@ function inBubblewrap({ command, environment }: StartSpec, { program, hidden }: 
   if (loaders !== undefined) throw new StartRefused('setup', `${loaders} can't be given into a sandbox`);
   const [found = ''] = command;
   if (!isSeen(found)) throw new StartRefused('setup', `program \`${found}\` not found in the sandbox`);
-  return [...bubblewrapArguments(program, hidden, places), ...command];
+  const named = { folders: byEachName(hidden.folders), files: byEachName(hidden.files) };
+  return [...bubblewrapArguments(program, named, places), ...command];
 }
 
 /** The files for progress and output must be there before something is shut in with them. */

@@ -1,10 +1,13 @@
-import { writeFileSync } from 'node:fs';
+import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { guarded } from '../../../src/agent/bounds/guard-machine.ts';
+import { loadAgentConfig } from '../../../src/agent/config.ts';
 import type { StartSpec } from '../../../src/domain/machine.ts';
 import { endOf, guardedMachine, runOn, specOf } from '../../support/guarded-machine.ts';
 import { listProcesses } from '../../support/proc.ts';
 import { requireSandbox } from '../../support/sandbox.ts';
+import { temporaryFolder } from '../../support/temporary.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const signal = new AbortController().signal;
@@ -100,4 +103,14 @@ test('a sandbox that the machine hasn’t is never done without', async () => {
     message: 'the sandbox container is not available: container.image is not set',
   });
   expect(await there.machine.status(spec.attemptId, signal)).toMatchObject({ state: 'none' });
+});
+
+test('what is the agent’s own among the programs is hidden by each of its names', async () => {
+  const link = join(temporaryFolder(), 'state');
+  symlinkSync('/usr/share', link);
+  const env = { TASKEJO_AGENT_SERVER__URL: 'http://127.0.0.1:1', TASKEJO_AGENT_STATE_DIR: link };
+  const config = await loadAgentConfig({ env });
+  const bubblewrap = { program: '/usr/bin/bwrap', hidden: { folders: [config.stateDir], files: [] } };
+  const { command } = guarded(shutIn('true'), { config, sandboxes: { bubblewrap, container: { missing: 'all' } } });
+  expect(command[command.indexOf('/usr/share') - 1]).toBe('--tmpfs');
 });
