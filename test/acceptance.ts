@@ -405,6 +405,138 @@ export const acceptance: Part[] = [
     ],
   },
   {
+    part: 'Durable execution over SSH',
+    lines: [
+      {
+        line: 'the wrapper works under dash, busybox and bash in POSIX mode, and over SSH',
+        proofs: [
+          'test/integration/executor/local-machine.test.ts > the machine that the agent lives on > a start > repeated ten times at once runs once',
+          'test/long/busybox-machine.test.ts > where everything is busybox > a machine > a start > repeated ten times at once runs once',
+          'test/long/bash-machine.test.ts > where sh is bash in POSIX mode > a machine > a start > repeated ten times at once runs once',
+          'test/integration/executor/ssh-machine.test.ts > over OpenSSH > a host > a start > repeated ten times at once runs once',
+          'test/integration/executor/ssh-host.test.ts > a host over SSH > and its shell > whose start-up file prints is told apart from an answer, with what it printed',
+        ],
+      },
+      {
+        line: 'each row of claim, exit and processes: what is found again is what was, and unknown is neither success nor failure',
+        proofs: [
+          'test/integration/executor/reattach.test.ts > an attempt that is found again > no claim, the store and the boot still the same: it is started, once',
+          'test/integration/executor/reattach.test.ts > an attempt that is found again > ended: its log and its exit code are had',
+          'test/integration/executor/reattach.test.ts > an attempt that is found again > running without its supervisor: it is ended, and lost, for its exit code is unknown',
+          'test/integration/executor/reattach.test.ts > an attempt that is found again > all of it dead without an exit: lost, for it may have done something',
+          'test/integration/executor/wrapper-states.test.ts > the wrapper script, asked about an attempt > of whose processes nothing is alive: vanished, never a result, and a repeated start runs nothing',
+        ],
+      },
+      {
+        line: 'another replica goes on within 5 seconds, at the byte, to the true exit code, also one of a newer version',
+        proofs: [
+          'test/fault/replica-gone-during-a-run-over-ssh.test.ts > a task on a host whose replica is gone > killed: another one that is there goes on within 5 seconds, at the byte, to the true exit code',
+          'test/fault/replica-gone-during-a-run-over-ssh.test.ts > a task on a host whose replica is gone > killed, and ended by the time the next one comes: the result is had within 5 seconds',
+          'test/fault/replica-gone-during-a-run-over-ssh.test.ts > a task on a host whose replica is gone > stopped for a newer release: that one goes on within 5 seconds, by the script that started the command',
+        ],
+      },
+      {
+        line: 'a link that is cut, half-open, dead or frozen costs neither a byte of the log nor the exit code',
+        proofs: [
+          'test/fault/link-broken-during-a-run-over-ssh.test.ts > a task over SSH whose link breaks > cut: goes on, its log is had to the byte, and its exit code',
+          'test/fault/link-broken-during-a-run-over-ssh.test.ts > a task over SSH whose link breaks > half-open, on which nothing passes any more: goes on, its log is had to the byte, and its exit code',
+          'test/fault/link-broken-during-a-run-over-ssh.test.ts > a task over SSH whose link breaks > frozen at the far end: goes on, its log is had to the byte, and its exit code',
+        ],
+      },
+      {
+        line: 'a host out of reach keeps its tasks and says so; a wiped control folder is store_changed, never a second run beside the first',
+        proofs: [
+          'test/fault/host-out-of-reach.test.ts > a task on a host that goes out of reach > keeps its place and says since when and until when, over a restart of the server too, and loses nothing',
+          'test/fault/host-out-of-reach.test.ts > a task on a host that goes out of reach > is ended by a person at once, unproven, and what still runs is ended when the host is back',
+          'test/fault/host-out-of-reach.test.ts > a task on a host that goes out of reach > with its control folder wiped is lost, store_changed, and ended there; may it run twice (false), it is failed',
+          'test/integration/host-attempts.test.ts > of replicas that adopt at once one drives the attempt',
+          'test/integration/host-attempts.test.ts > an attempt that may run on a host out of reach keeps its task and its place',
+        ],
+      },
+      {
+        line: '10 GB in one go, a line without end: head, tail and total exact, the disk bounded',
+        proofs: [
+          'test/long/endless-output.test.ts > a command that prints without end > ends by itself with its code after 10 GB in one line: head, tail and total exact, the disk bounded',
+          'test/integration/executor/ssh-machine.test.ts > over OpenSSH > a host > a log > without a newline, of bytes that are no text, is there to the byte',
+        ],
+      },
+      {
+        line: 'timeout and cancel are proven to leave no process, daemons and what ignores SIGTERM included, without the server too',
+        proofs: [
+          'test/integration/executor/ssh-machine.test.ts > over OpenSSH > a host > a stop > by cancel ends a tree that ignores SIGTERM, daemons in sessions of their own too',
+          "test/integration/executor/ssh-machine.test.ts > over OpenSSH > a host > a stop > by timeout is the machine's own doing",
+          'test/integration/executor/ssh-machine.test.ts > over OpenSSH > a host > a command > that leaves daemons behind holding its output ends all the same, and nothing is left',
+        ],
+      },
+      {
+        line: "limits and workspaces: what can't be kept is refused in setup, what failed is kept for a while",
+        proofs: [
+          'test/integration/executor/attempt-over-ssh.test.ts > over OpenSSH > an attempt on a host > ends > as failed in setup, never run without what was asked to bound it',
+          'test/integration/executor/ssh-machine.test.ts > over OpenSSH > a host > a limit > of memory ends what wants more, and nothing else',
+          'test/integration/executor/ssh-machine.test.ts > over OpenSSH > a host > a workspace > that was kept goes when it is old enough, and its end is still known',
+        ],
+      },
+      {
+        line: 'pooled connections, jump hosts, passphrases, ssh-agent, known_hosts; certificates are refused with a clear word',
+        proofs: [
+          'test/integration/executor/ssh-host.test.ts > a host over SSH > and many operations at once > shares few connections among them, on a default sshd without one failure',
+          'test/integration/executor/ssh-links.test.ts > a link to a host > that goes half-open while nobody asks is noticed by its keepalive',
+          'test/e2e/hosts-by-every-way.test.ts > tasks run on hosts > by a key with a passphrase, by an ssh-agent and known_hosts, and through another host',
+          'test/integration/executor/ssh-keys.test.ts > a host over SSH > signed in to by an ssh-agent > that is away, has no key, or certificates alone: auth, and which of these',
+        ],
+      },
+      {
+        line: 'a host that shows another key is parked with an alarm, and nothing is sent to it',
+        proofs: [
+          'test/integration/host-key-changed.test.ts > a host that shows another key > is parked with an alarm and gets nothing; what runs there goes on, and is had when the key is right',
+        ],
+      },
+      {
+        line: 'the health of hosts: preflight, isolation and the way back, class setup elsewhere, hosts added and removed',
+        proofs: [
+          'test/integration/executor/preflight.test.ts > the preflight of a host > finds nothing wrong with a good one, and leaves nothing there but the wrapper',
+          'test/long/host-commands.test.ts > hosts from the command line > are checked, for people and for programs, and the exit code tells whether tasks can run there',
+          'test/long/host-commands.test.ts > hosts from the command line > are added while the server runs, and taken away; the rest of the file stays as it was',
+          'test/integration/host-health.test.ts > the health of hosts > an isolated host is tried with a command of our own: it says what failed, and is let back when nothing does',
+          'test/fault/host-disk-full.test.ts > a host that lacks what a task needs > a disk that fills up: class setup, a failure of the host’s own, and the task runs elsewhere',
+        ],
+      },
+      {
+        line: 'what people wrote, in sixty forms, arrives byte by byte and executes nothing; nothing secret is in ps or in a log',
+        proofs: [
+          'test/long/hostile-data.test.ts > what people write > comes in sixty forms',
+          'test/long/hostile-data.test.ts > what people write > and is run ssh > arrives byte by byte as arguments, environment and input',
+          'test/long/hostile-data.test.ts > what people write > and is run ssh > arrives from a delivery, as title, body, comment and branch',
+          'test/long/hostile-data.test.ts > what people write > has done nothing to the database',
+          'test/integration/executor/ssh-host.test.ts > a host over SSH > and its shell > is given one constant line: ids and numbers, never a word of the task',
+          'test/e2e/security-nothing-shown.test.ts > nothing secret > of a command that runs ssh > is in the list of processes, in a log of ours, in an event or in what a viewer reads',
+        ],
+      },
+      {
+        line: 'what a command finds is the same over SSH and pulled',
+        proofs: [
+          'test/e2e/what-a-command-finds.test.ts > what a command finds > ssh > is its identity, its address and token, its two files, and nothing of server, agent or host',
+          'test/e2e/what-a-command-finds.test.ts > what a command finds > ssh > is a file for lines of progress, and one whose JSON becomes the output',
+          'test/e2e/what-a-command-finds.test.ts > what a command finds > has the same names and the same surroundings either way',
+        ],
+      },
+      {
+        line: 'every process of sshd killed each 400 ms, under three shells: no wrong byte, code or double run',
+        proofs: [
+          'test/long/chaos-over-ssh.test.ts > every process of sshd that serves a connection killed each 400 ms > 10 rounds of 24 tasks under dash: no wrong byte, no wrong exit code, no second run',
+          'test/long/chaos-over-ssh.test.ts > every process of sshd that serves a connection killed each 400 ms > 10 rounds of 24 tasks under busybox: no wrong byte, no wrong exit code, no second run',
+          'test/long/chaos-over-ssh.test.ts > every process of sshd that serves a connection killed each 400 ms > 10 rounds of 24 tasks under bash: no wrong byte, no wrong exit code, no second run',
+        ],
+      },
+      {
+        line: '100 tasks at once on one default sshd: no failure',
+        proofs: [
+          'test/long/hundred-tasks-on-one-sshd.test.ts > a hundred tasks at once on one sshd as it comes > all run, once each, with their logs',
+        ],
+      },
+    ],
+  },
+  {
     part: 'The house',
     lines: [
       {
@@ -527,7 +659,9 @@ export const acceptance: Part[] = [
       },
       {
         line: 'fails with none left: failed and reported',
-        proofs: ["test/long/the-agents-twelve.test.ts > the agent's twelve > fails with none left: failed and reported"],
+        proofs: [
+          "test/long/the-agents-twelve.test.ts > the agent's twelve > fails with none left: failed and reported",
+        ],
       },
       {
         line: 'finishes while offline: kept',
@@ -595,6 +729,135 @@ export const acceptance: Part[] = [
         line: 'command not allowed: refused with the rule',
         proofs: [
           "test/long/the-agents-twelve.test.ts > the agent's twelve > command not allowed: refused with the rule",
+        ],
+      },
+    ],
+  },
+  {
+    part: 'The pull agent',
+    lines: [
+      {
+        line: 'its settings: all mistakes at once with their place, and an example that it writes',
+        proofs: [
+          'test/e2e/agent-configuration.test.ts > config, and a start, say all that is wrong with the settings, with its place',
+          'test/e2e/agent-configuration.test.ts > init writes an example that only its owner may read, and never over a file that is there',
+        ],
+      },
+      {
+        line: 'it proves who it is by its own key, right with a wrong clock; a restart takes over at once, a copy is refused',
+        proofs: [
+          'test/long/agent-identity.test.ts > an agent works though its clock is wrong by -3600000 ms',
+          'test/long/agent-identity.test.ts > an agent works though its clock is wrong by 3600000 ms',
+          'test/long/agent-identity.test.ts > a copy of an agent ends with 3 while the original works on, and a restart takes over at once',
+          'test/integration/http-agent-identity.test.ts > a token that an agent has signed > is good from the allowed networks only',
+          'test/integration/http-agent-identity.test.ts > a token that an agent has signed > may be made by another program, as the documentation says',
+          'test/long/agent-identity.test.ts > a plain token of scope agent is enough',
+        ],
+      },
+      {
+        line: 'Retry-After is kept; proxies of the environment and a private authority are honoured',
+        proofs: [
+          'test/integration/agent/calls.test.ts > waiting for Retry-After ends with the signal',
+          'test/long/agent-identity.test.ts > an agent goes through the proxy of its environment, to a server whose certificate a private authority made',
+        ],
+      },
+      {
+        line: "its store: what it must not forget, its owner's business alone, a damaged or newer one refused untouched",
+        proofs: [
+          'test/integration/agent/state.test.ts > what an agent must not forget > is found again by the next start: what it took, how far that had come',
+          "test/integration/agent/state.test.ts > the state of an agent > is its owner's business alone",
+          'test/integration/agent/state.test.ts > the state of an agent > is not read or written through a link',
+          'test/integration/agent/state.test.ts > a store that can not be used > is one with a page that was overwritten',
+          'test/integration/agent/state.test.ts > a store that can not be used > is one that a newer agent wrote',
+        ],
+      },
+      {
+        line: 'killed and started again it goes on with the same attempt at the byte, and takes no reused number for its own process',
+        proofs: [
+          'test/fault/agent-killed-mid-attempt.test.ts > an agent killed in the middle of an attempt and started again > goes on with the same attempt at the byte, and there is one result',
+          'test/fault/agent-killed-mid-attempt.test.ts > an agent killed in the middle of an attempt and started again > reports what ended meanwhile',
+          'test/fault/agent-killed-mid-attempt.test.ts > an agent killed in the middle of an attempt and started again > takes no process for its own that has got the number of one, and says that it lost its own',
+        ],
+      },
+      {
+        line: 'killed at each point between taking and the last word, and at random: each task is completed once',
+        proofs: [
+          'test/fault/agent-killed-at-each-point.test.ts > an agent killed between taking a task and the last word on it > does it once, wherever in its own writing down it died',
+          'test/fault/agent-killed-at-each-point.test.ts > an agent killed between taking a task and the last word on it > does it once, wherever in its talk with the server it died',
+          'test/long/agents-killed-at-random.test.ts > three agents are killed twenty times over sixty tasks, and each task runs once and is completed once',
+        ],
+      },
+      {
+        line: 'results that came too late are noted by the server and kept for a person; a lost answer is asked for again',
+        proofs: [
+          'test/fault/agent-offline.test.ts > an agent that was offline for longer than its lease > says its result all the same: the server notes it as late, and it is kept here for a person',
+          'test/integration/agent/results-command.test.ts > results that nobody wanted are shown to a person, while the agent runs or not, and no others',
+          'test/fault/answer-to-an-agent-lost.test.ts > an answer to an agent that gets lost > does no harm: complete',
+        ],
+      },
+      {
+        line: 'the policy of its owner: refused with the rule before anything starts, whatever the server thinks',
+        proofs: [
+          'test/integration/agent/owner-says-no.test.ts > a command that the machine’s owner doesn’t allow > is refused with the rule, whatever the server thinks of it, before anything reaches the machine',
+          'test/integration/agent/owner-says-no.test.ts > a command that the machine’s owner doesn’t allow > is refused by a pattern that its arguments match',
+        ],
+      },
+      {
+        line: 'limits and sandboxes of its owner hold for every command, and are never done without',
+        proofs: [
+          'test/integration/agent/owner-limits.test.ts > the limits of a machine’s owner > hold for every command, whatever its task asks; the smaller of both counts',
+          'test/integration/agent/bubblewrap.test.ts > a command that is shut in by bubblewrap > sees no file of the agent, of other attempts or of the machine’s people, and changes no program',
+          'test/integration/agent/container.test.ts > a command that is shut in a container > leaves no container when it is cancelled, whatever it does against it',
+          'test/integration/agent/bubblewrap.test.ts > a sandbox that the machine hasn’t is never done without',
+          'test/e2e/command-is-shut-in.test.ts > a task that asks for a sandbox > runs in it on an agent, and survives the agent’s death like any other',
+        ],
+      },
+      {
+        line: 'drained it takes nothing new; what has not begun is handed back; it leaves by one command',
+        proofs: [
+          'test/long/agent-stops-and-drains.test.ts > an agent that the server drains > goes on with what runs, takes nothing new, and takes work at once when that is over',
+          'test/long/agent-stops-and-drains.test.ts > an agent that is told to stop > hands back what it has taken and not begun, and nothing of it is counted',
+          'test/long/agent-on-its-machine.test.ts > the agent of this machine > leaves the server at once, with what it runs only by force, and is another one at its next start',
+        ],
+      },
+      {
+        line: 'how its machine does, GPUs too, is shown at the server',
+        proofs: [
+          'test/integration/agent/machine-metrics.test.ts > the metrics of a machine > say what each GPU does where nvidia-smi answers, and null for what a card doesn’t know',
+          'test/integration/metrics.test.ts > the metrics > say how the machines of agents do, as these said it last',
+        ],
+      },
+      {
+        line: 'the local API: a socket that only its user may open, what it answers, and its commands',
+        proofs: [
+          'test/long/agent-on-its-machine.test.ts > the local API > is a socket that only its user may open, gone with its agent and replaced after a kill',
+          'test/long/agent-on-its-machine.test.ts > the local API > answers what it can’t do with the codes of the server’s API',
+          'test/long/agent-on-its-machine.test.ts > the local API > on a port is for programs, not for web pages, where it is wanted',
+          'test/long/agent-on-its-machine.test.ts > the agent of this machine > says what it works on, who it is and how the machine does',
+          'test/long/agent-on-its-machine.test.ts > the agent of this machine > stops an attempt, which has failed in the machinery then, and leaves no process',
+        ],
+      },
+      {
+        line: 'a first signal leaves what runs to its supervisor, a second one ends it; the unit starts it',
+        proofs: [
+          'test/e2e/task-runs-on-a-pull-agent.test.ts > the agent > stopped once leaves what runs longer, and finds it again',
+          'test/e2e/task-runs-on-a-pull-agent.test.ts > the agent > stopped by force ends what runs, and says so',
+          'test/e2e/agent-is-installed.test.ts > taskejo agent install > writes a unit that systemd understands, and says how to start it',
+          'test/e2e/agent-is-installed.test.ts > taskejo agent install > starts an agent by what it wrote',
+        ],
+      },
+      {
+        line: 'any program may be an agent: 40 lines of curl and sh pass the suite of the protocol',
+        proofs: [
+          'test/long/agent-protocol.test.ts > the agent in the documentation has 40 lines at most',
+          'test/long/agent-protocol.test.ts > with curl > and jq > by the protocol, the agent of the documentation > runs the command, and says its output and its success',
+          'test/long/agent-protocol.test.ts > by the protocol, taskejo agent > runs the command, and says its output and its success',
+        ],
+      },
+      {
+        line: 'an agent whose disk is full takes nothing new and finishes what runs',
+        proofs: [
+          'test/fault/agent-disk-full.test.ts > an agent whose disk is full takes nothing new and says so, finishes what runs, and takes work again with room',
         ],
       },
     ],
