@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { affectedRows } from './answers.ts';
 import type { Database } from './schema.ts';
+import { type Awake, awake } from './ssh-attempts.ts';
 
 type Db = Kysely<Database>;
 
@@ -44,13 +45,17 @@ export async function deleteSilentReplicas(db: Db, seconds: number): Promise<voi
   await sql`delete from replicas where seen_at < clock_timestamp() - make_interval(secs => ${seconds})`.execute(db);
 }
 
-/** Hosts that no replica has in its file, of those that were heard of within so many seconds. */
-export async function hostsInNoFile(db: Db, seconds: number): Promise<string[]> {
+/**
+ * Hosts that no replica has in its file, of those that were heard of within so many seconds. After an outage of ours,
+ * in which none could be heard of, all have as long to say that they are there.
+ */
+export async function hostsInNoFile(db: Db, patience: Awake): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     select id from agents
     where execution_mode = 'ssh_cli' and deleted_at is null and not exists (
       select from replicas
-      where agents.id = any(host_ids) and seen_at > clock_timestamp() - make_interval(secs => ${seconds}))
+      where agents.id = any(host_ids)
+        and (seen_at > clock_timestamp() - make_interval(secs => ${patience.patienceSeconds}) or not ${awake(patience)}))
     order by id`.execute(db);
   return rows.map((row) => row.id);
 }

@@ -108,7 +108,7 @@ const contactOf = (state: Contact['state'], since: RawBuilder<unknown>) => sql`
 
 /** When ours can't be blamed for the silence of a host: we sweep, and have for `patienceSeconds`. */
 export type Awake = { outageSeconds: number; patienceSeconds: number };
-const awake = ({ outageSeconds, patienceSeconds }: Awake) => sql<boolean>`exists (
+export const awake = ({ outageSeconds, patienceSeconds }: Awake) => sql<boolean>`exists (
   select from beat where at > clock_timestamp() - make_interval(secs => ${outageSeconds})
     and up_since < clock_timestamp() - make_interval(secs => ${patienceSeconds}))`;
 

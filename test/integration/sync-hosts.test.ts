@@ -47,12 +47,36 @@ const names = async () => (await listAgents(deps, { limit: 50, cursor: null })).
 const isSilentFor = (seconds: number) =>
   sql`update replicas set seen_at = clock_timestamp() - make_interval(secs => ${seconds})`.execute(deps.db);
 
+const hasSweptFor = (seconds: number) =>
+  sql`update beat set at = clock_timestamp(), up_since = clock_timestamp() - make_interval(secs => ${seconds})`.execute(
+    deps.db,
+  );
+
+it('after an outage in which no replica could be heard of the first that is back drops no host of another', async () => {
+  const [one, other] = [replica(), replica()];
+  await syncHosts(deps, [host('a')]);
+  await keepReplica(deps, one, ['a']);
+  const { id } = await createTask(deps, alice, newTask());
+  await assignTask(deps, alice, id, { agentId: 'a', executionMode: null });
+  await isSilentFor(300);
+  await sql`update beat set at = clock_timestamp() - interval '300 seconds'`.execute(deps.db);
+  await keepReplica(deps, other, []);
+  await hasSweptFor(1);
+  await keepReplica(deps, other, []);
+  expect(await names()).toEqual(['a']);
+  expect(await getTask(deps, id)).toMatchObject({ namedAgentId: 'a' });
+  await hasSweptFor(61);
+  await keepReplica(deps, other, []);
+  expect(await names()).toEqual([]);
+});
+
 it('a host stays as long as a replica that was heard of within a minute has it in its file', async () => {
   const old = replica();
   await syncHosts(deps, [host('a'), host('b')]);
   await keepReplica(deps, old, ['a', 'b']);
   await syncHosts(deps, [host('b'), host('c')]);
   expect(await names()).toEqual(['a', 'b', 'c']);
+  await hasSweptFor(3600);
   await isSilentFor(59);
   await keepReplica(deps, replica(), ['b', 'c']);
   expect(await names()).toEqual(['a', 'b', 'c']);

@@ -77,7 +77,7 @@ export const stopAskedOf = (deps: Deps, attemptId: string): Promise<StopReason |
 /** Without an answer about an attempt for so long, its host is out of reach for it. */
 export const SILENT_SECONDS = 15;
 /** Beats that must have been missed for an outage of ours: see the sweep. */
-const OUTAGE_BEATS = 3;
+export const OUTAGE_BEATS = 3;
 
 /**
  * Notes where nobody gets an answer about an attempt, and ends, as lost, those of which nothing more can come. Those

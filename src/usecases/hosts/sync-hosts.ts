@@ -7,11 +7,17 @@ import { hostsInNoFile } from '../../store/replicas.ts';
 import type { Database } from '../../store/schema.ts';
 import type { Deps } from '../deps.ts';
 import { unnameTasks } from '../task/unname-tasks.ts';
+import { OUTAGE_BEATS } from './host-attempts.ts';
 
 type Trx = Transaction<Database>;
 
 /** A replica of which nothing was heard for so long has no say any more. */
 const REPLICA_SECONDS = 60;
+const inNoFile = (deps: Pick<Deps, 'settings'>, db: Deps['db']): Promise<string[]> =>
+  hostsInNoFile(db, {
+    outageSeconds: OUTAGE_BEATS * deps.settings.leases.sweepSeconds,
+    patienceSeconds: REPLICA_SECONDS,
+  });
 
 /**
  * Brings the stored hosts to those of the configuration. One that is gone from it is deleted, unless another replica
@@ -25,6 +31,7 @@ export async function syncHosts(deps: Deps, hosts: readonly HostDefinition[]): P
     await lockHosts(trx);
     for (const host of inOrder) await addHost(trx, host);
     await dropInNoFile(
+      deps,
       trx,
       inOrder.map(({ id }) => id),
     );
@@ -34,17 +41,17 @@ export async function syncHosts(deps: Deps, hosts: readonly HostDefinition[]): P
 
 /** Deletes the hosts that no replica has in its file. */
 export async function dropHosts(deps: Deps): Promise<void> {
-  if ((await hostsInNoFile(deps.db, REPLICA_SECONDS)).length === 0) return;
+  if ((await inNoFile(deps, deps.db)).length === 0) return;
   await deps.db.transaction().execute(async (trx) => {
     await lockHosts(trx);
-    await dropInNoFile(trx, []);
+    await dropInNoFile(deps, trx, []);
   });
   deps.wakeups.emit({ kind: 'agents' }, { kind: 'ready' });
 }
 
 /** Their rows are locked. Pending tasks that name one of them name nobody then. */
-async function dropInNoFile(trx: Trx, kept: readonly string[]): Promise<void> {
-  for (const id of await hostsInNoFile(trx, REPLICA_SECONDS)) {
+async function dropInNoFile(deps: Deps, trx: Trx, kept: readonly string[]): Promise<void> {
+  for (const id of await inNoFile(deps, trx)) {
     if (kept.includes(id)) continue;
     await markAgentDeleted(trx, id);
     await unnameTasks(trx, id);
