@@ -52,7 +52,7 @@ export async function endAll(trx: Trx, deps: EndDeps, ends: readonly End[]): Pro
     trx,
     ends.map(({ held }) => held.attempt.id),
   );
-  const endings = ends.map(({ held, result }) => endAttempt(result, standingOf(held)));
+  const endings = ends.map(({ held, result }) => endAttempt(result, standingOf(held, result)));
   await writeEndings(
     trx,
     ends.map((end, index) => written(deps, end, endings[index] as Ending)),
@@ -75,7 +75,7 @@ async function afterwards(trx: Trx, deps: EndDeps, { task, attempt }: Held, endi
   if (ending.status === 'pending') await unnameIfDeleted(trx, task);
 }
 
-const standingOf = ({ task, attempt }: Held): Standing => ({
+const standingOf = ({ task, attempt }: Held, result: Result): Standing => ({
   stopReason: task.stop_reason,
   repeatable: task.repeatable,
   retries: task.retries,
@@ -83,7 +83,7 @@ const standingOf = ({ task, attempt }: Held): Standing => ({
   infraRetries: task.infra_retries,
   maxInfraRetries: task.max_infra_retries,
   processReported: attempt.process !== null,
-  provenUnstarted: isUnstarted({ task, attempt }),
+  provenUnstarted: isUnstarted({ task, attempt }, result),
 });
 
 const written = (deps: EndDeps, { held, result, options }: End, ending: Ending): WrittenEnding => ({
@@ -120,9 +120,14 @@ const endedAs = (
   said_hash: saidHash,
 });
 
-/** A holder asks before it makes a process, and a replica writes down that it sends a start before it does. */
-const isUnstarted = ({ task, attempt }: Held): boolean =>
-  task.status === 'assigned' || (attempt.execution_mode === 'ssh_cli' && attempt.dead_by === null);
+/**
+ * A holder asks before it makes a process, and a replica writes down that it sends a start before it does. Our own script
+ * says `setup` only of a command that never began; what was reported as its process then was what should have become it.
+ */
+function isUnstarted({ task, attempt }: Held, { failureClass }: Result): boolean {
+  if (task.status === 'assigned') return true;
+  return attempt.execution_mode === 'ssh_cli' && (attempt.dead_by === null || failureClass === 'setup');
+}
 
 /** The machinery failed there, so the same task is better off elsewhere for a while. */
 const isAgentsFault = ({ outcome, failureClass }: Ending): boolean =>
