@@ -7,8 +7,8 @@ import type { Database } from './schema.ts';
 type Lane = { id: number; requires: string[]; repository: string | null; agent_id: string | null };
 
 /**
- * Who may serve lanes: those whose labels it has, and the one of tasks that name it. What it is restricted to never
- * changes, and need not be said again.
+ * Who may serve lanes: those whose labels it has, and the one of tasks that name it. What it is restricted to is as it
+ * was said last.
  */
 type Server = { id: string; labels: readonly string[]; restriction?: Restriction | null };
 
@@ -43,6 +43,7 @@ export function createLanes(db: Kysely<Database>): Lanes {
 
   const restrictionOf = ({ id, restriction }: Server): Restriction | null => {
     if (restriction) restricted.set(id, restriction);
+    else if (restriction === null) restricted.delete(id);
     return restricted.get(id) ?? null;
   };
 

@@ -189,6 +189,33 @@ describe('registering again', () => {
     expect((await register('h', keys, {}, proven('h', keys))).json.code).toBe('name_taken');
   });
 
+  it('makes it be for the tasks that the token of this registration is for, more or fewer', async () => {
+    const keys = newKeyPair();
+    const tokenFor = async (repository: string) => {
+      const body = { name: 'r', scope: 'register', repositories: [repository] };
+      return (await app.call('POST', '/api/v1/tokens', { body })).json.token as string;
+    };
+    const [narrow, other] = [await tokenFor('main:dora/*'), await tokenFor('main:emil/*')];
+    const requires = ['for-dora-or-emil'];
+    const again = (call: Call) =>
+      register('of-dora', keys, { labels: requires }, { ...proven('of-dora', keys), ...call });
+    const taken = async () => {
+      const { json } = await app.call('POST', '/api/v1/tasks/dequeue', { token: signed(keys, id), body: {} });
+      return (json?.tasks ?? []).map(({ repository }: { repository: string }) => repository);
+    };
+    const { agent_id: id } = (await again({ token: narrow })).json;
+    for (const repository of ['main:emil/x', 'main:emil/x', 'main:frida/x']) {
+      await app.call('POST', '/api/v1/tasks', { body: { title: 't', command: ['true'], requires, repository } });
+    }
+    expect(await taken()).toEqual([]);
+    await again({ token: other });
+    expect(await taken()).toEqual(['main:emil/x']);
+    await again({});
+    expect([await taken(), await taken()]).toEqual([['main:emil/x'], ['main:frida/x']]);
+    await again({ token: narrow });
+    expect(await taken()).toEqual([]);
+  });
+
   it('twice at once makes one agent', async () => {
     const keys = newKeyPair();
     const both = await Promise.all([1, 2].map(() => register('twice', keys, {}, proven('twice', keys))));
