@@ -4,42 +4,20 @@ import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { makeKey } from '../../../src/demo/ssh-keys.ts';
-import type { MachineError } from '../../../src/executor/machine.ts';
-import type { SshHost, SshHostOptions } from '../../../src/executor/ssh/host.ts';
+import type { SshHostOptions } from '../../../src/executor/ssh/host.ts';
 import { startSpec, wholeLog } from '../../suites/machine-suite.ts';
 import { descendants, killAll } from '../../support/proc.ts';
 import { describeIf } from '../../support/require.ts';
 import { type SshServer, sshHostOf } from '../../support/ssh-host.ts';
-import { type Sshd, type SshdOptions, startSshd } from '../../support/sshd.ts';
+import { connections, kindOf, sshParts } from '../../support/ssh-parts.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 describeIf('sshd', 'a host over SSH', () => {
   const { signal } = new AbortController();
-  const running: Sshd[] = [];
-  const hosts: SshHost[] = [];
-  const sshdWith = async (options: SshdOptions = {}) => {
-    const sshd = await startSshd(options);
-    running.push(sshd);
-    return sshd;
-  };
-  const hostOf = (server: SshServer, more: Partial<SshHostOptions> = {}) => {
-    const host = sshHostOf(server, more);
-    hosts.push(host);
-    return host.machine;
-  };
-  const kindOf = (asked: Promise<unknown>): Promise<string> =>
-    asked.then(
-      () => 'none',
-      (error: MachineError) => error.kind,
-    );
-  const connections = (sshd: Sshd) => descendants(sshd.pid).filter((one) => one.arguments.includes('@notty')).length;
-
-  afterEach(async () => {
-    for (const host of hosts.splice(0)) host.close();
-    for (const sshd of running.splice(0)) await sshd.stop();
-  });
+  const { sshdWith, kept, closeHosts } = sshParts();
+  const hostOf = (server: SshServer, more: Partial<SshHostOptions> = {}) => kept(sshHostOf(server, more)).machine;
 
   describe('and its key', () => {
     const other = `SHA256:${'A'.repeat(43)}`;
@@ -158,7 +136,7 @@ describeIf('sshd', 'a host over SSH', () => {
       const sshd = await sshdWith();
       const machine = hostOf(sshd);
       await machine.ping(signal);
-      for (const host of hosts.splice(0)) host.close();
+      closeHosts();
       expect(await kindOf(machine.ping(signal))).toBe('unreachable');
       await waitFor(() => connections(sshd) === 0);
     });

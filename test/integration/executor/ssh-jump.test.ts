@@ -1,23 +1,17 @@
 import { writeFileSync } from 'node:fs';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { SshHost } from '../../../src/executor/ssh/host.ts';
 import { createSshHosts, type SshHostSettings } from '../../../src/executor/ssh/hosts.ts';
 import { startSpec, wholeLog } from '../../suites/machine-suite.ts';
 import { startLinkProxy } from '../../support/link-proxy.ts';
-import { descendants } from '../../support/proc.ts';
 import { describeIf } from '../../support/require.ts';
-import { type Sshd, type SshdOptions, startSshd } from '../../support/sshd.ts';
+import { connections, followQuiet, sshParts } from '../../support/ssh-parts.ts';
+import type { Sshd } from '../../support/sshd.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 describeIf('sshd', 'a host behind another', () => {
   const { signal } = new AbortController();
-  const running: Sshd[] = [];
-  const made: SshHost[] = [];
-  const sshdWith = async (options: SshdOptions = {}) => {
-    const sshd = await startSshd(options);
-    running.push(sshd);
-    return sshd;
-  };
+  const { sshdWith, kept, closeHosts } = sshParts();
   const settingsOf = (id: string, sshd: Sshd, more: Partial<SshHostSettings> = {}): SshHostSettings => ({
     id,
     address: '127.0.0.1',
@@ -31,27 +25,9 @@ describeIf('sshd', 'a host behind another', () => {
   });
   const machines = (...settings: SshHostSettings[]) => {
     const hosts = createSshHosts(settings);
-    made.push(...hosts.values());
+    for (const host of hosts.values()) kept(host);
     return (id: string) => hosts.get(id)?.machine as SshHost['machine'];
   };
-  /** Follows a command that prints once and is quiet then; `lost` resolves when the stream is lost. */
-  const followQuiet = async (machine: SshHost['machine']) => {
-    const spec = startSpec('echo begun; exec sleep 300');
-    await waitFor(() => machine.start(spec, signal).catch(() => null));
-    let live = 0;
-    const take = async ({ bytes }: { bytes: Uint8Array }) => {
-      live += bytes.length;
-    };
-    const lost = machine.follow(spec.attemptId, { stdout: 0, stderr: 0 }, take, signal);
-    await waitFor(() => live === 6);
-    return { lost };
-  };
-  const connections = (sshd: Sshd) => descendants(sshd.pid).filter((one) => one.arguments.includes('@notty')).length;
-
-  afterEach(async () => {
-    for (const host of made.splice(0)) host.close();
-    for (const sshd of running.splice(0)) await sshd.stop();
-  });
 
   test('is reached through it, and through one behind that, with a log that is whole', async () => {
     const [outer, inner, target] = [await sshdWith(), await sshdWith(), await sshdWith()];
@@ -78,7 +54,7 @@ describeIf('sshd', 'a host behind another', () => {
     await Promise.all(Array.from({ length: 60 }, (_, n) => of(n % 2 === 0 ? 'one' : 'two').ping(signal)));
     expect(connections(jump)).toBeLessThanOrEqual(3);
     await of('jump').ping(signal);
-    for (const host of made.splice(0)) host.close();
+    closeHosts();
     await waitFor(() => [jump, one, two].every((sshd) => connections(sshd) === 0));
   });
 
@@ -141,7 +117,7 @@ describeIf('sshd', 'a host behind another', () => {
       settingsOf('target', target, { jump: 'jump', deadlineMs: 3_000, connectDeadlineMs: 3_000 }),
     )('target');
     await waitFor(() => machine.ping(signal).catch(() => null));
-    const { lost } = await followQuiet(machine);
+    const { lost } = await followQuiet(machine, signal);
     proxy.stall();
     await expect(machine.ping(signal)).rejects.toMatchObject({ kind: 'unreachable' });
     await lost;
@@ -155,7 +131,7 @@ describeIf('sshd', 'a host behind another', () => {
       settingsOf('jump', jump),
       settingsOf('target', target, { jump: 'jump', port: proxy.port }),
     )('target');
-    const { lost } = await followQuiet(machine);
+    const { lost } = await followQuiet(machine, signal);
     proxy.finish();
     await lost;
     await machine.ping(signal);

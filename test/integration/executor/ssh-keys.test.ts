@@ -1,35 +1,22 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { makeKey } from '../../../src/demo/ssh-keys.ts';
-import type { SshHost, SshHostOptions } from '../../../src/executor/ssh/host.ts';
+import type { SshHostOptions } from '../../../src/executor/ssh/host.ts';
 import { startLinkProxy } from '../../support/link-proxy.ts';
 import { describeIf } from '../../support/require.ts';
 import { startSshAgent } from '../../support/ssh-agent.ts';
 import { sshHostOf } from '../../support/ssh-host.ts';
-import { type Sshd, type SshdOptions, startSshd } from '../../support/sshd.ts';
+import { sshParts } from '../../support/ssh-parts.ts';
+import type { Sshd } from '../../support/sshd.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 describeIf('sshd', 'a host over SSH', () => {
   const { signal } = new AbortController();
-  const running: Sshd[] = [];
-  const hosts: SshHost[] = [];
-  const sshdWith = async (options: SshdOptions = {}) => {
-    const sshd = await startSshd(options);
-    running.push(sshd);
-    return sshd;
-  };
-  const hostOf = (sshd: Sshd, more: Partial<SshHostOptions> = {}) => {
-    const host = sshHostOf(sshd, more);
-    hosts.push(host);
-    return host.machine;
-  };
-  afterEach(async () => {
-    for (const host of hosts.splice(0)) host.close();
-    for (const sshd of running.splice(0)) await sshd.stop();
-  });
+  const { sshdWith, kept } = sshParts();
+  const hostOf = (sshd: Sshd, more: Partial<SshHostOptions> = {}) => kept(sshHostOf(sshd, more)).machine;
 
   describe('known by a known_hosts file', () => {
     const fileWith = (...lines: string[]) => {

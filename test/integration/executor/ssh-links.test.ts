@@ -1,67 +1,32 @@
 import ssh2 from 'ssh2';
-import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { makeKey } from '../../../src/demo/ssh-keys.ts';
 import { execute } from '../../../src/executor/ssh/channel.ts';
 import { connect } from '../../../src/executor/ssh/connect.ts';
-import type { SshHost, SshHostOptions } from '../../../src/executor/ssh/host.ts';
+import type { SshHostOptions } from '../../../src/executor/ssh/host.ts';
 import { pinHostKeys } from '../../../src/executor/ssh/host-key.ts';
-import { startSpec } from '../../suites/machine-suite.ts';
 import { type LinkProxy, startLinkProxy } from '../../support/link-proxy.ts';
-import { descendants } from '../../support/proc.ts';
 import { describeIf } from '../../support/require.ts';
 import { sshHostOf } from '../../support/ssh-host.ts';
-import { type Sshd, type SshdOptions, startSshd } from '../../support/sshd.ts';
+import { connections, followQuiet, kindOf, sshParts } from '../../support/ssh-parts.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 describeIf('sshd', 'a link to a host', () => {
   const { signal } = new AbortController();
-  const running: Sshd[] = [];
-  const hosts: SshHost[] = [];
-  const sshdWith = async (options: SshdOptions = {}) => {
-    const sshd = await startSshd(options);
-    running.push(sshd);
-    return sshd;
-  };
+  const { sshdWith, kept, closeHosts } = sshParts();
   const through = async (more: Partial<SshHostOptions> = {}) => {
     const sshd = await sshdWith();
     const proxy = await startLinkProxy(sshd.port);
-    const host = sshHostOf(sshd, { port: proxy.port, ...more });
-    hosts.push(host);
-    return { sshd, proxy, machine: host.machine };
+    const { machine } = kept(sshHostOf(sshd, { port: proxy.port, ...more }));
+    return { sshd, proxy, machine };
   };
-  const kindOf = (asked: Promise<unknown>): Promise<string> =>
-    asked.then(
-      () => 'none',
-      ({ kind }) => kind,
-    );
-  /** Follows a command that prints once and is quiet then; resolves when the stream is lost. */
-  const followQuiet = async (machine: SshHost['machine']) => {
-    const spec = startSpec('echo begun; exec sleep 300');
-    await machine.start(spec, signal);
-    let live = '';
-    const lost = machine.follow(
-      spec.attemptId,
-      { stdout: 0, stderr: 0 },
-      async ({ bytes }) => {
-        live += Buffer.from(bytes).toString();
-      },
-      signal,
-    );
-    await waitFor(() => live === 'begun\n');
-    return { lost };
-  };
-
-  afterEach(async () => {
-    for (const host of hosts.splice(0)) host.close();
-    for (const sshd of running.splice(0)) await sshd.stop();
-  });
 
   test.each([
     ['reset', (proxy: LinkProxy) => proxy.cut()],
     ['ended by the host', (proxy: LinkProxy) => proxy.finish()],
   ])('that is %s is replaced by the next operation, and who reads from it is told at once', async (_, end) => {
     const { proxy, machine } = await through();
-    const { lost } = await followQuiet(machine);
+    const { lost } = await followQuiet(machine, signal);
     end(proxy);
     await lost;
     expect(await kindOf(machine.ping(signal))).toBe('none');
@@ -79,7 +44,7 @@ describeIf('sshd', 'a link to a host', () => {
 
   test('that goes half-open is noticed by the first operation without an answer, for all that read from it', async () => {
     const { proxy, machine } = await through({ deadlineMs: 3_000 });
-    const { lost } = await followQuiet(machine);
+    const { lost } = await followQuiet(machine, signal);
     proxy.stall();
     expect(await kindOf(machine.ping(signal))).toBe('unreachable');
     await lost;
@@ -88,7 +53,7 @@ describeIf('sshd', 'a link to a host', () => {
 
   test('that goes half-open while nobody asks is noticed by its keepalive', async () => {
     const { proxy, machine } = await through({ keepaliveMs: 50 });
-    const { lost } = await followQuiet(machine);
+    const { lost } = await followQuiet(machine, signal);
     proxy.stall();
     await lost;
   });
@@ -117,7 +82,7 @@ describeIf('sshd', 'a link to a host', () => {
     proxy.stall();
     const sockets = () => process.getActiveResourcesInfo().filter((one) => one === 'TCPSocketWrap').length;
     const before = sockets();
-    for (const host of hosts.splice(0)) host.close();
+    closeHosts();
     await waitFor(() => sockets() < before);
   });
 
@@ -132,12 +97,10 @@ describeIf('sshd', 'a link to a host', () => {
 
   test('serves a hundred operations at once on a sshd as it comes, without one failure', async () => {
     const sshd = await sshdWith();
-    const host = sshHostOf(sshd);
-    hosts.push(host);
-    const asked = await Promise.all(Array.from({ length: 100 }, () => kindOf(host.machine.ping(signal))));
+    const { machine } = kept(sshHostOf(sshd));
+    const asked = await Promise.all(Array.from({ length: 100 }, () => kindOf(machine.ping(signal))));
     expect(asked).toEqual(Array(100).fill('none'));
-    const connections = descendants(sshd.pid).filter((one) => one.arguments.includes('@notty')).length;
-    expect(connections).toBeLessThanOrEqual(16);
+    expect(connections(sshd)).toBeLessThanOrEqual(16);
   });
 
   test('over which a host sends more than we have taken, past its window, is cut off', async () => {
