@@ -4,9 +4,8 @@ import { type ListenAddress, parseListen } from './config/addresses.ts';
 import { crossChecks } from './config/cross-checks.ts';
 import { jumpOf } from './config/hosts.ts';
 import { type ConfigFile, configSchema } from './config/schema.ts';
-import type { Policy } from './domain/match.ts';
-import type { PreemptionLimits } from './domain/preempt.ts';
 import type { Secrets } from './domain/secrets.ts';
+import type { Settings } from './domain/settings.ts';
 import { compileSettings, type ForgejoSettings } from './forgejo/configuration.ts';
 import { ConfigError, type Environment, type Mistake, readYamlConfig, type YamlConfig } from './yaml-file.ts';
 
@@ -32,7 +31,7 @@ export type HostSettings = (
 };
 
 /** The server's settings. Durations are in seconds, paths absolute, secrets in clear: never to be logged whole. */
-export type Config = {
+export type Config = Settings & {
   /** Null: there is no file. */
   file: string | null;
   listen: ListenAddress;
@@ -49,32 +48,8 @@ export type Config = {
   adminToken: string | null;
   forgejo: ForgejoSettings;
   secrets: Secrets;
-  dispatch: {
-    tickSeconds: number;
-    pullAfterSeconds: number | null;
-    policy: Policy;
-    ageingSecondsPerLevel: number;
-    avoidSeconds: number;
-  };
-  leases: { seconds: number; renewSeconds: number; sweepSeconds: number };
-  execution: {
-    timeoutSeconds: number;
-    killGraceSeconds: number;
-    workspaceKeepSeconds: number;
-    capacity: number;
-    retryDelayMaxSeconds: number;
-  };
-  preemption: PreemptionLimits;
   statistics: { cacheSeconds: number };
   metrics: { open: boolean };
-  retention: {
-    tasksDays: number;
-    logsDays: number;
-    deliveriesDays: number;
-    idempotencyHours: number;
-    auditDays: number;
-  };
-  limits: { maxOpenPerRepository: number | null };
   http: { badTokensPerMinute: number; connections: number };
   ssh: { probeSeconds: number };
   pages: { openOnLoopback: boolean };

@@ -1,9 +1,10 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Retention } from '../../src/domain/settings.ts';
 import { pruneTasks } from '../../src/store/prune.ts';
 import { createTask } from '../../src/usecases/create/create-task.ts';
-import type { Deps, Retention } from '../../src/usecases/deps.ts';
+import type { Deps } from '../../src/usecases/deps.ts';
 import { readLog } from '../../src/usecases/log/read-log.ts';
 import { cancelTask } from '../../src/usecases/task/cancel-task.ts';
 import { getAttempt, getTask } from '../../src/usecases/task/read-tasks.ts';

@@ -1,5 +1,6 @@
 import { createDashboard } from '../../src/dashboard/index.ts';
 import { NO_SECRETS, type Secrets } from '../../src/domain/secrets.ts';
+import type { Settings } from '../../src/domain/settings.ts';
 import type { Scope } from '../../src/domain/token.ts';
 import { forgeSchema, type Rule, ruleSchema, templateSchema } from '../../src/forgejo/config-schema.ts';
 import { compileSettings } from '../../src/forgejo/configuration.ts';
@@ -14,7 +15,7 @@ import { createSignIn } from '../../src/usecases/access/sign-in.ts';
 import { createLetInstanceIn } from '../../src/usecases/agents/let-instance-in.ts';
 import { createComplete } from '../../src/usecases/attempt/complete-attempt.ts';
 import { createCreate } from '../../src/usecases/create/create-task.ts';
-import type { Deps, Settings } from '../../src/usecases/deps.ts';
+import type { Deps } from '../../src/usecases/deps.ts';
 import { createDequeues } from '../../src/usecases/dequeue/dequeue.ts';
 import { createEventFeed, type EventFeed } from '../../src/usecases/feed/event-feed.ts';
 import { createFigures } from '../../src/usecases/figures/read-figures.ts';

@@ -1,7 +1,8 @@
 import { NO_SECRETS } from '../../src/domain/secrets.ts';
+import type { Settings } from '../../src/domain/settings.ts';
 import { createLanes } from '../../src/store/lane-cache.ts';
 import { createWakeups } from '../../src/store/wakeups.ts';
-import type { Deps, Settings } from '../../src/usecases/deps.ts';
+import type { Deps } from '../../src/usecases/deps.ts';
 import { createFreshAttempts } from '../../src/usecases/dequeue/fresh-attempts.ts';
 import { createFollowers } from '../../src/usecases/log/followers.ts';
 import type { TestDatabase } from './database.ts';

@@ -1,5 +1,6 @@
+import type { Settings } from '../../src/domain/settings.ts';
 import { type OpenDatabase, openDatabase } from '../../src/store/pool.ts';
-import type { Deps, Settings } from '../../src/usecases/deps.ts';
+import type { Deps } from '../../src/usecases/deps.ts';
 import type { TestDatabase } from './database.ts';
 import { createTestDeps } from './deps.ts';
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isLoopback, isNetwork, parseListen } from '../../src/config/addresses.ts';
 import { ConfigError, type ConfigOptions, loadConfig } from '../../src/config.ts';
 import { makeKey } from '../../src/demo/ssh-keys.ts';
-import type { Settings } from '../../src/usecases/deps.ts';
+import type { Settings } from '../../src/domain/settings.ts';
 
 const FINGERPRINT = `SHA256:${'A'.repeat(43)}`;
 let folder: string;

@@ -2,6 +2,7 @@ import type { Json } from '../../domain/canonical-json.ts';
 import { AppError, invalidField } from '../../domain/errors.ts';
 import { checkSchema, SchemaError } from '../../domain/output-schema.ts';
 import { refusedSecret, type Secrets } from '../../domain/secrets.ts';
+import type { Settings } from '../../domain/settings.ts';
 import {
   type Creator,
   DEFAULT_PRIORITY,
@@ -20,7 +21,6 @@ import {
   renderTemplate,
   TemplateError,
 } from '../../forgejo/templates.ts';
-import type { Settings } from '../deps.ts';
 
 type Wish<T> = T | undefined;
 

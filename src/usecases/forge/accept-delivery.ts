@@ -1,6 +1,7 @@
 import { createHash, randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import type { Decision } from '../../domain/delivery.ts';
+import type { Settings } from '../../domain/settings.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { Forge, Rule } from '../../forgejo/config-schema.ts';
 import { type Candidate, decide, type Verdict } from '../../forgejo/decide.ts';
@@ -25,7 +26,7 @@ import { laneKeyOf } from '../create/create-task.ts';
 import { insertNewTasks, plan } from '../create/insert-tasks.ts';
 import { taskFrom } from '../create/task-request.ts';
 import { whyUnmakeable } from '../create/why-unmakeable.ts';
-import type { Deps, Settings } from '../deps.ts';
+import type { Deps } from '../deps.ts';
 
 type Trx = Transaction<Database>;
 
