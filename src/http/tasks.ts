@@ -4,7 +4,7 @@ import { type CreateTask, createTasks as createBody } from '../contract/new-task
 import { task, taskList, tasksQuery } from '../contract/task.ts';
 import { canonicalJson, type Json } from '../domain/canonical-json.ts';
 import { AppError, invalidField, notFound, underField } from '../domain/errors.ts';
-import { isWithin } from '../domain/restriction.ts';
+import { isWithin, type Placed, type Restriction } from '../domain/restriction.ts';
 import type { NewTask } from '../domain/task.ts';
 import { tasksWithin } from '../usecases/access/within.ts';
 import { createTasks } from '../usecases/create/create-task.ts';
@@ -78,6 +78,8 @@ const create = endpoint(
     const { tasks, replayed } = await making.catch((error: unknown) => {
       throw Array.isArray(body) && body.length === 1 ? underField(error, 0) : error;
     });
+    // Somebody may have changed since what they are for.
+    if (replayed) refuseOthers(restrictionOf(c), tasks);
     const shown = tasks.map(presentTask);
     const [first] = shown;
     if (replayed) c.header('Idempotency-Replayed', 'true');
@@ -91,14 +93,17 @@ const create = endpoint(
 async function requireAllWithin(c: HttpContext, tasks: readonly NewTask[]): Promise<void> {
   const restriction = restrictionOf(c);
   if (restriction === null) return;
-  if (!tasks.every((one) => isWithin(restriction, one))) {
-    throw new AppError('forbidden', 'This token is for tasks of some repositories or labels only, and this is none.');
-  }
+  refuseOthers(restriction, tasks);
   const known = new Set(tasks.flatMap(({ id }) => id ?? []));
   const others = tasks.flatMap(({ dependsOn }) => dependsOn).filter((id) => !known.has(id));
   const seen = await tasksWithin(c.get('http').deps, restriction, others);
   const missing = others.find((id) => !seen.has(id));
   if (missing !== undefined) throw invalidField('depends_on', `there is no task ${missing}`);
+}
+
+function refuseOthers(restriction: Restriction | null, tasks: readonly Placed[]): void {
+  if (tasks.every((one) => isWithin(restriction, one))) return;
+  throw new AppError('forbidden', 'This token is for tasks of some repositories or labels only, and this is none.');
 }
 
 const list = endpoint(

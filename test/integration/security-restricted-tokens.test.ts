@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestApp, type TestApp } from '../support/app.ts';
+import { type Call, startTestApp, type TestApp } from '../support/app.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let app: TestApp;
@@ -159,6 +160,16 @@ describe('a token restricted to labels', () => {
     const patch = (requires: string[]) => app.call('PATCH', `/api/v1/tasks/${mine.id}`, { token, body: { requires } });
     expect((await patch(['linux'])).status).toBe(403);
     expect((await patch(['cpu'])).status).toBe(200);
+  });
+
+  it('asked again for what it has made is not shown it where it is for others now', async () => {
+    const token = await tokenFor('coordinator', { labels: ['gpu'] });
+    const call: Call = { token, body: task({ requires: ['gpu'] }), headers: { 'Idempotency-Key': randomUUID() } };
+    const { id } = (await app.call('POST', '/api/v1/tasks', call)).json;
+    expect((await app.call('POST', '/api/v1/tasks', call)).json.id).toBe(id);
+    await app.call('PATCH', `/api/v1/tasks/${id}`, { body: { requires: ['cpu'], title: 'not for all eyes' } });
+    const { status, text } = await app.call('POST', '/api/v1/tasks', call);
+    expect([status, text]).toEqual([403, expect.not.stringContaining('not for all eyes')]);
   });
 });
 
