@@ -74,7 +74,10 @@ export async function serve(options: ServeOptions): Promise<number> {
   const reason = await Promise.race([stopped, server.broken]);
   if (reason !== null) log.error({ reason }, 'the server can not go on');
   stopping.abort();
-  setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();
+  setTimeout(() => {
+    log.error({}, 'stopping takes too long: ended without the rest of it, of which nothing is lost');
+    process.exit(1);
+  }, STOP_WITHIN_MS).unref();
   forget();
   await server.stop();
   return reason === null ? 0 : 1;
