@@ -9,7 +9,7 @@ export type LogOptions = {
 };
 
 /** Fields that are never written, at the top of an entry and two levels down. The one list of the program. */
-export const REDACTED_FIELDS = [
+const REDACTED_FIELDS = [
   'authorization',
   'cookie',
   'token',

@@ -4,8 +4,8 @@ import { forgeSchema, ruleSchema, secretsSchema, templateSchema } from '../forge
 import { isNetwork, parseListen } from './addresses.ts';
 import { hostSchema, jump, knownHosts } from './hosts.ts';
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-export const LOG_FORMATS = ['json', 'text'] as const;
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+const LOG_FORMATS = ['json', 'text'] as const;
 
 /** Longer than any timer can wait is surely a slip of the pen. */
 export const MAX_SECONDS = 31_536_000;

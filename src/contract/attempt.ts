@@ -3,7 +3,7 @@ import { AGENT_MODES } from '../domain/task.ts';
 import { id, json, listOf, processIdentity, text } from './common.ts';
 import { failureClass, outcome, status, task } from './task.ts';
 
-export const streamSizes = z.object({
+const streamSizes = z.object({
   bytes: z.int(),
   stored_bytes: z.int(),
   sha256: z.string().nullable(),
@@ -42,7 +42,7 @@ export type Attempt = z.infer<typeof attempt>;
 export const attemptList = listOf(attempt);
 
 export const MAX_TASKS = 100;
-export const MAX_WAIT_SECONDS = 60;
+const MAX_WAIT_SECONDS = 60;
 export const dequeue = z.strictObject({
   max_tasks: z.int().min(1).max(MAX_TASKS).optional(),
   wait_seconds: z.int().min(0).max(MAX_WAIT_SECONDS).optional(),
@@ -134,7 +134,7 @@ const consistent = <T extends z.ZodType<z.infer<typeof result>>>(body: T) =>
     });
 
 export const complete = consistent(result);
-export const MAX_COMPLETIONS = 100;
+const MAX_COMPLETIONS = 100;
 /** Several attempts at once, each judged alone. */
 export const completeMany = z.strictObject({
   items: z

@@ -4,7 +4,7 @@ import { ACTOR_KINDS } from '../domain/task.ts';
 import { json, listOf } from './common.ts';
 import { scope } from './token.ts';
 
-export const auditEvent = z
+const auditEvent = z
   .object({
     day: z.string().meta({ description: 'In UTC; each day is a chain of its own' }),
     n: z.int(),

@@ -45,7 +45,7 @@ export const processIdentity = z.strictObject({
 export const listOf = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), next_cursor: z.string().nullable() });
 
-export const MAX_LIMIT = 200;
+const MAX_LIMIT = 200;
 export const DEFAULT_LIMIT = 50;
 /** Query parameters that every list takes. */
 export const pageQuery = {

@@ -3,7 +3,8 @@ import { machineMetrics } from './agent.ts';
 
 /* What a pull agent answers on its own machine, to `taskejo agent status` and the like. */
 
-export const localPing = z.object({ status: z.literal('ok'), version: z.string(), pid: z.int() });
+const localPing = z.object({ status: z.literal('ok'), version: z.string(), pid: z.int() });
+export type LocalPing = z.infer<typeof localPing>;
 
 export const systemInfo = z.object({
   agent_id: z.string().nullable(),
@@ -44,7 +45,7 @@ export const localTask = z.object({
 export type LocalTask = z.infer<typeof localTask>;
 export const localTasks = z.object({ items: z.array(localTask) });
 
-export const localTaskDetail = localTask.extend({
+const localTaskDetail = localTask.extend({
   number: z.int(),
   command: z.array(z.string()),
   timeout_seconds: z.number(),

@@ -48,7 +48,7 @@ export const source = z.object({
 });
 
 /** The attempt as it stands in a task: the current one, or the last. */
-export const taskAttempt = z.object({
+const taskAttempt = z.object({
   id,
   number: z.int(),
   agent_id: z.string(),

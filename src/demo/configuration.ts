@@ -4,7 +4,7 @@ import { RECORDED_FORGE } from './deliveries.ts';
 /* What the demo's server and agent are told: the same files that anybody would write. JSON is YAML too. */
 
 /** An undecided task that no host matches for so long is left to agents. */
-export const PULL_AFTER_SECONDS = 2;
+const PULL_AFTER_SECONDS = 2;
 
 /** A loop that prints numbered lines, for any POSIX shell; the issue comes on standard input, as data. */
 const loop = (word: string, count: number, seconds: string): string =>

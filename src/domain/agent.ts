@@ -1,7 +1,7 @@
 import type { Json } from './canonical-json.ts';
 import type { AgentMode } from './task.ts';
 
-export const AGENT_STATES = ['online', 'offline', 'cordoned'] as const;
+const AGENT_STATES = ['online', 'offline', 'cordoned'] as const;
 export type AgentState = (typeof AGENT_STATES)[number];
 export type StateReason = { code: string; message: string; since: string };
 

@@ -1,4 +1,4 @@
-export const DECISIONS = ['task_created', 'merged', 'command', 'ignored'] as const;
+const DECISIONS = ['task_created', 'merged', 'command', 'ignored'] as const;
 export type Decision = (typeof DECISIONS)[number];
 export type RuleVerdict = { rule: string; matched: boolean; reason: string };
 

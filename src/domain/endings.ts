@@ -34,7 +34,7 @@ export type Ending = {
 const COMMAND_FAILURES: readonly FailureClass[] = ['exit', 'signal', 'timeout', 'memory', 'output'];
 
 /** The class of a failure that was said without one. */
-export const failureClassOf = (said: Pick<Said, 'failureClass' | 'exitCode'>): FailureClass =>
+const failureClassOf = (said: Pick<Said, 'failureClass' | 'exitCode'>): FailureClass =>
   said.failureClass ?? (said.exitCode === null ? 'infrastructure' : 'exit');
 
 /**

@@ -41,7 +41,7 @@ export type Explanation = {
 };
 
 /** More agents than this aren't listed. */
-export const MOST_LISTED = 1_000;
+const MOST_LISTED = 1_000;
 
 export type Surroundings = {
   takers: readonly Taker[];

@@ -22,7 +22,7 @@ export type Schema = {
   maxItems?: number;
 };
 
-export const refName = (ref: string): string => ref.split('/').at(-1) ?? ref;
+const refName = (ref: string): string => ref.split('/').at(-1) ?? ref;
 
 /** A schema in a few words: `list of string`, `Task or null`, `one of a, b`. */
 export function typeOf(schema: Schema): string {

@@ -108,7 +108,7 @@ export async function deadBy(db: Db, attemptId: string): Promise<string | null> 
 }
 
 /** More than this aren't counted. */
-export const MOST_AHEAD = 10_000;
+const MOST_AHEAD = 10_000;
 
 /**
  * How many ready tasks of a better rank than this one stand in lanes that agents which pull serve, or hosts, and are of

@@ -83,7 +83,7 @@ export async function keptLog(
   return { totalBytes: state.totalBytes, parts: joined(cut) };
 }
 
-export async function streamState(db: Db, attemptId: string, stream: Stream): Promise<StreamState> {
+async function streamState(db: Db, attemptId: string, stream: Stream): Promise<StreamState> {
   const row = await db
     .selectFrom('attempt_streams')
     .select(['total_bytes', 'left_out_bytes'])

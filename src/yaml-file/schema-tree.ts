@@ -9,7 +9,7 @@ import { z } from 'zod';
 export type SecretMark = true | 'if set' | 'if needed';
 
 /** The schema and everything it wraps: what is optional, has a default, is transformed, or is one of several. */
-export function* layersOf(schema: z.ZodType): Generator<z.ZodType> {
+function* layersOf(schema: z.ZodType): Generator<z.ZodType> {
   yield schema;
   for (const inner of wrappedBy(schema)) yield* layersOf(inner as z.ZodType);
 }

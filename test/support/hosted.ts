@@ -102,7 +102,7 @@ export function startsOn({ home }: Pick<Sshd, 'home'>): Start[] {
  * The hosts' own log of starts says what the database says: no attempt was begun twice, and each that has a process, and
  * only such, was begun.
  */
-export async function expectStartsAsTold(db: OpenDatabase['db'], sshds: readonly Sshd[]): Promise<void> {
+async function expectStartsAsTold(db: OpenDatabase['db'], sshds: readonly Sshd[]): Promise<void> {
   const starts = sshds.flatMap(startsOn);
   const begun = starts.map(({ taskId, attemptId }) => `${taskId} ${attemptId}`).sort();
   const rows = await db.selectFrom('attempts').select(['task_id', 'id', 'process', 'dead_by']).execute();

@@ -127,8 +127,7 @@ function tell(model: Model, task: ModelTask): boolean {
   return news.length > 0 || (failed && task.reaction === 'cancel');
 }
 
-export const gatesOpen = (task: ModelTask): boolean =>
-  task.due && task.approved && task.met.size === task.dependsOn.length;
+const gatesOpen = (task: ModelTask): boolean => task.due && task.approved && task.met.size === task.dependsOn.length;
 
 function open(model: Model, task: ModelTask, holderOf: (key: string) => string | undefined): void {
   if (task.key === null) task.ready = true;

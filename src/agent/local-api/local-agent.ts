@@ -1,6 +1,14 @@
 import { arch, availableParallelism, hostname, release, type } from 'node:os';
 import type { MachineMetrics } from '../../contract/agent.ts';
-import type { Cleanup, Left, LocalTask, LocalTaskDetail, QueueStatus, SystemInfo } from '../../contract/local-api.ts';
+import type {
+  Cleanup,
+  Left,
+  LocalPing,
+  LocalTask,
+  LocalTaskDetail,
+  QueueStatus,
+  SystemInfo,
+} from '../../contract/local-api.ts';
 import { AppError, notFound } from '../../domain/errors.ts';
 import type { Machine } from '../../executor/machine.ts';
 import type { Attempts } from '../attempts.ts';
@@ -14,7 +22,7 @@ import { createCleaner } from './clean-up.ts';
 
 /** What may be asked of an agent on its own machine. All throw {@link AppError}. */
 export type LocalAgent = {
-  ping(): { status: 'ok'; version: string; pid: number };
+  ping(): LocalPing;
   info(): Promise<SystemInfo>;
   queue(): QueueStatus;
   tasks(): LocalTask[];

@@ -9,7 +9,7 @@ import { createSessions, SESSION_SECONDS } from './session.ts';
 const SESSION_COOKIE = 'taskejo_session';
 /** Of a browser that isn't signed in: what its forms are bound to. */
 const FORM_COOKIE = 'taskejo_form';
-export const FORM_FIELD = 'form_token';
+const FORM_FIELD = 'form_token';
 
 export function createAccess({ secret, adminToken, publicUrl, epochMs }: DashboardDeps): Access {
   const operators = adminToken === null ? '' : createHash('sha256').update(adminToken).digest('hex');

@@ -48,7 +48,7 @@ export const nothingPrinted = ({ complete }: Pick<LogView, 'complete'>): Html =>
   html`<p id="nothing-printed" class="more">${complete ? 'It printed nothing.' : 'Nothing printed yet.'}</p>`;
 
 /** That a part isn't kept, where it can't be overlooked. */
-export const logNote = ({ leftOutBytes, complete }: Pick<LogView, 'leftOutBytes' | 'complete'>): Html =>
+const logNote = ({ leftOutBytes, complete }: Pick<LogView, 'leftOutBytes' | 'complete'>): Html =>
   leftOutBytes === 0
     ? html`<p id="log-note" hidden></p>`
     : html`<p id="log-note">${count(leftOutBytes)} bytes were left out between the beginning and the end.${complete ? '' : ' The numbers after them settle when the attempt ends.'}</p>`;

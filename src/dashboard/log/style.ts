@@ -1,5 +1,5 @@
 /** The colours that a terminal has names for, as far as they can be read on any ground; null: the text's own. */
-export const COLOURS = ['red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'dim'] as const;
+const COLOURS = ['red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'dim'] as const;
 export type Colour = (typeof COLOURS)[number];
 const FLAGS = ['bold', 'faint', 'italic', 'underline', 'strike', 'inverse'] as const;
 type Flag = (typeof FLAGS)[number];

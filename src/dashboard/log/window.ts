@@ -4,7 +4,7 @@ import { type Item, lineId } from './lines.ts';
 export type Window = { items: Item[]; earlier: boolean; later: boolean };
 
 /** So many lines, or gaps, at most. */
-export const WINDOW_ITEMS = 4000;
+const WINDOW_ITEMS = 4000;
 
 export type WindowReader = {
   /** Takes what comes next; false when no more is wanted. */

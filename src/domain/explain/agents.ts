@@ -140,5 +140,5 @@ const WORDS: Record<AgentReason, Words> = {
 };
 
 /** Left to agents by phase 2, not by anybody's wish. */
-export const isLeftToAgents = (task: Waiting): boolean =>
+const isLeftToAgents = (task: Waiting): boolean =>
   task.executionMode === 'http_pull' && task.requestedMode === 'undecided' && task.namedAgentId === null;
