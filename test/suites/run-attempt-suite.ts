@@ -280,6 +280,29 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
         expect(aliveWith(mark)).toEqual([]);
       });
 
+      test('is ordered to end once, and then only asked whether it has, while the machine sees to it', async () => {
+        const asked: string[] = [];
+        const noted: Machine = {
+          ...machine,
+          status(...args) {
+            asked.push('status');
+            return machine.status(...args);
+          },
+          cancel(...args) {
+            asked.push('cancel');
+            return machine.cancel(...args);
+          },
+        };
+        const one = trial('trap "" TERM; echo ready; while :; do sleep 0.1; done', { killGraceSeconds: 3 });
+        const run = one.run({ machine: noted });
+        await waitFor(() => one.control.text('stdout') === 'ready\n');
+        one.control.askStop('cancel');
+        await run;
+        expect(one.control.kept.results).toMatchObject([{ outcome: 'cancelled' }]);
+        expect(asked.join(' ')).toMatch(/cancel status/);
+        expect(asked.join(' ')).not.toMatch(/cancel cancel/);
+      });
+
       test('by the program around it, which heard of it first, does not wait for the next renewal', async () => {
         const stop = new AbortController();
         const one = trial('echo first; exec sleep 600');

@@ -24,6 +24,11 @@ export type WatchDeps = {
 const ASK_MS = 5_000;
 /** While somebody watches a log that is past its head. */
 const ASK_FOLLOWED_MS = 1_000;
+/**
+ * The machine carries an order out by itself; it is given again in case whoever did so there was killed. Each one that is
+ * given looks through all processes of the machine, so meanwhile it is only asked.
+ */
+const CANCEL_AGAIN_MS = 5_000;
 const isGoing = ({ state }: MachineReport): boolean => state === 'starting' || state === 'running';
 
 /**
@@ -54,13 +59,15 @@ async function askUntilEnded(deps: WatchDeps, seen: (report: MachineReport) => v
   const ending = createBackoff({ minMs: 200, maxMs: 2_000, random: deps.random });
   const away = linkBackoff(deps.random);
   let askMs = 50;
+  let cancelAtMs = Number.NEGATIVE_INFINITY;
   for (;;) {
     await orders.pause(orders.stopReason !== null ? Math.min(askMs, ending.next()) : askMs, signal);
     try {
-      const report =
-        orders.stopReason !== null
-          ? await machine.cancel(attemptId, killGraceSeconds, signal)
-          : await machine.status(attemptId, signal);
+      const cancels = orders.stopReason !== null && performance.now() >= cancelAtMs;
+      const report = cancels
+        ? await machine.cancel(attemptId, killGraceSeconds, signal)
+        : await machine.status(attemptId, signal);
+      if (cancels) cancelAtMs = performance.now() + CANCEL_AGAIN_MS;
       deps.onReport(report);
       if (!isGoing(report)) return report;
       seen(report);
