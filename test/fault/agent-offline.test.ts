@@ -1,11 +1,9 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { readKeptResults } from '../../src/agent/store.ts';
-import { startAgentProcess } from '../support/agent-process.ts';
-import { startAgentWay } from '../support/agent-way.ts';
+import { aliveWith, beginTask, startAgentOnWay } from '../support/agent-on-way.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { listProcesses } from '../support/proc.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
 import { createTaskClient, type TaskClient } from '../support/task-client.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -25,27 +23,12 @@ const withServer = (leaseSeconds: string) => {
   afterAll(() => server?.stop());
 };
 
-const aliveWith = (text: string) => listProcesses().filter((process) => process.arguments.includes(text));
 const events = async (id: string) => (await tasks.events(id)).map(({ type }) => type);
 
-async function agentOnWay(name: string, env: Record<string, string> = {}) {
-  const way = await startAgentWay(server.url);
-  const agent = await startAgentProcess(server, { name, env: { TASKEJO_AGENT_SERVER__URL: way.url, ...env } });
-  return { way, agent };
-}
-
-/** A task that runs until it is told to end. */
-async function begin(agentId: string, more: Record<string, unknown> = {}) {
-  const command = 'while [ ! -f go ]; do sleep 0.02; done; echo \'{"n": 1}\' >"$TASKEJO_OUTPUT"; echo done; exit 9';
-  const { id } = await tasks.create(command, { agent_id: agentId, ...more });
-  const { attempt } = await tasks.until(id, (task) => task.attempt?.process != null);
-  const attemptId = attempt?.id ?? '';
-  const end = async () => {
-    writeFileSync(`/proc/${attempt?.process?.pid}/cwd/go`, '');
-    await waitFor(() => aliveWith(attemptId).length === 0);
-  };
-  return { id, attemptId, end };
-}
+const agentOnWay = (name: string, env: Record<string, string> = {}) => startAgentOnWay(server, name, env);
+const ENDING = 'echo \'{"n": 1}\' >"$TASKEJO_OUTPUT"; echo done; exit 9';
+const begin = (agentId: string, more: Record<string, unknown> = {}) =>
+  beginTask(tasks, ENDING, { agent_id: agentId, ...more });
 
 const lateResult = { outcome: 'failed', failureClass: 'exit', exitCode: 9, output: { n: 1 } };
 

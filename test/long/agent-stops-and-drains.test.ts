@@ -1,10 +1,8 @@
-import { writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Agent } from '../../src/contract/agent.ts';
+import { aliveWith, beginTask, startAgentOnWay } from '../support/agent-on-way.ts';
 import { startAgentProcess } from '../support/agent-process.ts';
-import { startAgentWay } from '../support/agent-way.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { listProcesses } from '../support/proc.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
 import { createTaskClient, type TaskClient } from '../support/task-client.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -18,26 +16,9 @@ beforeAll(async () => {
 afterEach(() => expectHealthy(server));
 afterAll(() => server?.stop());
 
-const aliveWith = (text: string) => listProcesses().filter((process) => process.arguments.includes(text));
-
-async function agentOnWay(name: string, env: Record<string, string> = {}) {
-  const way = await startAgentWay(server.url);
-  const agent = await startAgentProcess(server, { name, env: { TASKEJO_AGENT_SERVER__URL: way.url, ...env } });
-  return { way, agent };
-}
-async function begin(agentId: string, more: Record<string, unknown> = {}) {
-  const { id } = await tasks.create('while [ ! -f go ]; do sleep 0.02; done; exit 5', {
-    agent_id: agentId,
-    ...more,
-  });
-  const { attempt } = await tasks.until(id, (task) => task.attempt?.process != null);
-  const attemptId = attempt?.id ?? '';
-  const end = async () => {
-    writeFileSync(`/proc/${attempt?.process?.pid}/cwd/go`, '');
-    await waitFor(() => aliveWith(attemptId).length === 0);
-  };
-  return { id, attemptId, end };
-}
+const agentOnWay = (name: string, env: Record<string, string> = {}) => startAgentOnWay(server, name, env);
+const begin = (agentId: string, more: Record<string, unknown> = {}) =>
+  beginTask(tasks, 'exit 5', { agent_id: agentId, ...more });
 
 describe('an agent that is told to stop', () => {
   test('hands back what it has taken and not begun, and nothing of it is counted', async () => {
