@@ -454,7 +454,7 @@ export const acceptance: Part[] = [
         ],
       },
       {
-        line: '10 GB in one go, a line without end: head, tail and total exact, the disk bounded',
+        line: 'a line without end: head, tail and total exact, the disk bounded (2 GB; ENDLESS_GB=10 for ten)',
         proofs: [
           'test/long/endless-output.test.ts > a command that prints without end > ends by itself with its code after gigabytes in one line: head, tail and total exact, the disk bounded',
           'test/integration/executor/ssh-machine.test.ts > over OpenSSH > a host > a log > without a newline, of bytes that are no text, is there to the byte',
@@ -521,7 +521,7 @@ export const acceptance: Part[] = [
         ],
       },
       {
-        line: 'every process of sshd killed each 400 ms, under three shells: no wrong byte, code or double run',
+        line: 'every process of sshd killed each 400 ms, under three shells: no wrong byte, code or double run (2 rounds; CHAOS_ROUNDS=10 for ten)',
         proofs: [
           'test/long/chaos-over-ssh.test.ts > every process of sshd that serves a connection killed each 400 ms > rounds of 24 tasks under dash: no wrong byte, no wrong exit code, no second run',
           'test/long/chaos-over-ssh.test.ts > every process of sshd that serves a connection killed each 400 ms > rounds of 24 tasks under busybox: no wrong byte, no wrong exit code, no second run',

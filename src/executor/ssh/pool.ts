@@ -1,6 +1,6 @@
 import { MachineError } from '../machine.ts';
 import type { Connection } from './connect.ts';
-import { createLinks, type Link } from './links.ts';
+import { createLinks, type Link, type Links } from './links.ts';
 
 export type PoolOptions = {
   connect: () => Promise<Connection>;
@@ -39,6 +39,7 @@ export function createPool(options: PoolOptions): Pool {
   const limit = createLimit(options);
   const links = createLinks({ idleMs, onLost: () => serve() });
   const waiters: Waiter[] = [];
+  const part = { links, limit, serve };
   let connecting = 0;
   let cooling = false;
   /** The last connection could not be made, and there is no other: one at a time is tried, for all who wait. */
@@ -47,7 +48,7 @@ export function createPool(options: PoolOptions): Pool {
 
   function serve(): void {
     const room = () => links.roomy(limit.value());
-    for (let link = room(); link && waiters.length > 0; link = room()) waiters.shift()?.resolve(leaseOf(link));
+    for (let link = room(); link && waiters.length > 0; link = room()) waiters.shift()?.resolve(leaseOf(link, part));
     const short = () => waiters.length > connecting * limit.value();
     const most = () => (doubtful ? 1 : maxConnecting);
     while (!closed && !cooling && connecting < most() && short()) void open();
@@ -97,45 +98,12 @@ export function createPool(options: PoolOptions): Pool {
     for (const waiter of waiters.splice(0)) waiter.reject(error);
   }
 
-  function leaseOf(link: Link): Lease {
-    let held = true;
-    const { connection } = link;
-    const before = connection.received();
-    links.take(link);
-    // Counted now: when refusals of one burst come in, those before them have given their channels back already.
-    const besides = link.active - 1;
-    const release = () => {
-      if (!held) return;
-      held = false;
-      links.giveBack(link);
-      serve();
-    };
-    const refused = () => {
-      limit.lower(besides);
-      release();
-    };
-    const suspect = () => {
-      links.drop(link);
-      release();
-    };
-    const heard = () => connection.received() !== before;
-    return { connection, heard, release, refused, suspect };
-  }
-
   async function lease(signal: AbortSignal): Promise<Lease> {
     signal.throwIfAborted();
     if (closed) throw new MachineError('unreachable', 'the host was taken out of use');
-    const { promise, resolve, reject } = Promise.withResolvers<Lease>();
-    const waiter: Waiter = { resolve, reject };
-    const onAbort = () => {
-      const at = waiters.indexOf(waiter);
-      if (at >= 0) waiters.splice(at, 1);
-      reject(signal.reason);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    waiters.push(waiter);
+    const leased = waitAmong(waiters, signal);
     serve();
-    return await promise.finally(() => signal.removeEventListener('abort', onAbort));
+    return await leased;
   }
 
   function close(): void {
@@ -144,6 +112,49 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   return { lease, close };
+}
+
+/** A channel of one connection, until it is given back. */
+function leaseOf(
+  link: Link,
+  { links, limit, serve }: { links: Links; limit: ReturnType<typeof createLimit>; serve: () => void },
+): Lease {
+  let held = true;
+  const { connection } = link;
+  const before = connection.received();
+  links.take(link);
+  // Counted now: when refusals of one burst come in, those before them have given their channels back already.
+  const besides = link.active - 1;
+  const release = () => {
+    if (!held) return;
+    held = false;
+    links.giveBack(link);
+    serve();
+  };
+  const refused = () => {
+    limit.lower(besides);
+    release();
+  };
+  const suspect = () => {
+    links.drop(link);
+    release();
+  };
+  const heard = () => connection.received() !== before;
+  return { connection, heard, release, refused, suspect };
+}
+
+/** Who gives up stands in nobody's way any more. */
+function waitAmong(waiters: Waiter[], signal: AbortSignal): Promise<Lease> {
+  const { promise, resolve, reject } = Promise.withResolvers<Lease>();
+  const waiter: Waiter = { resolve, reject };
+  const onAbort = () => {
+    const at = waiters.indexOf(waiter);
+    if (at >= 0) waiters.splice(at, 1);
+    reject(signal.reason);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  waiters.push(waiter);
+  return promise.finally(() => signal.removeEventListener('abort', onAbort));
 }
 
 /** An answer that the next try gets too, unlike that of a host that is away or busy. */
