@@ -1,17 +1,6 @@
 /** The headers of one delivery, names in lower case. A name that came twice has both values, joined by a comma. */
 export type DeliveryHeaders = Readonly<Record<string, string>>;
 
-/** Headers as they came (a `Headers` object, or pairs of name and value) in the form that is verified and stored. */
-export function deliveryHeaders(pairs: Iterable<readonly [string, string]>): DeliveryHeaders {
-  const joined = new Map<string, string>();
-  for (const [name, value] of pairs) {
-    const key = name.toLowerCase();
-    const before = joined.get(key);
-    joined.set(key, before === undefined ? value : `${before}, ${value}`);
-  }
-  return Object.fromEntries(joined);
-}
-
 /** The value of a header, or null; only what the request itself carried, never an inherited property. */
 export const headerValue = (headers: DeliveryHeaders, name: string): string | null =>
   Object.hasOwn(headers, name) ? (headers[name] ?? null) : null;

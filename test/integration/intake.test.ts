@@ -2,14 +2,21 @@ import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Forge, forgeSchema, ruleSchema, templateSchema } from '../../src/forgejo/config-schema.ts';
 import { compileSettings } from '../../src/forgejo/configuration.ts';
-import { deliveryHeaders } from '../../src/forgejo/headers.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { acceptDelivery } from '../../src/usecases/forge/accept-delivery.ts';
 import { getTask, listEvents, listTasks } from '../../src/usecases/task/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { bodyOf, RECORDED_FORGE_URL, type Recording, recorded, recordings, VERSIONS } from '../support/recordings.ts';
+import {
+  bodyOf,
+  deliveryHeaders,
+  RECORDED_FORGE_URL,
+  type Recording,
+  recorded,
+  recordings,
+  VERSIONS,
+} from '../support/recordings.ts';
 
 let deps: Deps & { stop(): Promise<void> };
 

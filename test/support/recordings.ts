@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { brotliDecompressSync } from 'node:zlib';
+import type { DeliveryHeaders } from '../../src/forgejo/headers.ts';
 
 const ARCHIVE = new URL('../fixtures/forgejo/deliveries.jsonl.br', import.meta.url);
 
@@ -43,3 +44,14 @@ export function recorded(version: Version, title: string, which: number | string
 
 /** The bytes that were sent. */
 export const bodyOf = (recording: Recording): Uint8Array => Buffer.from(recording.body, 'utf8');
+
+/** Headers as the server hands them on to be verified and stored. */
+export function deliveryHeaders(pairs: readonly (readonly [string, string])[]): DeliveryHeaders {
+  const joined = new Map<string, string>();
+  for (const [name, value] of pairs) {
+    const key = name.toLowerCase();
+    const before = joined.get(key);
+    joined.set(key, before === undefined ? value : `${before}, ${value}`);
+  }
+  return Object.fromEntries(joined);
+}

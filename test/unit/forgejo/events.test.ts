@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseDelivery } from '../../../src/forgejo/events.ts';
-import { deliveryHeaders } from '../../../src/forgejo/headers.ts';
-import { type Folder, recorded, recordings, VERSIONS } from '../../support/recordings.ts';
+import { deliveryHeaders, type Folder, recorded, recordings, VERSIONS } from '../../support/recordings.ts';
 import { altered, made, parsed } from './support.ts';
 
 const FOLDERS: Folder[] = ['deliveries', 'deliveries-odd', 'deliveries-out-of-order', 'deliveries-redirected'];

@@ -3,9 +3,14 @@ import { type Forge, forgeSchema, ruleSchema, templateSchema } from '../../../sr
 import { compileSettings, type ForgejoSettings } from '../../../src/forgejo/configuration.ts';
 import { decide, type Verdict } from '../../../src/forgejo/decide.ts';
 import { type ParsedDelivery, parseDelivery } from '../../../src/forgejo/events.ts';
-import { deliveryHeaders } from '../../../src/forgejo/headers.ts';
 import { comparedIssue, type IssueState, type Observation, observe } from '../../../src/forgejo/issue-state.ts';
-import { bodyOf, RECORDED_FORGE_URL, RECORDED_SECRET, type Recording } from '../../support/recordings.ts';
+import {
+  bodyOf,
+  deliveryHeaders,
+  RECORDED_FORGE_URL,
+  RECORDED_SECRET,
+  type Recording,
+} from '../../support/recordings.ts';
 
 export const forge = (changes: Record<string, unknown> = {}): Forge =>
   forgeSchema.parse({
