@@ -33,4 +33,16 @@ export function ownProcess(): ReplicaProcess {
 
 /** Of a process of this boot and pid namespace: has it ended? A pid that was given to another process counts as ended. */
 export type IsGone = (process: ReplicaProcess) => boolean;
-export const isGone: IsGone = (process) => startedAt(process.pid) !== process.startedAt;
+export const isGone: IsGone = ({ pid, startedAt: began }) => {
+  const now = startedAt(pid);
+  return now === UNKNOWN ? !isThere(pid) : now !== began;
+};
+
+/** Some machines hide the processes of other users, but not that there are any. */
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
