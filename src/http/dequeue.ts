@@ -1,6 +1,6 @@
 import { dequeue as dequeueBody, dequeued } from '../contract/attempt.ts';
+import { releaseUnanswered } from '../usecases/attempt/release-unanswered.ts';
 import type { Taken } from '../usecases/dequeue/dequeue.ts';
-import { releaseUnanswered } from '../usecases/dequeue/release-unanswered.ts';
 import { agentOf } from './auth.ts';
 import type { HttpContext } from './env.ts';
 import { presentLeased } from './present.ts';

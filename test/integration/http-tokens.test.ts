@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { createdToken, token as tokenShape } from '../../src/contract/token.ts';
 import { openDatabase } from '../../src/store/pool.ts';
 import { ADMIN_TOKEN, startTestApp, type TestApp } from '../support/app.ts';
-
 import { waitFor } from '../support/wait-for.ts';
 
 let app: TestApp;

@@ -9,7 +9,7 @@ import type { Database } from '../../store/schema.ts';
 import { insertToken } from '../../store/tokens.ts';
 import { nameTaken } from '../agents/register-agent.ts';
 import type { Deps } from '../deps.ts';
-import { recordAct } from './record-act.ts';
+import { recordAct } from '../record-act.ts';
 
 export type TokenRequest = {
   name: string;

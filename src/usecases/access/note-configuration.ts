@@ -1,6 +1,6 @@
 import { BY_THE_SERVER } from '../../domain/audit.ts';
 import type { Deps } from '../deps.ts';
-import { noteAct } from './record-act.ts';
+import { noteAct } from '../record-act.ts';
 
 const MOST_CHARACTERS = 2_000;
 

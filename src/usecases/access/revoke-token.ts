@@ -2,7 +2,7 @@ import { type AuditActor, BY_THE_SERVER } from '../../domain/audit.ts';
 import { notFound } from '../../domain/errors.ts';
 import { revokeToken as revokeRow } from '../../store/tokens.ts';
 import type { Deps } from '../deps.ts';
-import { recordAct } from './record-act.ts';
+import { recordAct } from '../record-act.ts';
 
 /** From now on the token is refused. Throws `not_found` if there is none, or it was revoked before. */
 export async function revokeToken(deps: Deps, id: string, by: AuditActor = BY_THE_SERVER): Promise<void> {

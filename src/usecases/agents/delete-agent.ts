@@ -4,9 +4,9 @@ import { AppError, notFound } from '../../domain/errors.ts';
 import { lockAgentToDelete, markAgentDeleted } from '../../store/agents.ts';
 import type { AgentRow, Database } from '../../store/schema.ts';
 import { revokeTokensOfAgent } from '../../store/tokens.ts';
-import { recordAct } from '../access/record-act.ts';
+import { unnameTasks } from '../attempt/unname-tasks.ts';
 import type { Deps } from '../deps.ts';
-import { unnameTasks } from '../task/unname-tasks.ts';
+import { recordAct } from '../record-act.ts';
 
 /**
  * Takes a pull agent out of service: its credential ends, its name is free, pending tasks that name it name nobody.

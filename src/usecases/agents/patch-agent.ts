@@ -4,8 +4,8 @@ import { AppError, notFound } from '../../domain/errors.ts';
 import { type AgentPatch, changeAgent, findAgent, lockAgent } from '../../store/agents.ts';
 import { letBack } from '../../store/isolation.ts';
 import type { AgentRow } from '../../store/schema.ts';
-import { recordAct } from '../access/record-act.ts';
 import type { Deps } from '../deps.ts';
+import { recordAct } from '../record-act.ts';
 
 export type AgentChange = {
   labels?: readonly string[] | undefined;

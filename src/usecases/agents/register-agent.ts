@@ -9,8 +9,8 @@ import { endTokensSoon, lockAgentByName, setTold } from '../../store/agent-keys.
 import { insertPullAgent } from '../../store/agents.ts';
 import type { Database } from '../../store/schema.ts';
 import { insertToken } from '../../store/tokens.ts';
-import { recordAct } from '../access/record-act.ts';
 import type { Deps } from '../deps.ts';
+import { recordAct } from '../record-act.ts';
 
 export type Registration = Abilities & {
   name: string;

@@ -10,10 +10,10 @@ import { sealLogs } from '../../store/logs.ts';
 import type { Database } from '../../store/schema.ts';
 import type { Deps } from '../deps.ts';
 import { releaseWaiters } from '../dequeue/release-waiters.ts';
-import { unnameIfDeleted } from '../task/unname-tasks.ts';
 import { type Held, isHeld, lockOwn } from './holding.ts';
 import type { EndedAttempt as EndedOnAgent } from './judge-agent.ts';
 import { pendingAgain } from './pending-again.ts';
+import { unnameIfDeleted } from './unname-tasks.ts';
 
 type Trx = Transaction<Database>;
 

@@ -10,8 +10,8 @@ import type { Database } from '../../store/schema.ts';
 import { changeTask } from '../../store/task-changes.ts';
 import type { Deps } from '../deps.ts';
 import { SERVER } from '../server-actor.ts';
-import { findChanged } from '../task/find-changed.ts';
 import { endHeld } from './end-attempt.ts';
+import { findChanged } from './find-changed.ts';
 import { actorOf, type Held, lockHeld } from './holding.ts';
 
 /**

@@ -2,8 +2,8 @@ import { BY_THE_SERVER } from '../../domain/audit.ts';
 import { lockAgent } from '../../store/agents.ts';
 import * as isolation from '../../store/isolation.ts';
 import { setHostState } from '../../store/ssh-attempts.ts';
-import { recordAct } from '../access/record-act.ts';
 import type { Deps } from '../deps.ts';
+import { recordAct } from '../record-act.ts';
 
 export type HostState = { online: true } | { online: false; code: string; message: string };
 

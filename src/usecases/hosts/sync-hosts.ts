@@ -5,8 +5,8 @@ import { lockHosts, markAgentDeleted, upsertHost } from '../../store/agents.ts';
 import { violates } from '../../store/database-errors.ts';
 import { hostsInNoFile } from '../../store/replicas.ts';
 import type { Database } from '../../store/schema.ts';
+import { unnameTasks } from '../attempt/unname-tasks.ts';
 import type { Deps } from '../deps.ts';
-import { unnameTasks } from '../task/unname-tasks.ts';
 import { OUTAGE_BEATS } from './host-attempts.ts';
 
 type Trx = Transaction<Database>;

@@ -3,8 +3,8 @@ import type { Actor, Task } from '../../domain/task.ts';
 import { checkVersion, type Versions } from '../../domain/versions.ts';
 import { openGates } from '../../store/gates.ts';
 import { changeTask, type LockedTask, lockTask } from '../../store/task-changes.ts';
+import { findChanged } from '../attempt/find-changed.ts';
 import type { Deps } from '../deps.ts';
-import { findChanged } from './find-changed.ts';
 
 /**
  * Lets a task run that waits for approval, exactly as it was read: another version than those given is refused with

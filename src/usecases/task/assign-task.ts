@@ -4,8 +4,8 @@ import { agentModeForNaming } from '../../store/agents.ts';
 import { laneOf } from '../../store/lanes.ts';
 import { changeTask, lockTask } from '../../store/task-changes.ts';
 import { findTask } from '../../store/tasks.ts';
+import { findChanged } from '../attempt/find-changed.ts';
 import type { Deps } from '../deps.ts';
-import { findChanged } from './find-changed.ts';
 
 /**
  * A coordinator names the agent for a pending task; only that agent can take it then. The mode follows from the

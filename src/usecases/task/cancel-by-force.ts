@@ -4,9 +4,9 @@ import { type Actor, isTaken, type Task } from '../../domain/task.ts';
 import { findAttemptRow } from '../../store/attempts.ts';
 import { lockTask } from '../../store/task-changes.ts';
 import { endHeld } from '../attempt/end-attempt.ts';
+import { findChanged } from '../attempt/find-changed.ts';
 import type { Deps } from '../deps.ts';
 import { askCancel } from './cancel-task.ts';
-import { findChanged } from './find-changed.ts';
 
 /**
  * Ends a task at once although its host can't be asked, which only a person decides: what may still run there is not

@@ -3,9 +3,9 @@ import { AppError, notFound } from '../../domain/errors.ts';
 import { type Actor, isFinal, type Task } from '../../domain/task.ts';
 import type { Database } from '../../store/schema.ts';
 import { changeTask, type LockedTask, lockTask, type TaskPatch } from '../../store/task-changes.ts';
+import { findChanged } from '../attempt/find-changed.ts';
 import type { Deps } from '../deps.ts';
 import { releaseWaiters } from '../dequeue/release-waiters.ts';
-import { findChanged } from './find-changed.ts';
 
 /**
  * Cancels a pending task at once; of a taken one asks its holder to stop, which the next renewal carries. Asked again

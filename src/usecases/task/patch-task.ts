@@ -10,8 +10,8 @@ import { rerank } from '../../store/ranks.ts';
 import type { Database } from '../../store/schema.ts';
 import { changeTask, type LockedTask, lockTask, type TaskPatch } from '../../store/task-changes.ts';
 import { findTask } from '../../store/tasks.ts';
+import { findChanged } from '../attempt/find-changed.ts';
 import type { Deps } from '../deps.ts';
-import { findChanged } from './find-changed.ts';
 
 export type TaskWish = {
   title?: string | undefined;

@@ -11,10 +11,10 @@ import { laneOf } from '../../store/lanes.ts';
 import type { Database } from '../../store/schema.ts';
 import { changeTask, type LockedTask, lockTask, type TaskPatch } from '../../store/task-changes.ts';
 import { findTask } from '../../store/tasks.ts';
+import { findChanged } from '../attempt/find-changed.ts';
 import { pendingAgain } from '../attempt/pending-again.ts';
+import { unnameIfDeleted } from '../attempt/unname-tasks.ts';
 import type { Deps } from '../deps.ts';
-import { findChanged } from './find-changed.ts';
-import { unnameIfDeleted } from './unname-tasks.ts';
 
 type Trx = Transaction<Database>;
 

@@ -3,9 +3,9 @@ import type { Actor, Task } from '../../domain/task.ts';
 import { laneOf } from '../../store/lanes.ts';
 import { lockTask } from '../../store/task-changes.ts';
 import { findTask } from '../../store/tasks.ts';
+import { findChanged } from '../attempt/find-changed.ts';
+import { unname } from '../attempt/unname-tasks.ts';
 import type { Deps } from '../deps.ts';
-import { findChanged } from './find-changed.ts';
-import { unname } from './unname-tasks.ts';
 
 /**
  * Takes the name of an agent back from a pending task: whoever has its labels may take it again, in the mode of its

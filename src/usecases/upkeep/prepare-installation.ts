@@ -3,8 +3,8 @@ import { BY_THE_SERVER } from '../../domain/audit.ts';
 import { newToken, tokenHash } from '../../domain/token.ts';
 import { type Installation, lockInstallation, readInstallation } from '../../store/installation.ts';
 import { hadAdminToken, insertToken } from '../../store/tokens.ts';
-import { recordAct } from '../access/record-act.ts';
 import type { Deps } from '../deps.ts';
+import { recordAct } from '../record-act.ts';
 
 export type { Installation };
 

@@ -4,7 +4,6 @@ import { laneOf } from '../../store/lanes.ts';
 import type { Database, TaskRow } from '../../store/schema.ts';
 import { changeTask, type Happening, type LockedTask, lockTask } from '../../store/task-changes.ts';
 import { pendingTasksNaming } from '../../store/tasks.ts';
-
 import { SERVER } from '../server-actor.ts';
 
 type Trx = Transaction<Database>;

@@ -1,8 +1,8 @@
 import { BLANK_RESULT, type Result } from '../../domain/attempt.ts';
-import { endHeld } from '../attempt/end-attempt.ts';
-import { isHeld, lockOwn } from '../attempt/holding.ts';
 import type { Deps } from '../deps.ts';
 import { SERVER } from '../server-actor.ts';
+import { endHeld } from './end-attempt.ts';
+import { isHeld, lockOwn } from './holding.ts';
 
 const handedBack: Result = {
   ...BLANK_RESULT,

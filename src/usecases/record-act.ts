@@ -1,9 +1,9 @@
 import type { Transaction } from 'kysely';
-import { type Act, auditText } from '../../domain/audit.ts';
-import { eventHash } from '../../domain/event.ts';
-import { auditHead, insertAct, lockAudit } from '../../store/audit.ts';
-import type { Database } from '../../store/schema.ts';
-import type { Deps } from '../deps.ts';
+import { type Act, auditText } from '../domain/audit.ts';
+import { eventHash } from '../domain/event.ts';
+import { auditHead, insertAct, lockAudit } from '../store/audit.ts';
+import type { Database } from '../store/schema.ts';
+import type { Deps } from './deps.ts';
 
 /**
  * Writes an act that belongs to no task down, in the transaction of what was done: both happen, or neither. To be called
