@@ -272,13 +272,13 @@ it('tasks that a claim on another replica had in hand and did not take are given
   for (let round = 0; round < 6; round++) {
     const answers = [wait('x2', 1)];
     await allWait(1);
+    const { claims } = { ...desks[1]?.counted };
     for (const label of ['x', 'x', 'y']) await create([label], silent());
     await database.db.transaction().execute(async (trx) => {
       // A claim has its candidates by then, and can't write that it takes them.
       await sql`lock table attempts in share mode`.execute(trx);
       answers.push(wait('x1'), wait('y1'));
       await waitFor(() => somebodyWaits(database.db));
-      const { claims } = { ...desks[1]?.counted };
       replicas.two.wakeups.emit({ kind: 'ready', lane });
       await waitFor(() => desks[1]?.counted.claims !== claims);
     });
