@@ -454,7 +454,7 @@ export const acceptance: Part[] = [
         ],
       },
       {
-        line: 'a line without end: head, tail and total exact, the disk bounded (2 GB; ENDLESS_GB=10 for ten)',
+        line: 'a line without end: head, tail and total exact, the disk bounded (1 GB here; ENDLESS_GB=10 for ten)',
         proofs: [
           'test/long/endless-output.test.ts > a command that prints without end > ends by itself with its code after gigabytes in one line: head, tail and total exact, the disk bounded',
           'test/integration/executor/ssh-machine.test.ts > over OpenSSH > a host > a log > without a newline, of bytes that are no text, is there to the byte',
@@ -481,7 +481,7 @@ export const acceptance: Part[] = [
         proofs: [
           'test/integration/executor/ssh-host.test.ts > a host over SSH > and many operations at once > shares few connections among them, on a default sshd without one failure',
           'test/integration/executor/ssh-links.test.ts > a link to a host > that goes half-open while nobody asks is noticed by its keepalive',
-          'test/e2e/hosts-by-every-way.test.ts > tasks run on hosts > by a key with a passphrase, by an ssh-agent and known_hosts, and through another host',
+          'test/long/hosts-by-every-way.test.ts > tasks run on hosts > by a key with a passphrase, by an ssh-agent and known_hosts, and through another host',
           'test/integration/executor/ssh-keys.test.ts > a host over SSH > signed in to by an ssh-agent > that is away, has no key, or certificates alone: auth, and which of these',
         ],
       },
@@ -809,7 +809,7 @@ export const acceptance: Part[] = [
           'test/integration/agent/bubblewrap.test.ts > a command that is shut in by bubblewrap > sees no file of the agent, of other attempts or of the machine’s people, and changes no program',
           'test/integration/agent/container.test.ts > a command that is shut in a container > leaves no container when it is cancelled, whatever it does against it',
           'test/integration/agent/bubblewrap.test.ts > a sandbox that the machine hasn’t is never done without',
-          'test/e2e/command-is-shut-in.test.ts > a task that asks for a sandbox > runs in it on an agent, and survives the agent’s death like any other',
+          'test/long/command-is-shut-in.test.ts > a task that asks for a sandbox > runs in it on an agent, and survives the agent’s death like any other',
         ],
       },
       {
@@ -842,8 +842,8 @@ export const acceptance: Part[] = [
         proofs: [
           'test/e2e/task-runs-on-a-pull-agent.test.ts > the agent > stopped once leaves what runs longer, and finds it again',
           'test/e2e/task-runs-on-a-pull-agent.test.ts > the agent > stopped by force ends what runs, and says so',
-          'test/e2e/agent-is-installed.test.ts > taskejo agent install > writes a unit that systemd understands, and says how to start it',
-          'test/e2e/agent-is-installed.test.ts > taskejo agent install > starts an agent by what it wrote',
+          'test/long/agent-is-installed.test.ts > taskejo agent install > writes a unit that systemd understands, and says how to start it',
+          'test/long/agent-is-installed.test.ts > taskejo agent install > starts an agent by what it wrote',
         ],
       },
       {

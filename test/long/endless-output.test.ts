@@ -10,7 +10,7 @@ const MIB = 1024 * 1024;
 const HEAD = MIB / 2;
 const SEGMENTS = 3;
 /** Of the line without an end; ten take two minutes. */
-const GB = Number(process.env.ENDLESS_GB ?? 2);
+const GB = Number(process.env.ENDLESS_GB ?? 1);
 /** Both streams, and the small files beside them. */
 const DISK_LIMIT = 2 * (HEAD + SEGMENTS * MIB) + MIB;
 

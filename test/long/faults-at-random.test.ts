@@ -9,7 +9,7 @@ import { startReplica } from '../support/replica.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const SEED = Number(process.env.FAULTS_SEED ?? Date.now() % 1_000_000);
-const ROUNDS = Number(process.env.FAULTS_ROUNDS ?? 10);
+const ROUNDS = Number(process.env.FAULTS_ROUNDS ?? 6);
 const BACK_WITHIN = { timeoutMs: 10_000 };
 const FROZEN_MS = 12_000;
 

@@ -15,7 +15,7 @@ import { take, WORK, workOff } from '../support/taken.ts';
 import { alice, newTask, succeeded } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const ROUNDS = 60;
+const ROUNDS = 30;
 let deps: Deps & { stop(): Promise<void> };
 
 beforeAll(async () => {

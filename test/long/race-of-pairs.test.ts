@@ -10,7 +10,7 @@ import { ACTS, type Act, makeRow, outcomeOf, pairs, type Row, tidy } from '../su
 import { openReplicas, type Replicas } from '../support/replicas.ts';
 
 /** A minute of them by `RACE_ROUNDS=30`. */
-const ROUNDS = Number(process.env.RACE_ROUNDS ?? 8);
+const ROUNDS = Number(process.env.RACE_ROUNDS ?? 4);
 const ROUNDS_OF_THE_UNFIT = 2;
 let database: TestDatabase;
 let replicas: Replicas;

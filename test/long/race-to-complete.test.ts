@@ -20,7 +20,7 @@ import { deadlocks } from '../support/locks.ts';
 import { openReplicas, type Replicas } from '../support/replicas.ts';
 import { addAgent, alice, newTask, succeeded } from '../support/tasks.ts';
 
-const ROUNDS = 40;
+const ROUNDS = 20;
 const holder = { kind: 'agent', agentId: 'a', attemptId: null } as const;
 let database: TestDatabase;
 let replicas: Replicas;
