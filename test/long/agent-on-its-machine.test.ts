@@ -155,7 +155,7 @@ describe('the agent of this machine', () => {
     expect([left.code, left.stdout]).toEqual([0, 'this machine has left the server, 1 attempt was stopped\n']);
     expect(listProcesses().filter((one) => one.arguments.includes(mark))).toEqual([]);
     await expect(server.api('GET', `/api/v1/agents/${id}`)).rejects.toThrow('404');
-    expect(await agent.stop()).toBe(0);
+    expect(await agent.died()).toBe(0);
     expect((await command('status')).stderr).toContain('no agent listens on');
     await agent.start();
     expect(agent.id).not.toBe(id);

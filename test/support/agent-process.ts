@@ -19,8 +19,8 @@ export type AgentProcess = {
   log(): string;
   /** Kills it as the kernel would; its commands go on. */
   kill(): Promise<void>;
-  /** Resolves when this start of it has ended, however. */
-  died(): Promise<void>;
+  /** Resolves with its exit code when this start of it has ended, however. */
+  died(): Promise<number | null>;
   /** Starts it again on the same state; resolves when it is online, or at once with `online: false`. */
   start(how?: { online: boolean }): Promise<void>;
   /** Asks it to stop, a second time once it has heard the first if `force`; answers its exit code. */
@@ -88,9 +88,7 @@ export async function startAgentProcess(server: ServerProcess, options: AgentOpt
       child.kill('SIGKILL');
       await exitOf(child);
     },
-    async died() {
-      await exitOf(child);
-    },
+    died: async () => (await exitOf(child)).code,
     start,
     async stop({ force } = { force: false }) {
       const before = log.length;
