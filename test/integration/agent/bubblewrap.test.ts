@@ -35,8 +35,10 @@ describe('a command that is shut in by bubblewrap', () => {
     const other = await runOn(there.machine, specOf('echo secret >file'));
     expect(other.report.exitCode).toBe(0);
     writeFileSync(join(there.root, 'identity.json'), 'secret');
-    const script = `ls ${there.root} ${there.root}/work/here; cat ${there.root}/identity.json 2>&1
-      ls /home /root /run /var /etc/taskejo /etc/shadow 2>&1; touch /usr/bin/mine 2>&1`;
+    const work = join(there.root, 'work');
+    // Nothing that would do harm where the walls are broken.
+    const script = `ls ${there.root} ${work}/here; cat ${there.root}/identity.json 2>&1
+      ls /home /root /run /var /etc/taskejo /etc/shadow 2>&1; touch -c /usr/bin 2>&1`;
     const { stdout } = await runOn(there.machine, shutIn(script));
     expect(stdout).not.toContain('secret');
     expect(stdout.split('\n').slice(0, 2)).toEqual([`${there.root}:`, 'work']);
@@ -44,7 +46,7 @@ describe('a command that is shut in by bubblewrap', () => {
     for (const path of ['/home', '/root', '/var', '/etc/taskejo', '/etc/shadow']) {
       expect(stdout).toContain(`'${path}': No such file`);
     }
-    expect(stdout).toContain("'/usr/bin/mine': Read-only file system");
+    expect(stdout).toContain("'/usr/bin': Read-only file system");
   });
 
   test('sees no process but its own, and no variable of the agent', async (context) => {
