@@ -41,6 +41,11 @@ export type RunningServer = {
 const STOP_WITHIN_MS = 9_500;
 const SAME_KEYSTROKE_MS = 1_000;
 const ANSWER_WITHIN_MS = 4_000;
+/** What the database has not answered by then has nobody left who asked. */
+const STATEMENTS_END_WITHIN_MS = 5_000;
+/** For whatever learns then that there is no answer. */
+const LAST_WORDS_MS = 500;
+
 /** Runs the server until it is told to stop. Resolves with the exit code: 0 stopped, 1 failed, 2 configuration. */
 export async function serve(options: ServeOptions): Promise<number> {
   const stopping = new AbortController();
@@ -74,13 +79,17 @@ export async function serve(options: ServeOptions): Promise<number> {
   const reason = await Promise.race([stopped, server.broken]);
   if (reason !== null) log.error({ reason }, 'the server can not go on');
   stopping.abort();
-  setTimeout(() => {
+  const late = setTimeout(() => {
     log.error({}, 'stopping takes too long: ended without the rest of it, of which nothing is lost');
     process.exit(1);
   }, STOP_WITHIN_MS).unref();
   forget();
   await server.stop();
-  return reason === null ? 0 : 1;
+  clearTimeout(late);
+  const code = reason === null ? 0 : 1;
+  // Only if something that was given up has not noticed yet.
+  setTimeout(() => process.exit(code), LAST_WORDS_MS).unref();
+  return code;
 }
 
 /**
@@ -154,7 +163,7 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
   const { signal } = stopping;
   const { address, ended } = await startDatabase(config, log, signal, parts);
   const metrics = createMetrics({ ofProcess: true });
-  const { deps, pools } = await openStore(config, address, log, parts);
+  const { deps, pools, cut } = await openStore(config, address, log, parts);
   const installation = await prepare(config, deps, log, signal);
   await syncHosts(deps, config.hosts);
   signal.throwIfAborted();
@@ -168,7 +177,8 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
     await stopHttp();
     throw error;
   });
-  parts.defer(async () => void (await Promise.all([loops.stop(), stopHttp()])));
+  const givenUp = Promise.withResolvers<void>();
+  parts.defer(() => Promise.race([Promise.all([loops.stop(), stopHttp()]).then(() => {}), givenUp.promise]));
   const loaded = (one: Config) =>
     noteConfigurationLoaded(
       deps,
@@ -187,7 +197,13 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
     refused: (cause) => noteConfigurationRefused(deps, config.file, cause),
     async stop() {
       stopping.abort();
+      const late = setTimeout(() => {
+        log.warn({}, 'statements that the database has not answered are given up');
+        cut();
+        setTimeout(givenUp.resolve, LAST_WORDS_MS);
+      }, STATEMENTS_END_WITHIN_MS);
       await running.disposeAsync();
+      clearTimeout(late);
     },
   };
 }

@@ -14,7 +14,7 @@ export function createDependantsLoop(deps: Deps, log: Log): Loop {
     everyMs: 1_000,
     gapMs: GAP_MS,
     async turn(signal) {
-      while (!signal.aborted && (await tellDependants(deps)) > 0);
+      while (!signal.aborted && (await tellDependants(deps, signal)) > 0);
     },
     log,
   });

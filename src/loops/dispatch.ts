@@ -41,12 +41,13 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
   const settler = createSettler(deps, options.replica.id, log);
   const adopter = createAdopter(options);
 
-  const turn = async () => {
+  const turn = async (signal: AbortSignal) => {
     const reachable = hosts.reachable();
     const look = performance.now() - lookedAt >= LOOK_MS;
     if (look) {
       lookedAt = performance.now();
-      await resume(options, reachable, { settler, adopter });
+      await resume(options, reachable, { settler, adopter }, signal);
+      if (signal.aborted) return;
     }
     const hostIds = reachable.map(({ id }) => id);
     if (hostIds.length === 0 && !look) return;
@@ -62,7 +63,7 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
       lastUsed = hostId;
       driver.drive(attemptId);
     }
-    if (look) await decideModes(deps, began);
+    if (look && !signal.aborted) await decideModes(deps, began);
     passed((performance.now() - beganMs) / 1000);
   };
 
@@ -92,12 +93,16 @@ async function resume(
   { deps, replica, allHosts, driver }: DispatchLoopOptions,
   reachable: readonly Host[],
   { settler, adopter }: Askers,
+  signal: AbortSignal,
 ): Promise<void> {
   await adopter.look(reachable);
+  if (signal.aborted) return;
   for (const attemptId of await attemptsHeldBy(deps, replica.id)) driver.drive(attemptId);
   await settler.ask(reachable);
+  if (signal.aborted) return;
   await loseHopeless(
     deps,
     allHosts.map(({ id, lostAfterSeconds }) => ({ hostId: id, seconds: lostAfterSeconds })),
+    signal,
   );
 }

@@ -52,7 +52,7 @@ export function every({ name, everyMs, gapMs = 0, turn, log }: LoopOptions): Loo
     while (!signal.aborted) {
       nudged = false;
       await takeTurn();
-      if (gapMs > 0 && !signal.aborted) await delay(gapMs);
+      if (gapMs > 0) await delay(gapMs, undefined, { signal }).catch(() => {});
       await pause();
     }
   };

@@ -77,8 +77,8 @@ export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promi
         watching.stop(),
         cleaning.stop(),
         keeping.stop(),
+        driver.stop(),
       ]);
-      await driver.stop();
       await leaveAsReplica(deps, replica.id).catch((error: unknown) => {
         log.warn(
           { err: error },

@@ -15,8 +15,8 @@ export function createPreemptLoop(deps: Deps, log: Log): Loop {
     name: 'preemption',
     everyMs: LOOK_MS,
     gapMs: GAP_MS,
-    async turn() {
-      const asked = await preempt(deps);
+    async turn(signal) {
+      const asked = await preempt(deps, signal);
       if (asked > 0) log.info({ asked }, 'tasks were asked to make room for more urgent ones');
     },
     log,

@@ -11,11 +11,12 @@ export function createSweepLoop(deps: Deps, metrics: { swept(lost: number): void
   return every({
     name: 'sweep',
     everyMs: Math.min(deps.settings.leases.sweepSeconds * 1000, 1_000),
-    async turn() {
-      const { outage, lost } = await sweep(deps);
+    async turn(signal) {
+      const { outage, lost } = await sweep(deps, signal);
       metrics.swept(lost);
       if (outage) log.info({}, 'nobody swept for a while: all leases of agents that pull begin anew');
-      const { given, next } = await giveStrayKeys(deps, keys);
+      if (signal.aborted) return;
+      const { given, next } = await giveStrayKeys(deps, keys, signal);
       keys = next;
       if (given > 0) log.info({ given }, 'keys that nobody used were given to tasks that waited for them');
       if (lost > 0) log.warn({ lost }, 'attempts were lost: their agents were not heard of');

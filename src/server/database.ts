@@ -45,13 +45,13 @@ function unusable(error: unknown): never {
   throw new StartError(`The database can't be used (${message || code || error}).`, { cause: error });
 }
 
-/** What all use cases are given, over two pools of the configured size together. */
+/** What all use cases are given, over two pools of the configured size together; `cut` ends whatever waits for them. */
 export async function openStore(
   config: Config,
   address: DatabaseAddress,
   log: Log,
   parts: AsyncDisposableStack,
-): Promise<{ deps: Deps; pools: Pools }> {
+): Promise<{ deps: Deps; pools: Pools; cut: () => void }> {
   const { pool, statementTimeoutSeconds, lockTimeoutSeconds } = config.database;
   const limits = { ...address, statementTimeoutSeconds, lockTimeoutSeconds };
   const forHot = Math.min(MOST_HOT_CONNECTIONS, Math.floor(pool / 2));
@@ -78,5 +78,6 @@ export async function openStore(
     random: Math.random,
     followers: createFollowers(),
   };
-  return { deps, pools: { common: database.pool, hot: hot.pool } };
+  const cut = () => [database, hot].map((one) => one.cut());
+  return { deps, pools: { common: database.pool, hot: hot.pool }, cut };
 }

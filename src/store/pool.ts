@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { addressOptions, type DatabaseAddress } from './address.ts';
@@ -17,6 +18,8 @@ export type PoolOptions = DatabaseAddress & {
    * those before them: see `transact`.
    */
   byKeys?: boolean;
+  /** Makes the socket of each connection. */
+  stream?: () => Socket;
 };
 
 /** The database can't be used as it is set up. The message is one sentence for the operator. */
@@ -31,6 +34,7 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
   const statementTimeoutMs = (options.statementTimeoutSeconds ?? 10) * 1000;
   const pool = new pg.Pool({
     ...withSettings(addressOptions(options), options.byKeys ?? false),
+    ...(options.stream && { stream: options.stream }),
     application_name: 'taskejo',
     max: options.max ?? 10,
     connectionTimeoutMillis: 10_000,
@@ -110,13 +114,41 @@ function rfc3339(text: string): string {
   return date === undefined ? text : `${date}T${time}.${fraction.padEnd(6, '0')}Z`;
 }
 
-export type OpenDatabase = { db: Kysely<Database>; pool: pg.Pool; close(): Promise<void> };
+export type OpenDatabase = {
+  db: Kysely<Database>;
+  pool: pg.Pool;
+  /** Waits for the statements under way. */
+  close(): Promise<void>;
+  /** Ends them too, from here on every statement fails: for who can't wait any longer. Nothing is lost but their answers. */
+  cut(): void;
+};
 
-/** Opens a database for use. `close` waits for the statements under way. */
+/** Opens a database for use. */
 export function openDatabase(options: PoolOptions, log?: StoreLog): OpenDatabase {
-  const pool = createPool(options, log);
+  const { stream, destroyAll } = createSockets();
+  const pool = createPool({ ...options, stream }, log);
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
-  return { db, pool, close: () => db.destroy() };
+  let closing: Promise<void> | null = null;
+  const close = () => {
+    closing ??= db.destroy();
+    return closing;
+  };
+  const cut = () => {
+    close().catch(() => {}); // said to who closes
+    destroyAll();
+  };
+  return { db, pool, close, cut };
+}
+
+/** Of all connections, those that are still being made too: a pool tells only of the others. */
+function createSockets() {
+  const open = new Set<Socket>();
+  const stream = () => {
+    const socket = new Socket();
+    open.add(socket);
+    return socket.once('close', () => open.delete(socket));
+  };
+  return { stream, destroyAll: () => open.forEach((socket) => void socket.destroy()) };
 }
 
 /** Throws {@link DatabaseUnfitError} if the server is too old, or may forget what it has acknowledged. */

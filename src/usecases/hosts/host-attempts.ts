@@ -87,6 +87,7 @@ export const OUTAGE_BEATS = 3;
 export async function loseHopeless(
   deps: Deps,
   lostAfter: readonly { hostId: string; seconds: number }[],
+  signal?: AbortSignal,
 ): Promise<number> {
   const { leases } = deps.settings;
   const outageSeconds = OUTAGE_BEATS * leases.sweepSeconds;
@@ -95,7 +96,7 @@ export async function loseHopeless(
   }
   const found = await ssh.hopelessAttempts(deps.db, lostAfter, { outageSeconds, patienceSeconds: leases.seconds });
   let lost = 0;
-  for (const one of found) if (await loseOne(deps, one)) lost++;
+  for (const one of found) if (!signal?.aborted && (await loseOne(deps, one))) lost++;
   if (lost > 0) deps.wakeups.emit({ kind: 'ready' }, { kind: 'ended' });
   return lost;
 }

@@ -13,17 +13,18 @@ export const FROM_THE_FIRST: KeyCursor = { waitedFor: '', held: '' };
 
 /**
  * Gives keys to waiters that no hand-over reached: one that was being changed when its key became free, and one whose
- * key's holder is gone without a trace. Looks at some keys and answers where to go on.
+ * key's holder is gone without a trace. Looks at some keys, until the signal fires, and answers where to go on.
  */
 export async function giveStrayKeys(
   deps: Pick<Deps, 'db' | 'wakeups'>,
   from: KeyCursor,
+  signal?: AbortSignal,
 ): Promise<{ given: number; next: KeyCursor }> {
   const held = await walkHeldKeys(deps.db, from.held, LOOK);
   const free = await walkFreeKeys(deps.db, from.waitedFor, LOOK);
   let given = 0;
-  for (const key of held.stray) if (await takeFromEnded(deps, key)) given++;
-  for (const key of free.stray) if (await giveFree(deps, key)) given++;
+  for (const key of held.stray) if (!signal?.aborted && (await takeFromEnded(deps, key))) given++;
+  for (const key of free.stray) if (!signal?.aborted && (await giveFree(deps, key))) given++;
   if (given > 0) deps.wakeups.emit({ kind: 'ready' });
   return { given, next: { waitedFor: free.last ?? '', held: held.last ?? '' } };
 }

@@ -22,10 +22,10 @@ type Preemption = { waiting: WaitingTask; victim: RunningTask };
  * Asks running tasks to stop whose places much more urgent ones wait for, on hosts and on agents that pull alike.
  * Answers how many were asked. Nothing keeps the places: once free, they go to whoever is first in order.
  */
-export async function preempt(deps: Deps): Promise<number> {
+export async function preempt(deps: Deps, signal?: AbortSignal): Promise<number> {
   const waiting = await tasksThatMayPreempt(deps.db, deps.settings.preemption, BATCH);
   let asked = 0;
-  for (const taskId of waiting) if (await preemptFor(deps, taskId)) asked++;
+  for (const taskId of waiting) if (!signal?.aborted && (await preemptFor(deps, taskId))) asked++;
   return asked;
 }
 

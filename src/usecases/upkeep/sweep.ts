@@ -20,9 +20,10 @@ export type Swept = { outage: boolean; lost: number };
 
 /**
  * Everything that comes due: leases, delays, timeouts, silence. Only this ends a lease. The beat's row lines up the
- * sweeps of all replicas, and what it tells comes from the database's clock alone.
+ * sweeps of all replicas, and what it tells comes from the database's clock alone. What is left when the signal fires is
+ * as due at the next sweep, whoever makes it.
  */
-export async function sweep(deps: Deps): Promise<Swept> {
+export async function sweep(deps: Deps, signal?: AbortSignal): Promise<Swept> {
   const { leases } = deps.settings;
   const { outage, lapsed, lapsedBy } = await deps.db.transaction().execute(async (trx) => {
     const beat = await takeBeat(trx, OUTAGE_BEATS * leases.sweepSeconds);
@@ -34,15 +35,24 @@ export async function sweep(deps: Deps): Promise<Swept> {
     };
   });
   let lost = 0;
-  for (const attemptId of lapsed) if (await loseLapsed(deps, attemptId, lapsedBy)) lost++;
-  const ready = await readyDueTasks(deps);
-  for (const taskId of await overdueTasks(deps.db, OVERDUE_SECONDS, BATCH)) await askTimeout(deps, taskId);
-  await endIsolation(deps);
-  const silent = await markSilentAgents(deps.db, SILENT_BEATS * leases.renewSeconds);
+  for (const attemptId of lapsed) if (!signal?.aborted && (await loseLapsed(deps, attemptId, lapsedBy))) lost++;
+  const ready = signal?.aborted ? 0 : await lookAtWhatIsDue(deps, signal);
   if (lost + ready > 0) deps.wakeups.emit({ kind: 'ready' });
   if (lost > 0) deps.wakeups.emit({ kind: 'ended' });
-  if (silent > 0) deps.wakeups.emit({ kind: 'agents' });
   return { outage, lost };
+}
+
+/** Beside leases. Answers how many tasks became ready. */
+async function lookAtWhatIsDue(deps: Deps, signal?: AbortSignal): Promise<number> {
+  const ready = await readyDueTasks(deps);
+  for (const taskId of await overdueTasks(deps.db, OVERDUE_SECONDS, BATCH)) {
+    if (signal?.aborted) return ready;
+    await askTimeout(deps, taskId);
+  }
+  await endIsolation(deps);
+  const silent = await markSilentAgents(deps.db, SILENT_BEATS * deps.settings.leases.renewSeconds);
+  if (silent > 0) deps.wakeups.emit({ kind: 'agents' });
+  return ready;
 }
 
 /** Answers how many may be taken now that could not before. Those with a key take it while their rows are locked. */

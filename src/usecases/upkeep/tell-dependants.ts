@@ -38,10 +38,13 @@ const PASS = 100;
  * dependencies had somebody to be told; called again until it is none. One that can't be told now keeps no other from
  * being told.
  */
-export async function tellDependants(deps: Pick<Deps, 'db' | 'wakeups'>): Promise<number> {
+export async function tellDependants(deps: Pick<Deps, 'db' | 'wakeups'>, signal?: AbortSignal): Promise<number> {
   const dependencies = await untoldDependencies(deps.db, PASS);
   const errors: unknown[] = [];
-  for (const id of dependencies) await tellSome(deps, id).catch((error) => errors.push(error));
+  for (const id of dependencies) {
+    if (signal?.aborted) break;
+    await tellSome(deps, id).catch((error) => errors.push(error));
+  }
   if (errors.length > 0) throw errors[0];
   return dependencies.length;
 }
