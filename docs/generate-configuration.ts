@@ -90,6 +90,7 @@ const AGENT_SECTIONS: Record<string, string> = {
   limits: 'The most that a command may use here, whatever its task says; null: no limit.',
   security: 'What may run here, whatever the server says. Looked at before anything starts.',
   container: 'What `sandbox: container` runs in.',
+  retention: 'For how long it keeps what is for people.',
   local_api: 'What commands like `taskejo agent status` ask.',
   environment: 'What commands find, besides what belongs to the attempt.',
 };

@@ -10,6 +10,9 @@ const path = () => text().min(1, 'must not be empty');
 const secret = (description: string, mark: SecretMark = true) =>
   text().min(1, 'must not be empty').optional().meta({ secret: mark, description });
 
+/** Whether only programs of this machine can be there; IPv6 in brackets. */
+export const isLoopback = (host: string): boolean => /^(?:127(?:\.\d{1,3}){3}|\[::1\]|localhost)$/.test(host);
+
 const serverUrl = z
   .string()
   .refine((value) => {
@@ -24,21 +27,20 @@ const variableName = z
   .refine((name) => !name.startsWith('TASKEJO_'), 'names that begin with TASKEJO_ are given by the program')
   .refine((name) => !SHELL_OWNED_NAME.test(name), 'is a name that the shell owns: no command can be given it');
 
-const server = z
-  .strictObject({
-    url: serverUrl.describe('The server, as commands reach it too'),
-    registration_token: secret(
-      'Registers the agent at its first start; one whose variable is not set counts as none',
-      'if needed',
-    ),
-    token: secret("The agent's own token, where it was made on the server; nothing is registered then"),
-    timeout_seconds: z.number().min(1).max(600).default(30).describe('A request that takes longer is given up'),
-    ca_file: path().optional().describe("Certificates (PEM) to trust besides the machine's own"),
-  })
-  .refine((value) => value.token === undefined || value.registration_token === undefined, {
-    path: ['token'],
-    message: 'give token or registration_token, not both',
-  });
+const server = z.strictObject({
+  url: serverUrl.describe('The server, as commands reach it too'),
+  allow_plain_http: z
+    .boolean()
+    .default(false)
+    .describe('Speak to a server elsewhere without TLS: tokens then travel in the clear'),
+  registration_token: secret(
+    'Registers the agent at its first start; one whose variable is not set counts as none',
+    'if needed',
+  ),
+  token: secret("The agent's own token, where it was made on the server; nothing is registered then"),
+  timeout_seconds: z.number().min(1).max(600).default(30).describe('A request that takes longer is given up'),
+  ca_file: path().optional().describe("Certificates (PEM) to trust besides the machine's own"),
+});
 
 const most = (description: string) => z.int().positive().nullable().default(null).describe(description);
 const limits = z.strictObject({
@@ -63,8 +65,10 @@ const container = z.strictObject({
 });
 
 const MAX_PORT = 65_535;
-const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|\[::1\]|localhost):(\d{1,5})$/;
-const isOfLoopback = (address: string) => Number(LOOPBACK.exec(address)?.[1] ?? Number.NaN) <= MAX_PORT;
+const isOfLoopback = (address: string) => {
+  const [, host = '', port] = /^(.*):(\d{1,5})$/.exec(address) ?? [];
+  return isLoopback(host) && Number(port) <= MAX_PORT;
+};
 const localApi = z.strictObject({
   socket: path()
     .optional()
@@ -93,7 +97,12 @@ const poll = z.strictObject({
   wait_seconds: z.int().min(0).max(60).default(30).describe('How long a request for work may wait for some'),
 });
 
-const file = z.strictObject({
+const retention = z.strictObject({
+  results_days: z.number().min(0).max(36_500).default(30).describe('A result that the server did not take'),
+});
+
+/** The agent's file, as it is written. */
+export const agentConfigSchema = z.strictObject({
   server,
   name: agentName.optional().describe("Unless said, the machine's name"),
   labels: labels.default([]).describe('What this machine can do'),
@@ -108,16 +117,8 @@ const file = z.strictObject({
   container: container.prefault({}),
   environment: environment.prefault({}),
   local_api: localApi.prefault({}),
+  retention: retention.prefault({}),
   stop_grace_seconds: seconds.default(30).describe('How long a stop waits for what runs'),
   kill_grace_seconds: seconds.default(10).describe('Between asking a command to end and killing it'),
 });
-
-/** The agent's file, as it is written. */
-export const agentConfigSchema = file.refine(
-  (value) => value.sandbox !== 'container' || value.container.image !== null,
-  {
-    path: ['container', 'image'],
-    message: 'is needed where sandbox is container',
-  },
-);
 export type AgentFile = z.output<typeof agentConfigSchema>;

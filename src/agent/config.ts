@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { AgentPolicy } from '../domain/may-run.ts';
 import type { Limits, Sandbox } from '../domain/task.ts';
 import { type Environment, type Path, readYamlConfig } from '../yaml-file.ts';
+import { checkAcross } from './config-checks.ts';
 import { type AgentFile, agentConfigSchema } from './config-schema.ts';
 
 /** The agent's settings. Durations are in seconds, paths absolute, secrets in clear: never to be logged whole. */
@@ -35,11 +36,14 @@ export type AgentConfig = {
   /** What every command finds. */
   environment: Readonly<Record<string, string>>;
   localApi: { socket: string; listen: string | null };
+  /** How long results that the server did not take are kept. */
+  resultsSeconds: number;
   stopGraceSeconds: number;
   killGraceSeconds: number;
 };
 
 const PLACES = ['./agent.yaml', '/etc/taskejo/agent.yaml'];
+const DAY_SECONDS = 86_400;
 const SYSTEM_STATE_DIR = '/var/lib/taskejo-agent';
 
 /**
@@ -50,7 +54,7 @@ const SYSTEM_STATE_DIR = '/var/lib/taskejo-agent';
 export async function loadAgentConfig(options: { file?: string | undefined; env: Environment }): Promise<AgentConfig> {
   const { env } = options;
   const path = options.file ?? PLACES.find((place) => existsSync(place)) ?? null;
-  const asked = { path, schema: agentConfigSchema, env, envPrefix: 'TASKEJO_AGENT_' };
+  const asked = { path, schema: agentConfigSchema, env, envPrefix: 'TASKEJO_AGENT_', check: checkAcross };
   const { value, saidBy } = await readYamlConfig(asked);
   const placed: Placed = (at, said) =>
     resolve(path !== null && saidBy(at) === 'file' ? dirname(resolve(path)) : process.cwd(), said);
@@ -71,6 +75,7 @@ export async function loadAgentConfig(options: { file?: string | undefined; env:
       socket: placed(['local_api', 'socket'], value.local_api.socket ?? defaultSocket(stateDir)),
       listen: value.local_api.listen,
     },
+    resultsSeconds: value.retention.results_days * DAY_SECONDS,
     stopGraceSeconds: value.stop_grace_seconds,
     killGraceSeconds: value.kill_grace_seconds,
   };

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { AgentError } from './exit.ts';
 import { checkPrivateFile, ensurePrivateFile } from './private-files.ts';
@@ -7,6 +8,9 @@ import type { Reserve } from './reserve.ts';
 export class StoreFull extends Error {
   override name = 'StoreFull';
 }
+
+/** How long a write of another process may hold one of ours up: each is some rows and one `fsync`. */
+const OTHERS_MS = 5_000;
 
 /** Each brings the file one version further; a file that has seen all of them is of this program's version. */
 const MIGRATIONS = [
@@ -45,7 +49,7 @@ export function openStoreFile(path: string): DatabaseSync {
   for (const ending of ['-wal', '-shm', '-journal']) checkPrivateFile(`${path}${ending}`);
   let database: DatabaseSync | null = null;
   try {
-    database = new DatabaseSync(path);
+    database = new DatabaseSync(path, { timeout: OTHERS_MS });
     const version = checkFile(database, path);
     database.exec('pragma journal_mode = wal; pragma synchronous = full');
     for (let next = version; next < MIGRATIONS.length; next++) migrate(database, next);
@@ -57,11 +61,17 @@ export function openStoreFile(path: string): DatabaseSync {
 }
 
 /** Opens the file only to read what stands in it, beside an agent that may be writing. @throws {AgentError} */
-export function openStoreToRead(path: string): DatabaseSync {
+export const openStoreToRead = (path: string): DatabaseSync => openBeside(path, true);
+
+/** The same to write, where there is a file. @throws {AgentError} */
+export const openStoreToWrite = (path: string): DatabaseSync => openBeside(path, false);
+
+function openBeside(path: string, readOnly: boolean): DatabaseSync {
+  if (!existsSync(path)) throw new AgentError(`there is no ${path}: no agent has run on this folder`);
   checkPrivateFile(path);
   let database: DatabaseSync | null = null;
   try {
-    database = new DatabaseSync(path, { readOnly: true });
+    database = new DatabaseSync(path, { readOnly, timeout: OTHERS_MS });
     if (checkFile(database, path) === MIGRATIONS.length) return database;
     throw new AgentError(`${path} was written by an older agent: start the agent once`);
   } catch (error) {
@@ -84,11 +94,12 @@ const migrate = (database: DatabaseSync, version: number): void =>
     database.exec(`pragma user_version = ${version + 1}`);
   });
 
-export function inTransaction(database: DatabaseSync, work: () => void): void {
+export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
   database.exec('begin immediate');
   try {
-    work();
+    const done = work();
     database.exec('commit');
+    return done;
   } catch (error) {
     if (database.isTransaction) database.exec('rollback');
     throw error;

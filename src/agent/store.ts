@@ -4,11 +4,12 @@ import type { Result } from '../domain/attempt.ts';
 import type { ProcessIdentity } from '../domain/process.ts';
 import type { MachineStore } from '../executor/run-attempt.ts';
 import { AgentError } from './exit.ts';
+import { forgetEmptied } from './kept-results.ts';
 import { createReserve, type Reserve } from './reserve.ts';
-import { inTransaction, openStoreFile, openStoreToRead, StoreFull, writeWith } from './store-file.ts';
-import { type KeptResult, type OpenAttempt, type TakenTask, toKeptResult, toOpenAttempt } from './store-rows.ts';
+import { inTransaction, openStoreFile, StoreFull, writeWith } from './store-file.ts';
+import { type OpenAttempt, type TakenTask, toOpenAttempt } from './store-rows.ts';
 
-export type { KeptResult, OpenAttempt, TakenTask } from './store-rows.ts';
+export type { OpenAttempt, TakenTask } from './store-rows.ts';
 
 /** How an attempt left: `reported`, the server has its result; `fenced`, it was not ours any more. */
 export type Leaving = 'reported' | 'fenced';
@@ -43,6 +44,8 @@ export type AgentStore = {
   leftBefore(seconds: number): string[];
   /** Its files are gone; a result that nobody wanted stays. */
   forget(attemptId: string): void;
+  /** Deletes the results that nobody wanted for so long. */
+  dropKept(seconds: number): void;
   close(): void;
 };
 
@@ -57,21 +60,6 @@ export function openStore(stateDir: string, reserve: Reserve = createReserve(sta
   } catch (error) {
     database.close();
     throw error instanceof StoreFull ? new AgentError(`cannot use ${path}: ${error.message}`) : error;
-  }
-}
-
-/** The results that the server did not take, oldest first; an agent may be at work on the folder. */
-export function readKeptResults(stateDir: string): KeptResult[] {
-  const path = join(stateDir, 'agent.db');
-  const database = openStoreToRead(path);
-  try {
-    const rows = database.prepare(
-      `select attempt_id, task_id, number, ended_at, result from attempts
-       where left_as = 'fenced' and result is not null order by ended_n`,
-    );
-    return rows.all().map((row) => toKeptResult(row, path));
-  } finally {
-    database.close();
   }
 }
 
@@ -139,7 +127,7 @@ function requests(database: DatabaseSync, write: Write): Pick<AgentStore, 'reque
 
 type AttemptParts = Pick<
   AgentStore,
-  'open' | 'setMachine' | 'setProcess' | 'setResult' | 'leave' | 'leftBefore' | 'forget'
+  'open' | 'setMachine' | 'setProcess' | 'setResult' | 'leave' | 'leftBefore' | 'forget' | 'dropKept'
 >;
 
 function attempts(database: DatabaseSync, write: Write, path: string): AttemptParts {
@@ -165,6 +153,9 @@ function attempts(database: DatabaseSync, write: Write, path: string): AttemptPa
   const forget = database.prepare(
     "delete from attempts where cleaned and (left_as = 'reported' or result is null) and attempt_id = ?",
   );
+  const dropKept = database.prepare(
+    "update attempts set result = null where left_as = 'fenced' and left_at <= unixepoch() - ?",
+  );
   return {
     open: () => open.all().map((row) => toOpenAttempt(row, path)),
     setMachine: (attemptId, machine) => write(() => setMachine.run(JSON.stringify(machine), attemptId)),
@@ -176,6 +167,11 @@ function attempts(database: DatabaseSync, write: Write, path: string): AttemptPa
       write(() => {
         cleaned.run(attemptId);
         forget.run(attemptId);
+      }),
+    dropKept: (seconds) =>
+      write(() => {
+        dropKept.run(seconds);
+        forgetEmptied(database);
       }),
   };
 }

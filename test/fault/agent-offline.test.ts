@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { readKeptResults } from '../../src/agent/store.ts';
+import { readKeptResults } from '../../src/agent/kept-results.ts';
 import { aliveWith, beginTask, startAgentOnWay } from '../support/agent-on-way.ts';
 import { expectHealthy } from '../support/examine.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { AgentError } from '../../../src/agent/exit.ts';
+import { readKeptResults } from '../../../src/agent/kept-results.ts';
 import { lockState } from '../../../src/agent/lock.ts';
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from '../../../src/agent/private-files.ts';
-import { openStore, readKeptResults, type TakenTask } from '../../../src/agent/store.ts';
+import { openStore, type TakenTask } from '../../../src/agent/store.ts';
 import { NO_LIMITS } from '../../../src/domain/task.ts';
 import { failed, succeeded } from '../../support/tasks.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
@@ -119,6 +120,27 @@ describe('what an agent must not forget', () => {
     expect(readKeptResults(folder)).toEqual([{ ...kept, endedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) }]);
     store.close();
     expect(readKeptResults(folder)).toHaveLength(1);
+  });
+
+  test('is forgotten of an old result that the server did not take, as soon as its files are gone', () => {
+    const folder = temporaryFolder();
+    const store = openStore(folder);
+    const [gone, there] = [task(), task()];
+    store.take([gone, there]);
+    for (const one of [gone, there]) {
+      store.setResult(one.attemptId, succeeded);
+      store.leave(one.attemptId, 'fenced');
+    }
+    store.forget(gone.attemptId);
+    store.dropKept(60);
+    expect(readKeptResults(folder)).toHaveLength(2);
+    store.dropKept(0);
+    expect(readKeptResults(folder)).toEqual([]);
+    expect(store.leftBefore(0)).toEqual([there.attemptId]);
+    store.forget(there.attemptId);
+    store.close();
+    const rows = new DatabaseSync(join(folder, 'agent.db')).prepare('select * from attempts').all();
+    expect(rows).toEqual([]);
   });
 
   test('is which store this is, how often it was started, and what it was told for longer than that', () => {

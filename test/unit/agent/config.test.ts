@@ -52,6 +52,7 @@ describe('the settings of the agent', () => {
       container: { program: 'podman', image: null },
       environment: { LANG: 'de_DE.UTF-8' },
       localApi: { socket: '/srv/agent/agent.sock', listen: null },
+      resultsSeconds: 30 * 86_400,
       stopGraceSeconds: 30,
       killGraceSeconds: 10,
     });
@@ -106,7 +107,7 @@ kill_grace_seconds: 2
 
   test('need no registration token where its variable is not set: it is for the first start', async () => {
     expect(await load(LEAST)).toMatchObject({ server: { registrationToken: null } });
-    expect(await mistakes('server: {url: "http://a", registration_token: a-secret}\n', {}, 0o644)).toEqual([
+    expect(await mistakes('server: {url: "https://a", registration_token: a-secret}\n', {}, 0o644)).toEqual([
       expect.stringContaining('is a secret in a file that others may read'),
     ]);
   });
@@ -172,16 +173,31 @@ stop_grace_seconds: -1
 
   test('are a missing server, two credentials, a missing variable', async () => {
     expect(await mistakes('capacity: 1\n')).toEqual([expect.stringContaining('server: is missing')]);
-    expect(await mistakes('server: {url: "http://a", token: a, registration_token: b}\n')).toEqual([
+    expect(await mistakes('server: {url: "https://a", token: a, registration_token: b}\n')).toEqual([
       expect.stringContaining('not both'),
     ]);
-    expect(await mistakes('server: {url: "http://a", token: {env: TOK}}\n')).toEqual([
+    expect(await mistakes('server: {url: "https://a", token: {env: TOK}}\n')).toEqual([
       expect.stringContaining('TOK is not set'),
     ]);
   });
 
+  test('are a server on another machine that is spoken to in the clear, unless its owner says so', async () => {
+    for (const url of ['http://tasks.example.org', 'http://192.0.2.1:7070', 'http://127.0.0.1.example.org']) {
+      expect(await mistakes(`server: {url: "${url}"}\n`)).toEqual([
+        expect.stringMatching(/^1:15 server\.url: .*in the clear: give its https address, or say server\.allow_plain/),
+      ]);
+      const allowed = await load(`server: {url: "${url}", allow_plain_http: true}\n`);
+      expect(allowed.server.url).toBe(url);
+    }
+    for (const url of ['http://localhost:1', 'http://127.3.2.1', 'http://[::1]:7070', 'https://tasks.example.org']) {
+      expect((await load(`server: {url: "${url}"}\n`)).server.url).toBe(url);
+    }
+    const env = { TASKEJO_AGENT_SERVER__ALLOW_PLAIN_HTTP: 'true' };
+    await expect(load('server: {url: "http://tasks.example.org"}\n', env)).resolves.toBeDefined();
+  });
+
   test('are a secret in a file that others may read', async () => {
-    expect(await mistakes('server: {url: "http://a", token: a-secret}\n', {}, 0o644)).toEqual([
+    expect(await mistakes('server: {url: "https://a", token: a-secret}\n', {}, 0o644)).toEqual([
       expect.not.stringContaining('a-secret'),
     ]);
     expect(await load(LEAST, { REG: 'r' }, 0o644)).toMatchObject({ server: { registrationToken: 'r' } });
