@@ -10,6 +10,8 @@ export type UnitOptions = {
 };
 
 const REPORT_SECONDS = 30;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a line's end would begin another setting
+const CONTROL = /[\x00-\x1f\x7f]/g;
 
 /**
  * The unit that runs the agent. What it started must outlive its restart, so only the agent itself is ended by a stop;
@@ -22,7 +24,7 @@ After=network-online.target
 Wants=network-online.target
 
 [Service]
-${user === null ? '' : asUser(user)}ExecStart=${command.map(quoted).join(' ')}
+${user === null ? '' : asUser(user)}ExecStart=${commandLine(command)}
 Restart=on-failure
 RestartSec=5
 RestartPreventExitStatus=2 3
@@ -43,9 +45,14 @@ function asUser({ name, stateDir }: NonNullable<UnitOptions['user']>): string {
   return `User=${name}\n${made}Environment=${quoted(`TASKEJO_AGENT_STATE_DIR=${stateDir}`)}\n`;
 }
 
-/** A word as systemd reads it: it knows quotes, and expands what begins with % and $. */
+/** In the program's own name no variables are expanded, in its arguments they are. */
+const commandLine = ([program = '', ...words]: readonly string[]): string =>
+  [quoted(program), ...words.map((word) => quoted(word.replaceAll('$', '$$$$')))].join(' ');
+
+/** A word as systemd reads it everywhere: it knows quotes and escapes, and expands what begins with %. */
 function quoted(word: string): string {
-  const plain = word.replaceAll('%', '%%').replaceAll('$', '$$$$');
+  const plain = word.replaceAll('%', '%%');
   if (/^[\w@%+=:,./$-]+$/.test(plain)) return plain;
-  return `"${plain.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+  const escaped = plain.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+  return `"${escaped.replace(CONTROL, (one) => `\\x${one.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`;
 }

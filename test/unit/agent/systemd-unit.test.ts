@@ -27,7 +27,12 @@ ExecStart=/x
 });
 
 test('words with what systemd would read otherwise are quoted', () => {
-  expect(unit(['/a b/n', '50%', '$HOME', 'say "x"', 'back\\slash'])).toContain(
-    'ExecStart="/a b/n" 50%% $$HOME "say \\"x\\"" "back\\\\slash"\n',
+  expect(unit(['/a b/n', '50%', '$HOME', 'say "x"', 'back\\slash', 'two\nlines'])).toContain(
+    'ExecStart="/a b/n" 50%% $$HOME "say \\"x\\"" "back\\\\slash" "two\\x0alines"\n',
   );
+});
+
+test('a $ stands for itself in the name of the program and in the environment, where systemd expands none', () => {
+  const text = unit(['/opt/$x/n', '$x'], { name: 'runner', stateDir: '/srv/$x' });
+  expect(text).toContain('\nEnvironment=TASKEJO_AGENT_STATE_DIR=/srv/$x\nExecStart=/opt/$x/n $$x\n');
 });
