@@ -55,6 +55,17 @@ export function readSelf(config: Pick<AgentConfig, 'stateDir'>): Self {
   return { keys: { publicKey, privateKey }, identity };
 }
 
+/** Whether a server knows the agent of this folder already; yes, where only another user may know that. */
+export function isRegistered(config: Pick<AgentConfig, 'stateDir'>): boolean {
+  try {
+    const text = readPrivateFile(fileOf(config));
+    return text !== null && stored.safeParse(parse(text)).data?.known != null;
+  } catch (error) {
+    if (error instanceof AgentError) return true;
+    throw error;
+  }
+}
+
 /** It is on the disk when this returns. */
 export function writeSelf(config: Pick<AgentConfig, 'stateDir'>, self: Self): Self {
   const { keys, identity } = self;

@@ -42,8 +42,13 @@ WantedBy=${target}
 function asUser({ name, stateDir }: NonNullable<UnitOptions['user']>): string {
   const folder = /^\/var\/lib\/([\w.-]+)$/.exec(stateDir)?.[1];
   const made = folder === undefined ? '' : `StateDirectory=${folder}\nStateDirectoryMode=0700\n`;
-  return `User=${name}\n${made}Environment=${quoted(`TASKEJO_AGENT_STATE_DIR=${stateDir}`)}\n`;
+  const variables = Object.entries(variablesFor({ stateDir })).map(([name, value]) => quoted(`${name}=${value}`));
+  return `User=${name}\n${made}Environment=${variables.join(' ')}\n`;
 }
+
+/** What the unit says of the agent's settings, for another user: whose folders are elsewhere. */
+export const variablesFor = (user: { stateDir: string } | null): Record<string, string> =>
+  user === null ? {} : { TASKEJO_AGENT_STATE_DIR: user.stateDir };
 
 /** In the program's own name no variables are expanded, in its arguments they are. */
 const commandLine = ([program = '', ...words]: readonly string[]): string =>

@@ -51,6 +51,39 @@ describe('taskejo agent install', () => {
     expect((await install('--force')).code).toBe(0);
   });
 
+  test('warns of what the service won’t find: variables of whoever installs it, files of its own', async () => {
+    const folder = temporaryFolder();
+    const url = 'https://tasks.example.org';
+    const warnings = async (server: string, words: string[] = [], env: Record<string, string> = {}) => {
+      const config = settingsIn(folder, `server: ${server}\nstate_dir: ${folder}\n`);
+      const { stderr, code } = await taskejo(['agent', 'install', '--print', '--config', config, ...words], { env });
+      return [code, ...stderr.split('\n').filter((line) => line !== '')];
+    };
+    const here = { REG: 'tkj_register_x' };
+    expect(await warnings(`{url: "${url}", registration_token: {env: REG}}`, [], here)).toEqual([
+      0,
+      expect.stringMatching(/^warning: the service finds no variable of yours, and so no token /),
+    ]);
+    expect(await warnings(`{url: "${url}", token: {env: REG}}`, [], here)).toEqual([
+      0,
+      expect.stringMatching(/^warning: .*agent\.yaml:1:.* REG is not set, for the service$/),
+    ]);
+    expect(await warnings(`{url: "${url}", registration_token: a}`, [], { TASKEJO_AGENT_CAPACITY: '1' })).toEqual([
+      0,
+      'warning: TASKEJO_AGENT_CAPACITY is set here, and not for the service: say it in the file',
+    ]);
+    expect(await warnings(`{url: "${url}", registration_token: a}`)).toEqual([0]);
+    if (process.getuid?.() !== 0) return;
+    expect(await warnings(`{url: "${url}", registration_token: a}`, ['--user', 'nobody'])).toEqual([
+      0,
+      expect.stringMatching(/^warning: nobody can't read .*agent\.yaml: chown nobody /),
+    ]);
+    expect(await warnings(`{url: "${url}", registration_token: a}`, ['--user', 'no-such-user'])).toEqual([
+      1,
+      'taskejo: there is no user no-such-user on this machine',
+    ]);
+  });
+
   test('says what is wrong with the settings instead of writing a unit that can’t start', async () => {
     const folder = temporaryFolder();
     const output = join(folder, 'unit');

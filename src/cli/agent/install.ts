@@ -23,16 +23,21 @@ export function addAgentInstall(agent: Command, context: Context): void {
 
 async function install(options: Options, { env, terminal }: Context): Promise<void> {
   const { loadAgentConfig } = await import('../../agent/config.ts');
-  const { systemdUnit } = await import('../../agent/systemd-unit.ts');
+  const { systemdUnit, variablesFor } = await import('../../agent/systemd-unit.ts');
+  const { serviceWarnings } = await import('../../agent/service-warnings.ts');
   const config = await loadAgentConfig({ file: options.config, env });
   if (config.file === null) {
     throw new CliError('no configuration file: a service has no environment to say it all (--config FILE)', EXIT.usage);
   }
   const ofSystem = process.getuid?.() === 0;
   if (options.user !== undefined && !ofSystem) throw new CliError('only root can install for another user', EXIT.usage);
+  const path = resolve(config.file);
+  const user = options.user === undefined ? null : { name: userName(options.user), stateDir: config.stateDir };
+  const service = { file: path, user: user?.name ?? null, variables: variablesFor(user) };
+  for (const one of await serviceWarnings(config, env, service)) terminal.err(`warning: ${visible(one)}\n`);
   const text = systemdUnit({
-    command: [process.execPath, programFile(), 'agent', '--config', resolve(config.file)],
-    user: options.user === undefined ? null : { name: userName(options.user), stateDir: config.stateDir },
+    command: [process.execPath, programFile(), 'agent', '--config', path],
+    user,
     stopSeconds: config.stopGraceSeconds + config.killGraceSeconds,
     target: ofSystem ? 'multi-user.target' : 'default.target',
   });
