@@ -1,9 +1,10 @@
-import type { MachineReport } from '../domain/machine.ts';
+import type { MachineReport, MachineState } from '../domain/machine.ts';
 import { readEnding } from '../executor/attempt/read-ending.ts';
 import { ControlPlaneError } from '../executor/control-plane.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { noteAsked, settle, type Unsettled, unsettledOn } from '../usecases/hosts/host-attempts.ts';
 import { getAttempt, getTask } from '../usecases/task/read-tasks.ts';
+import { createGiveAgain, type GiveAgain } from './give-again.ts';
 import { type Host, machineOf } from './hosts.ts';
 import { createReplicaPlane } from './replica-plane.ts';
 
@@ -26,11 +27,15 @@ export function createSettler(deps: Deps, replicaId: string, log: Log): Settler 
   const stopping = new AbortController();
   const asking = new Map<string, Promise<void>>();
   const failing = new Set<string>();
+  const ends = new Map<string, GiveAgain>();
 
   const settleAll = async (host: Host, attempts: readonly Unsettled[]) => {
+    const toEnd = ends.get(host.id) ?? createGiveAgain(() => performance.now());
+    ends.set(host.id, toEnd);
+    toEnd.only(attempts.map(({ id }) => id));
     try {
       for (const attempt of attempts) {
-        await settleOne({ deps, replicaId, log }, host, attempt, stopping.signal);
+        await settleOne({ deps, replicaId, log, toEnd }, host, attempt, stopping.signal);
         await noteAsked(deps, attempt.id);
       }
       failing.delete(host.id);
@@ -39,6 +44,7 @@ export function createSettler(deps: Deps, replicaId: string, log: Log): Settler 
         log.warn({ err: error, host: host.id }, 'a host could not be asked about attempts that ended, trying again');
       }
       failing.add(host.id);
+      toEnd.reset();
     } finally {
       asking.delete(host.id);
     }
@@ -59,11 +65,13 @@ export function createSettler(deps: Deps, replicaId: string, log: Log): Settler 
   };
 }
 
-type Settling = { deps: Deps; replicaId: string; log: Log };
+type Settling = { deps: Deps; replicaId: string; log: Log; toEnd: GiveAgain };
+
+const ALIVE: readonly MachineState[] = ['starting', 'running', 'orphan'];
 
 /** Ends what still runs of it, and sees to it that nothing of it begins; its place is free when neither is needed. */
 async function settleOne(
-  { deps, replicaId, log }: Settling,
+  { deps, replicaId, log, toEnd }: Settling,
   host: Host,
   { id, wrapper }: Unsettled,
   stopping: AbortSignal,
@@ -72,6 +80,7 @@ async function settleOne(
   const machine = machineOf(host, wrapper);
   const report = await machine.status(id, signal);
   const { state } = report;
+  if (ALIVE.includes(state) && !toEnd.due(id)) return; // it is being ended there
   log.info({ attempt_id: id, host: host.id, state }, 'asked about an attempt that ended without its host');
   if (state === 'done') await sayLate(deps, replicaId, id, report);
   if (state === 'done' || state === 'rebooted') {

@@ -88,7 +88,7 @@ export async function recordStarting(
 
 /**
  * Since when its host answers about an attempt, or doesn't: for so many seconds already. Changes nothing where another
- * replica drives the attempt by now.
+ * replica drives the attempt by now: one that is just adopting it holds the task's row, and it is waited for.
  */
 export async function recordContact(
   db: Db,
@@ -97,9 +97,13 @@ export async function recordContact(
   { state, forSeconds }: { state: Contact['state']; forSeconds: number },
 ): Promise<void> {
   await sql`
+    with t as materialized (
+      select id from tasks
+      where id = (select task_id from attempts where id = ${attemptId}) and holder = ${replicaId}::uuid
+      for no key update)
     update attempts a set contact = ${contactOf(state, sql`clock_timestamp() - make_interval(secs => ${forSeconds})`)}
-    from tasks t
-    where a.id = ${attemptId} and a.finished_at is null and t.id = a.task_id and t.holder = ${replicaId}::uuid
+    from t
+    where a.id = ${attemptId} and a.finished_at is null and t.id = a.task_id
       and coalesce(a.contact ->> 'state', '') <> ${state}`.execute(db);
 }
 

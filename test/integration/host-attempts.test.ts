@@ -90,6 +90,19 @@ it('an attempt is not lost that somebody adopted, and let go of, while it was ab
   expect(await getTask(deps, id)).toMatchObject({ status: 'running' });
 });
 
+it('what a replica says of a host while another adopts the attempt changes nothing', async () => {
+  const { id, attemptId } = await sent();
+  let saying = Promise.resolve();
+  await deps.db.transaction().execute(async (trx) => {
+    await sql`update tasks set holder = ${second.id} where id = ${id}`.execute(trx);
+    await recordContact({ ...deps, db: trx }, second.id, attemptId, 'ok');
+    saying = recordContact(deps, first.id, attemptId, 'unreachable', 15);
+    await waitFor(() => somebodyWaits(deps.db));
+  });
+  await saying;
+  expect(await contactOf(id)).toMatchObject({ state: 'ok' });
+});
+
 it('the silence before an attempt was adopted counts no more, should who adopted it die at once', async () => {
   const { id } = await sent();
   await awake();

@@ -60,6 +60,15 @@ it('a lease that had lapsed at the beat before ends its attempt, and the task is
   expect(await getAttempt(deps, attemptId)).toMatchObject({ outcome: 'lost', exitCode: null });
 });
 
+it('a sweep that is told to stop leaves what is due to the next one', async () => {
+  const { taskId } = await taken();
+  await lapse(taskId, 10);
+  await beatAgo(2);
+  expect(await sweep(deps, AbortSignal.abort())).toEqual({ outage: false, lost: 0 });
+  await beatAgo(2);
+  expect(await sweep(deps, never)).toEqual({ outage: false, lost: 1 });
+});
+
 it('a lease that lapsed since the beat before is left alone', async () => {
   const { taskId } = await taken();
   await lapse(taskId, 1);

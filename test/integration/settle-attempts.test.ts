@@ -1,5 +1,5 @@
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -13,7 +13,7 @@ import { loseHopeless, recordStarting } from '../../src/usecases/hosts/host-atte
 import { syncHosts } from '../../src/usecases/hosts/sync-hosts.ts';
 import { getTask, listAttempts, listEvents } from '../../src/usecases/task/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { createTestDeps } from '../support/deps.ts';
+import { createTestDeps, testSettings } from '../support/deps.ts';
 import { describeIf } from '../support/require.ts';
 import { sshHostOf } from '../support/ssh-host.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
@@ -38,7 +38,9 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
     await quick.stop();
   });
   beforeEach(async () => {
-    deps = await createTestDeps(await createTestDatabase());
+    deps = await createTestDeps(await createTestDatabase(), {
+      execution: { ...testSettings.execution, killGraceSeconds: 4 },
+    });
     await syncHosts(deps, [
       { id: 'slow', labels: ['slow'], capacity: 2 },
       { id: 'quick', labels: ['quick'], capacity: 1 },
@@ -125,6 +127,26 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
       { timeoutMs: 20_000 },
     );
     expect(ended).toMatchObject({ status: 'completed', infraRetries: 0, attempt: { number: 1 } });
+  });
+
+  it('are ended on their host by one order, however long that takes there', async () => {
+    const orders = join(quick.home, 'orders');
+    writeFileSync(
+      join(quick.home, '.rc'),
+      `case "$SSH_ORIGINAL_COMMAND" in *" cancel "*) echo one >>${orders};; esac\n`,
+    );
+    await start();
+    const command = ['sh', '-c', 'trap "" TERM; while :; do sleep 1; done'];
+    const { id } = await createTask(deps, alice, newTask({ requires: ['quick'], command, maxInfraRetries: 0 }));
+    await waitFor(async () => (await getTask(deps, id))?.attempt?.process ?? null, { timeoutMs: 20_000 });
+    await loops?.stop();
+    await sql`update tasks set lease_expires_at = now() - interval '1 second' where id = ${id}`.execute(deps.db);
+    await sql`update attempts set dead_by = now() - interval '1 second'`.execute(deps.db);
+    await giveUp();
+    await start();
+    await waitFor(async () => (await getAgent(deps, 'quick'))?.running === 0, { timeoutMs: 30_000 });
+    expect(readFileSync(orders, 'utf8')).toBe('one\n');
+    rmSync(join(quick.home, '.rc'));
   });
 
   it('are told of in the history when their host says how they ended', async () => {
