@@ -171,8 +171,8 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
   const stopHttp = () => listening.stop(ANSWER_WITHIN_MS);
   const loops = await replaceable(config, async ({ hosts, ssh }) => {
     const driven = hostsOf(hosts, installation);
-    await syncHosts(deps, hosts);
-    return startLoops({ deps, installation, hosts: driven, probeSeconds: ssh.probeSeconds, publicUrl, metrics, log });
+    const { probeSeconds } = ssh;
+    return startLoops({ deps, installation, hosts: driven, file: hosts, probeSeconds, publicUrl, metrics, log });
   }).catch(async (error: unknown) => {
     await stopHttp();
     throw error;
@@ -192,7 +192,8 @@ export async function startServer(config: Config, log: Log, stopping: AbortContr
     broken: ended,
     async reload(next) {
       await loops.replace(next);
-      await loaded(next);
+      // It holds from here on, whether or not that can be written down.
+      await loaded(next).catch((error: unknown) => log.warn({ err: error }, 'that could not be recorded'));
     },
     refused: (cause) => noteConfigurationRefused(deps, config.file, cause),
     async stop() {

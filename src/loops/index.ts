@@ -1,6 +1,8 @@
 import { randomUUIDv7 } from 'node:crypto';
+import type { HostDefinition } from '../domain/agent.ts';
 import { derivedAttemptToken } from '../domain/token.ts';
 import type { Deps } from '../usecases/deps.ts';
+import { syncHosts } from '../usecases/hosts/sync-hosts.ts';
 import { keepReplica, leaveAsReplica } from '../usecases/upkeep/keep-replica.ts';
 import { createCountLoop } from './count-ends.ts';
 import { createDependantsLoop } from './dependants.ts';
@@ -28,6 +30,8 @@ export type LoopsOptions = {
   deps: Deps;
   installation: { id: string; secret: Uint8Array };
   hosts: readonly Host[];
+  /** What the configuration file says of them, if that isn't in the database yet. */
+  file?: readonly HostDefinition[];
   probeSeconds: number;
   /** Where commands reach this server; asked when one is started. */
   publicUrl: () => string;
@@ -38,12 +42,12 @@ export type LoopsOptions = {
 /** As often a replica says that it is there; without it for a minute, its file has no say any more. */
 const KEEP_MS = 10_000;
 
-/** Everything that happens unasked, on this replica. */
+/** Everything that happens unasked, on this replica. What rejects has changed nothing. */
 export async function startLoops(options: LoopsOptions): Promise<{ stop(): Promise<void> }> {
   const { deps, installation, metrics, log } = options;
   const replica = { id: randomUUIDv7(), ...ownProcess() };
   const hostIds = options.hosts.map(({ id }) => id);
-  await keepReplica(deps, replica, hostIds);
+  await (options.file ? syncHosts(deps, options.file, replica) : keepReplica(deps, replica, hostIds));
   const keeping = every({ name: 'replica', everyMs: KEEP_MS, turn: () => keepReplica(deps, replica, hostIds), log });
   const sweeping = createSweepLoop(deps, metrics, log);
   const preempting = createPreemptLoop(deps, log);

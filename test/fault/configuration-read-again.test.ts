@@ -1,9 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { findServer } from '../../src/config/running-server.ts';
 import type { Agent } from '../../src/contract/agent.ts';
 import type { Task } from '../../src/contract/task.ts';
+import { openDatabase } from '../../src/store/pool.ts';
 import { expectHealthy } from '../support/examine.ts';
 import { describeIf } from '../support/require.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
@@ -58,6 +60,28 @@ describeIf('sshd', 'a configuration file that is read again', () => {
     await waitFor(labelled('third'));
     const after = await server.api<Task>('POST', '/api/v1/tasks', { ...body, command: ['true'], requires: ['third'] });
     expect(await client.ended(after.id)).toMatchObject({ status: 'completed' });
+    await expectHealthy(server);
+  });
+
+  test('a file that can not be taken to the end changes nothing in the database either', async () => {
+    const file = join(temporaryFolder(), 'taskejo.yaml');
+    const write = (...labels: string[]) =>
+      writeFileSync(file, JSON.stringify({ hosts: [hostEntryOf(sshd, { id: 'box', labels })] }), { mode: 0o600 });
+    write('first');
+    const server = await startServerProcess({ TASKEJO_CONFIG: file });
+    onTestFinished(() => server.stop());
+    const labels = async () => (await server.api<Agent>('GET', '/api/v1/agents/box')).labels;
+    const { db, close } = openDatabase({ connectionString: server.databaseUrl, max: 1 });
+    onTestFinished(close);
+    await sql`create function no_more() returns trigger language plpgsql as 'begin raise ''no more''; end'`.execute(db);
+    await sql`create trigger no_more before insert on replicas execute function no_more()`.execute(db);
+    write('second');
+    tell(server);
+    await waitFor(() => server.log().includes('was not taken'));
+    expect(await labels()).toEqual(['first']);
+    await sql`drop trigger no_more on replicas`.execute(db);
+    tell(server);
+    await waitFor(async () => (await labels()).includes('second'));
     await expectHealthy(server);
   });
 });

@@ -3,7 +3,7 @@ import type { HostDefinition } from '../../domain/agent.ts';
 import { AppError } from '../../domain/errors.ts';
 import { lockHosts, markAgentDeleted, upsertHost } from '../../store/agents.ts';
 import { violates } from '../../store/database-errors.ts';
-import { hostsInNoFile } from '../../store/replicas.ts';
+import { hostsInNoFile, keepReplica, type Replica } from '../../store/replicas.ts';
 import type { Database } from '../../store/schema.ts';
 import { unnameTasks } from '../attempt/unname-tasks.ts';
 import type { Deps } from '../deps.ts';
@@ -21,20 +21,23 @@ const inNoFile = (deps: Pick<Deps, 'settings'>, db: Deps['db']): Promise<string[
 
 /**
  * Brings the stored hosts to those of the configuration. One that is gone from it is deleted, unless another replica
- * has it in its file: while a change of the file goes from replica to replica, both files hold. Throws `name_taken`,
- * with one sentence for the operator, if an agent that pulls has a host's name.
+ * has it in its file: while a change of the file goes from replica to replica, both files hold. That the given replica is
+ * there, with these hosts, is written with it: both or neither. Throws `name_taken`, with one sentence for the operator,
+ * if an agent that pulls has a host's name.
  */
-export async function syncHosts(deps: Deps, hosts: readonly HostDefinition[]): Promise<void> {
+export async function syncHosts(
+  deps: Deps,
+  hosts: readonly HostDefinition[],
+  replica: Replica | null = null,
+): Promise<void> {
   // Every replica goes through them in the same order, so that two starts can't wait for each other.
   const inOrder = hosts.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const ids = inOrder.map(({ id }) => id);
   await deps.db.transaction().execute(async (trx) => {
     await lockHosts(trx);
     for (const host of inOrder) await addHost(trx, host);
-    await dropInNoFile(
-      deps,
-      trx,
-      inOrder.map(({ id }) => id),
-    );
+    await dropInNoFile(deps, trx, ids);
+    if (replica !== null) await keepReplica(trx, replica, ids);
   });
   deps.wakeups.emit({ kind: 'agents' }, { kind: 'ready' });
 }
