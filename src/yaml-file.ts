@@ -35,6 +35,8 @@ export type YamlConfig<T> = {
   value: T;
   /** Who gave the value at a path: the file, a variable or flag, or nobody. */
   saidBy: (path: Path) => Speaker;
+  /** The files that secrets were read from. */
+  secretFiles: readonly string[];
 };
 
 /**
@@ -50,11 +52,13 @@ export async function readYamlConfig<T>(options: YamlConfigOptions<T>): Promise<
   for (const { name, ...mistake } of mistakes) report.addOf({ where: name, ...mistake });
 
   const plainSecrets: Path[] = [];
+  const secretFiles: string[] = [];
   const data = await settle(merged(document.data ?? {}, said), [schema], [], {
     env,
     folder: dirname(resolve(path ?? '.')),
     refuse: report.addOnly,
     plain: (at) => plainSecrets.push(at),
+    file: (place) => secretFiles.push(place),
   });
   const result = validate(schema, data);
   if ('findings' in result) result.findings.forEach(report.addFinding);
@@ -64,7 +68,7 @@ export async function readYamlConfig<T>(options: YamlConfigOptions<T>): Promise<
   }
   report.end();
   if ('findings' in result) throw new Error('a finding was not reported');
-  return { value: result.value, saidBy: report.saidBy };
+  return { value: result.value, saidBy: report.saidBy, secretFiles };
 }
 
 const EXPOSED = 'is a secret in a file that others may read: write {env: NAME} or {file: PATH}, or chmod 600 the file';

@@ -11,6 +11,8 @@ import { type AgentFile, agentConfigSchema } from './config-schema.ts';
 export type AgentConfig = {
   /** Null: there is none, the environment says all. */
   file: string | null;
+  /** Further files that hold secrets of the agent's. */
+  secretFiles: readonly string[];
   server: {
     url: string;
     registrationToken: string | null;
@@ -55,12 +57,13 @@ export async function loadAgentConfig(options: { file?: string | undefined; env:
   const { env } = options;
   const path = options.file ?? PLACES.find((place) => existsSync(place)) ?? null;
   const asked = { path, schema: agentConfigSchema, env, envPrefix: 'TASKEJO_AGENT_', check: checkAcross };
-  const { value, saidBy } = await readYamlConfig(asked);
+  const { value, saidBy, secretFiles } = await readYamlConfig(asked);
   const placed: Placed = (at, said) =>
     resolve(path !== null && saidBy(at) === 'file' ? dirname(resolve(path)) : process.cwd(), said);
   const stateDir = placed(['state_dir'], value.state_dir ?? defaultStateDir(env));
   return {
     file: path,
+    secretFiles,
     server: serverOf(value, placed),
     name: value.name ?? machineName(),
     labels: value.labels,

@@ -13,6 +13,8 @@ export type SettleContext = {
   refuse: (path: Path, message: string) => void;
   /** Told of each secret that stands in the settings as plain text. */
   plain: (path: Path) => void;
+  /** Told of each file that holds a secret. */
+  file: (path: string) => void;
 };
 
 /**
@@ -60,9 +62,12 @@ async function secretOf(
   return undefined;
 }
 
-async function secretFile(file: string, path: Path, { folder, refuse }: SettleContext): Promise<string | undefined> {
+async function secretFile(file: string, path: Path, context: SettleContext): Promise<string | undefined> {
+  const { folder, refuse } = context;
+  const place = resolve(folder, file);
   try {
-    const text = (await readFile(resolve(folder, file), 'utf8')).replace(/\r?\n$/, '');
+    const text = (await readFile(place, 'utf8')).replace(/\r?\n$/, '');
+    context.file(place);
     if (text !== '') return text;
     refuse(path, `the file ${file} is empty`);
   } catch (error) {

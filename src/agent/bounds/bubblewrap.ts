@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import type { Places } from './places.ts';
 
 /** What a command sees of the machine, to read: its programs. */
@@ -10,7 +11,7 @@ const LOOKED_UP = `alternatives ca-certificates.conf gai.conf group host.conf ho
   .split(/\s+/)
   .map((name) => `/etc/${name}`);
 
-/** Folders of the agent's, and its file: not to be seen, wherever they are. */
+/** Folders of the agent's, its file, its secrets, its socket: not to be seen, wherever they are. */
 export type Hidden = { folders: readonly string[]; files: readonly string[] };
 
 /** Whether a command that is shut in sees a path of the machine, as it is there. */
@@ -28,10 +29,30 @@ export function bubblewrapArguments(
   return [
     ...[program, '--unshare-all', '--share-net', '--cap-drop', 'ALL'],
     ...[...PROGRAMS, ...LOOKED_UP].flatMap((path) => ['--ro-bind-try', path, path]),
-    ...hidden.folders.filter(isSeen).flatMap((path) => ['--tmpfs', path]),
-    ...hidden.files.filter(isSeen).flatMap((path) => ['--ro-bind', '/dev/null', path]),
+    ...namesInside(hidden.folders).flatMap((name) => ['--tmpfs', name]),
+    ...namesInside(hidden.files).flatMap((name) => ['--ro-bind', '/dev/null', name]),
     ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/run', '--bind', temporary, '/tmp'],
     ...[workspace, temporary, ...files].flatMap((path) => ['--bind', path, path]),
     ...['--chdir', workspace, '--'],
   ];
+}
+
+/** By which names the paths are seen from inside: one folder of the machine may be shown under several. */
+function namesInside(paths: readonly string[]): string[] {
+  const shown = [...PROGRAMS, ...LOOKED_UP].flatMap((name) => placed(name));
+  return paths
+    .flatMap((path) => placed(path))
+    .flatMap(({ real }) => {
+      const within = shown.filter((one) => `${real}/`.startsWith(`${one.real}/`));
+      return within.map((one) => one.name + real.slice(one.real.length));
+    });
+}
+
+/** Where a path leads; none where there is nothing. */
+function placed(name: string): { name: string; real: string }[] {
+  try {
+    return [{ name, real: realpathSync(name) }];
+  } catch {
+    return [];
+  }
 }

@@ -94,10 +94,6 @@ function asWrapperSees(path: string): string {
   }
 }
 
-const byEachName = (paths: readonly string[]): string[] => [
-  ...new Set(paths.flatMap((path) => [path, asWrapperSees(path)])),
-];
-
 /** Asked for and not to be had: the command isn't run without. */
 function had<T extends object>(sandbox: Sandbox, found: T | Missing): T {
   if (!('missing' in found)) return found;
@@ -110,8 +106,7 @@ function inBubblewrap({ command, environment }: StartSpec, { program, hidden }: 
   if (loaders !== undefined) throw new StartRefused('setup', `${loaders} can't be given into a sandbox`);
   const [found = ''] = command;
   if (!isSeen(found)) throw new StartRefused('setup', `program \`${found}\` not found in the sandbox`);
-  const named = { folders: byEachName(hidden.folders), files: byEachName(hidden.files) };
-  return [...bubblewrapArguments(program, named, places), ...command];
+  return [...bubblewrapArguments(program, hidden, places), ...command];
 }
 
 /** The files for progress and output must be there before something is shut in with them. */

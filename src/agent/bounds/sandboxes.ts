@@ -39,16 +39,20 @@ export function whyMissing(found: Sandboxes, sandbox: Sandbox): string | null {
 export const namesOf = (found: Sandboxes): Sandbox[] =>
   SANDBOXES.filter((one) => one !== 'none' && whyMissing(found, one) === null);
 
-async function findBubblewrap({ file, stateDir, workDir }: AgentConfig): Promise<Sandboxes['bubblewrap']> {
+async function findBubblewrap(config: AgentConfig): Promise<Sandboxes['bubblewrap']> {
   const program = findProgram('bwrap', MACHINE_PATH);
   if (program === null) return { missing: 'there is no program bwrap (Debian: apt-get install bubblewrap)' };
-  const hidden = { folders: [stateDir, workDir], files: file === null ? [] : [file] };
   try {
     await tryBubblewrap(program);
-    return { program, hidden };
+    return { program, hidden: hiddenOf(config) };
   } catch (error) {
     return { missing: said(error) };
   }
+}
+
+function hiddenOf({ file, secretFiles, localApi, stateDir, workDir }: AgentConfig): Hidden {
+  const files = [...(file === null ? [] : [file]), ...secretFiles, localApi.socket];
+  return { folders: [stateDir, workDir], files };
 }
 
 /** Shuts something in that does nothing, in a folder of its own. */

@@ -1,7 +1,8 @@
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { guarded } from '../../../src/agent/bounds/guard-machine.ts';
+import { findSandboxes } from '../../../src/agent/bounds/sandboxes.ts';
 import { loadAgentConfig } from '../../../src/agent/config.ts';
 import type { StartSpec } from '../../../src/domain/machine.ts';
 import { endOf, guardedMachine, runOn, specOf } from '../../support/guarded-machine.ts';
@@ -107,12 +108,23 @@ test('a sandbox that the machine hasn’t is never done without', async () => {
   expect(await there.machine.status(spec.attemptId, signal)).toMatchObject({ state: 'none' });
 });
 
-test('what is the agent’s own among the programs is hidden by each of its names', async () => {
-  const link = join(temporaryFolder(), 'state');
-  symlinkSync('/usr/share', link);
-  const env = { TASKEJO_AGENT_SERVER__URL: 'http://127.0.0.1:1', TASKEJO_AGENT_STATE_DIR: link };
-  const config = await loadAgentConfig({ env });
-  const bubblewrap = { program: '/usr/bin/bwrap', hidden: { folders: [config.stateDir], files: [] } };
-  const { command } = guarded(shutIn('true'), { config, sandboxes: { bubblewrap, container: { missing: 'all' } } });
+test('what is the agent’s own among the programs is hidden by each of its names: folders, secrets', async (context) => {
+  requireSandbox(context);
+  const folder = temporaryFolder();
+  symlinkSync('/usr/share', join(folder, 'state'));
+  symlinkSync('/usr/lib/os-release', join(folder, 'secret'));
+  const file = join(folder, 'agent.yaml');
+  writeFileSync(file, 'server: {url: "http://127.0.0.1:1", registration_token: {file: secret}}\nstate_dir: state\n');
+  const config = await loadAgentConfig({ file, env: {} });
+  const { command } = guarded(shutIn('true'), { config, sandboxes: await findSandboxes(config, {}) });
   expect(command[command.indexOf('/usr/share') - 1]).toBe('--tmpfs');
+  const names = ['/usr/lib/os-release', '/lib/os-release', '/etc/os-release'].filter(
+    (name) => realpathSync(name) === '/usr/lib/os-release',
+  );
+  for (const name of names) {
+    const at = command.lastIndexOf(name);
+    expect(command.slice(at - 2, at)).toEqual(['--ro-bind', '/dev/null']);
+  }
+  // What isn't there can't be hidden either: its place is not to be written to.
+  expect(command).not.toContain('/usr/share/agent.sock');
 });

@@ -32,6 +32,7 @@ describe('the settings of the agent', () => {
     const config = await load(`${LEAST}state_dir: /srv/agent\n`, { REG: 'r', LANG: 'de_DE.UTF-8' });
     expect(config).toEqual({
       file: expect.stringMatching(/agent\.yaml$/),
+      secretFiles: [],
       server: {
         url: 'https://tasks.example.org',
         registrationToken: 'r',
