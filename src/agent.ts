@@ -18,7 +18,7 @@ import { startLocalApi } from './agent/local-api/index.ts';
 import { createLocalAgent, type LocalAgentDeps } from './agent/local-api/local-agent.ts';
 import { lockState } from './agent/lock.ts';
 import { createMetricsReader } from './agent/metrics/machine-metrics.ts';
-import { useMachinesNetwork } from './agent/network.ts';
+import { machinesNetwork } from './agent/network.ts';
 import { presenceLoop, type Standing } from './agent/presence.ts';
 import { ensurePrivateFolder } from './agent/private-files.ts';
 import { pullLoop, settleRequest } from './agent/pull-loop.ts';
@@ -48,7 +48,6 @@ export async function runAgent({ file, env, out, err }: RunAgentOptions): Promis
   const signals = stopSignals(process);
   try {
     const config = await loadAgentConfig({ file, env });
-    useMachinesNetwork(config, env);
     return await withState(config, env, (state) => live({ ...state, signals, out }));
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof AgentError)) throw error;
@@ -62,7 +61,6 @@ export async function runAgent({ file, env, out, err }: RunAgentOptions): Promis
 /** Leaves the server while no agent runs here. @throws {ConfigError}, {@link AgentError}, {@link AppError} */
 export async function leaveStopped({ file, env, force }: Pick<RunAgentOptions, 'file' | 'env'> & { force: boolean }) {
   const config = await loadAgentConfig({ file, env });
-  useMachinesNetwork(config, env);
   if (!existsSync(config.stateDir)) throw new AgentError('this agent has joined no server');
   return withState(config, env, async (state) => {
     const { signal } = new AbortController();
@@ -90,6 +88,7 @@ type Agent = State & { signals: StopSignals; out: (line: string) => void };
 
 /** Nothing of the state is touched before it is ours alone. */
 async function withState<T>(config: AgentConfig, env: Environment, work: (state: State) => Promise<T>): Promise<T> {
+  const send = machinesNetwork(config, env);
   ensurePrivateFolder(config.stateDir);
   const lock = lockState(config.stateDir);
   try {
@@ -97,7 +96,7 @@ async function withState<T>(config: AgentConfig, env: Environment, work: (state:
     const store = openStore(config.stateDir, reserve);
     try {
       const clock = createServerClock(Date.now);
-      const client = createServerClient({ server: config.server, clock, random: Math.random });
+      const client = createServerClient({ server: config.server, clock, random: Math.random, send });
       const log = createLog(config.log);
       const intake = createIntake({ store, reserve, log });
       return await work({ config, env, client, clock, store, intake, random: Math.random, log });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { createPause } from './pause.ts';
+import type { Answer, Outgoing, Send } from './send.ts';
 import type { ServerClock } from './server-clock.ts';
 
 /** Nothing usable was answered: no connection, no time, a server in trouble, or something else in its place. */
@@ -44,42 +45,44 @@ export type ServerClientOptions = {
   server: { url: string; timeoutSeconds: number };
   clock: ServerClock;
   random: () => number;
+  send: Send;
 };
 
 /** Each answer puts the server's clock right, and may ask for a pause, which all requests keep. */
-export function createServerClient({ server, clock, random }: ServerClientOptions): ServerClient {
+export function createServerClient({ server, clock, random, send }: ServerClientOptions): ServerClient {
   const { url, timeoutSeconds } = server;
   const pause = createPause(random);
   return async <T>(request: ServerRequest<T>, signal: AbortSignal): Promise<T> => {
     const seconds = timeoutSeconds + (request.waitSeconds ?? 0);
+    await pause.over(signal).catch(() => signal.throwIfAborted());
+    const late = AbortSignal.timeout(Math.ceil(seconds * 1000));
     try {
-      await pause.over(signal);
-      const both = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(seconds * 1000))]);
-      const response = await fetch(`${url}${request.path}`, { ...initOf(request), redirect: 'manual', signal: both });
-      clock.hear(response.headers.get('date'));
-      pause.hear(response);
-      return await readAnswer(response, request);
+      const both = AbortSignal.any([signal, late]);
+      const answer = await send(`${url}${request.path}`, { ...outgoingOf(request), signal: both });
+      clock.hear(answer.header('date'));
+      pause.hear(answer);
+      return readAnswer(answer, request);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ServerRefusal || error instanceof ServerAway) throw error;
-      throw new ServerAway(`cannot reach ${url}: ${reasonOf(error, seconds)}`, { cause: error });
+      const reason = late.aborted ? `no answer within ${seconds} s` : reasonOf(error as NodeJS.ErrnoException);
+      throw new ServerAway(`cannot reach ${url}: ${reason}`, { cause: error });
     }
   };
 }
 
-function initOf({ method, body, token, headers: more }: ServerRequest<unknown>): RequestInit {
+function outgoingOf({ method, body, token, headers: more }: ServerRequest<unknown>): Omit<Outgoing, 'signal'> {
   const headers = { ...more, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
-  if (body === undefined) return { method, headers };
+  if (body === undefined) return { method, headers, body };
   if (body instanceof Uint8Array) {
-    return { method, headers: { ...headers, 'content-type': 'application/octet-stream' }, body: new Uint8Array(body) };
+    return { method, headers: { ...headers, 'content-type': 'application/octet-stream' }, body };
   }
   return { method, headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 
-async function readAnswer<T>(response: Response, { schema }: ServerRequest<T>): Promise<T> {
-  const text = await response.text();
-  if (!response.ok) throw refusal(response.status, text);
-  if (schema === null || response.status === 204) return undefined as T;
+function readAnswer<T>({ status, text }: Answer, { schema }: ServerRequest<T>): T {
+  if (status < 200 || status > 299) throw refusal(status, text);
+  if (schema === null || status === 204) return undefined as T;
   const parsed = schema.safeParse(json(text));
   if (!parsed.success) throw new ServerAway(`the answer is not understood: ${z.prettifyError(parsed.error)}`);
   return parsed.data;
@@ -102,8 +105,4 @@ function json(text: string): unknown {
   }
 }
 
-function reasonOf(error: unknown, seconds: number): string {
-  const { name, message, cause } = error as Error & { cause?: NodeJS.ErrnoException };
-  if (name === 'TimeoutError') return `no answer within ${seconds} s`;
-  return cause?.code ?? cause?.message ?? message;
-}
+const reasonOf = ({ code, message }: NodeJS.ErrnoException): string => code ?? message;

@@ -1,23 +1,25 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { setGlobalProxyFromEnv } from 'node:http';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import type { Environment } from '../yaml-file.ts';
 import type { AgentConfig } from './config.ts';
 import { AgentError } from './exit.ts';
+import { createSend, type Send } from './send.ts';
 
 const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
 
 /**
- * Lets every request of this process go the way that its machine goes: through the proxy that the environment names,
- * trusting whom the machine trusts, and the certificates of the settings. @throws {AgentError} when they are none
+ * Requests that go the way that their machine goes: through the proxy that the environment names, trusting whom the
+ * machine trusts, and the certificates of the settings. @throws {AgentError} when they are none
  */
-export function useMachinesNetwork({ server }: Pick<AgentConfig, 'server'>, env: Environment): void {
-  setGlobalProxyFromEnv(proxiesOf(env));
-  // Reading them costs memory, which an agent that speaks plain HTTP needn't spend.
-  if (!server.url.startsWith('https:')) return;
-  const own = server.caFile === null ? [] : [readCertificates(server.caFile)];
-  setDefaultCACertificates([...new Set([...getCACertificates('default'), ...getCACertificates('system'), ...own])]);
+export function machinesNetwork({ server }: Pick<AgentConfig, 'server'>, env: Environment): Send {
+  const isSecure = server.url.startsWith('https:');
+  return createSend(isSecure, { proxyEnv: proxiesOf(env), ...(isSecure ? { ca: certificates(server.caFile) } : {}) });
+}
+
+function certificates(caFile: string | null): string[] {
+  const { getCACertificates } = process.getBuiltinModule('node:tls');
+  const own = caFile === null ? [] : [readCertificates(caFile)];
+  return [...new Set([...getCACertificates('default'), ...getCACertificates('system'), ...own])];
 }
 
 function proxiesOf(env: Environment): NodeJS.ProcessEnv {

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Answer } from './send.ts';
 
 /** What the server asks by `Retry-After`: that nothing is asked of it before. */
 export type Pause = {
-  hear(answer: Response): void;
+  hear(answer: Answer): void;
   /** Resolves when it may be asked again. @throws when the signal is aborted */
   over(signal: AbortSignal): Promise<void>;
 };
@@ -14,9 +15,9 @@ const LONGEST_SECONDS = 300;
 export function createPause(random: () => number): Pause {
   let untilMs = 0;
   return {
-    hear({ status, headers }) {
+    hear({ status, header }) {
       if (status !== 429 && status !== 503) return;
-      const seconds = secondsOf(headers.get('retry-after'), headers.get('date'));
+      const seconds = secondsOf(header('retry-after'), header('date'));
       const waitMs = Math.min(seconds, LONGEST_SECONDS) * 1000 * (1 + random() / 4);
       untilMs = Math.max(untilMs, performance.now() + waitMs);
     },

@@ -1,7 +1,8 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { AppError, ERROR_CODES } from '../../domain/errors.ts';
 import type { Log } from '../../executor/log.ts';
+import { createServer } from '../node-http.ts';
 import { answerTo, type Route } from './route.ts';
 
 const HEADERS_MS = 5_000;

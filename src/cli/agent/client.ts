@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -53,8 +52,9 @@ async function asked<T>(socketPath: string, method: string, path: string, schema
 }
 
 /** Stopping takes as long as a command needs to end, so answers are waited for. */
-const send = (options: { socketPath: string; method: string; path: string }) =>
-  new Promise<{ status: number; text: string }>((resolve, reject) => {
+async function send(options: { socketPath: string; method: string; path: string }) {
+  const { request } = await import('node:http');
+  return new Promise<{ status: number; text: string }>((resolve, reject) => {
     const asking = request({ ...options, headers: { host: 'localhost' } }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (part: string) => {
@@ -65,6 +65,7 @@ const send = (options: { socketPath: string; method: string; path: string }) =>
     });
     asking.on('error', reject).end();
   });
+}
 
 function unreachable(socket: string, { code, message }: NodeJS.ErrnoException): CliError {
   if (code === 'ENOENT' || code === 'ECONNREFUSED') return new AgentAwayError(`no agent listens on ${socket}`);

@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { createHttpControlPlane } from '../../../src/agent/control-plane.ts';
 import { asAgent, signedCredential } from '../../../src/agent/credential.ts';
 import { createServerClient, ServerAway, type ServerClient, ServerRefusal } from '../../../src/agent/http.ts';
+import { createSend } from '../../../src/agent/send.ts';
 import { createServerClock, type ServerClock } from '../../../src/agent/server-clock.ts';
 import { newKeyPair } from '../../../src/domain/signed-token.ts';
 import { startTestApp } from '../../support/app.ts';
@@ -12,7 +13,7 @@ const HOUR_MS = 3_600_000;
 const never = new AbortController().signal;
 const dequeue = { method: 'POST', path: '/api/v1/tasks/dequeue', body: {}, schema: null } as const;
 const clientOf = (url: string, clock: ServerClock, timeoutSeconds = 30): ServerClient =>
-  createServerClient({ server: { url, timeoutSeconds }, clock, random: () => 0 });
+  createServerClient({ server: { url, timeoutSeconds }, clock, random: () => 0, send: createSend(false) });
 
 /** Answers as it is told, over real HTTP. */
 async function startServer(answer: (request: IncomingMessage, response: ServerResponse) => void) {
