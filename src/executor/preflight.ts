@@ -1,10 +1,12 @@
-import { randomBytes, randomUUIDv7 } from 'node:crypto';
+import { randomUUIDv7 } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MachineReport, StartSpec } from '../domain/machine.ts';
 import { NO_LIMITS } from '../domain/task.ts';
+import type { KeptLimits } from './kept-limits.ts';
 import { type Machine, MachineError, type MachineErrorKind } from './machine.ts';
 import { factsScript, parseFacts } from './preflight/facts.ts';
-import { type Check, type CheckName, judgeFacts, type Wanted } from './preflight/judge-facts.ts';
+import { type Check, type CheckName, judgeFacts, judgeLimits, type Wanted } from './preflight/judge-facts.ts';
+import { newCheckFolder, removeCheckFolder } from './ssh/check-folder.ts';
 import type { SshHost } from './ssh/host.ts';
 
 export type { Check, Wanted } from './preflight/judge-facts.ts';
@@ -29,11 +31,12 @@ export async function preflight({ open, wanted, tell, epochMs }: Preflight, sign
     checks.push(check);
     tell(check);
   };
-  const folder = `check-${randomBytes(6).toString('hex')}`;
+  const folder = newCheckFolder();
   try {
     for (const check of await factsOf(() => open(folder), wanted, epochMs, signal)) note(check);
     if (checks.some(({ status, name }) => status === 'failed' && NEEDED.includes(name))) return checks;
     note(await runWithoutConnection(() => open(folder), folder, signal));
+    if (wanted.limits) note(judgeLimits(await limitsOf(() => open(folder), signal)));
   } catch (error) {
     if (!(error instanceof MachineError)) throw error;
     note({ name: CHECK_OF[error.kind], status: 'failed', message: error.message });
@@ -41,9 +44,9 @@ export async function preflight({ open, wanted, tell, epochMs }: Preflight, sign
   return checks;
 }
 
-/** In a sentence, for a host that need have no program of anybody's. Null: it can run tasks. */
+/** In a sentence, for a host that need have no program of anybody's and keep no limit. Null: it can run tasks. */
 export async function whatIsWrong(open: Preflight['open'], signal: AbortSignal): Promise<string | null> {
-  const wanted = { programs: [], labels: [] };
+  const wanted = { programs: [], labels: [], limits: false };
   const checks = await preflight({ open, wanted, tell: () => {}, epochMs: () => Date.now() }, signal);
   const failed = checks.filter(({ status }) => status === 'failed');
   return failed.length === 0 ? null : failed.map(({ message }) => message).join('; ');
@@ -66,16 +69,25 @@ const CHECK_OF: Record<MachineErrorKind, CheckName> = {
 
 async function factsOf(
   open: () => SshHost,
-  { programs, labels }: Wanted,
+  wanted: Wanted,
   epochMs: () => number,
   signal: AbortSignal,
 ): Promise<Check[]> {
   const host = open();
   try {
-    const { stdout } = await host.sh(factsScript([...new Set([...programs, ...labels])]), signal);
+    const { stdout } = await host.sh(factsScript([...new Set([...wanted.programs, ...wanted.labels])]), signal);
     const facts = parseFacts(stdout);
     const connected: Check = { name: 'connection', status: 'ok', message: 'the host shows its key and lets us in' };
-    return [connected, ...judgeFacts(facts, { programs, labels }, epochMs() / 1000)];
+    return [connected, ...judgeFacts(facts, wanted, epochMs() / 1000)];
+  } finally {
+    host.close();
+  }
+}
+
+async function limitsOf(open: () => SshHost, signal: AbortSignal): Promise<KeptLimits> {
+  const host = open();
+  try {
+    return await host.keptLimits(signal);
   } finally {
     host.close();
   }
@@ -97,13 +109,10 @@ async function runWithoutConnection(open: () => SshHost, folder: string, signal:
   try {
     return judgeRun(await untilOver(second.machine, attemptId, signal));
   } finally {
-    await second.sh(removal(folder), signal).catch(() => {});
+    await removeCheckFolder(second.sh, folder, signal);
     second.close();
   }
 }
-
-/** The folder's name is made here, of hexadecimal digits. */
-const removal = (folder: string): Uint8Array => Buffer.from(`rm -rf .taskejo/${folder}\n`);
 
 async function untilOver(machine: Machine, attemptId: string, signal: AbortSignal): Promise<MachineReport> {
   const giveUpAt = performance.now() + ENDED_WITHIN_MS;

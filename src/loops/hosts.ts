@@ -1,10 +1,12 @@
 import { HOST_REASONS, PARKING_REASONS } from '../domain/agent.ts';
+import type { KeptLimits } from '../executor/kept-limits.ts';
 import type { Machine } from '../executor/machine.ts';
 import { MachineError } from '../executor/machine.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { noteHostState } from '../usecases/hosts/host-state.ts';
 import { createDuplicates } from './duplicate-stores.ts';
 import { every, type Loop } from './every.ts';
+import { createLimitFinder } from './find-limits.ts';
 import { createTrier } from './try-isolated.ts';
 
 /** A host of the configuration file, as it is driven. */
@@ -14,6 +16,7 @@ export type Host = {
   machine: Machine;
   /** Runs a command of ours there; answers in a sentence what is wrong with the host if that can't be done. */
   tryOut(signal: AbortSignal): Promise<string | null>;
+  keptLimits(signal: AbortSignal): Promise<KeptLimits>;
   close(): void;
 };
 
@@ -57,6 +60,7 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
   const answerMs = Math.max(ANSWER_MS, PROBES * probeSeconds * 1000);
   const pauseMs = PROBES_BETWEEN_TRIES * probeSeconds * 1000;
   const trier = createTrier({ deps, pauseMs, onBack: onChange, log });
+  const limits = createLimitFinder({ deps, log });
 
   const note = async (host: Host, failure: Failure | null) => {
     const isBack = failure === null && !answeredAt.has(host.id);
@@ -81,9 +85,12 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
     if (signal.aborted) return;
     if ('code' in answer) return note(host, answer);
     const { first, others } = duplicates.note(host, answer.storeId);
+    const isBack = !answeredAt.has(host.id);
     await note(host, first === null ? null : duplicateOf(first));
     for (const other of others) if (answeredAt.has(other.id)) await note(other, duplicateOf(host));
-    if (first === null) await trier.consider(host);
+    if (first !== null) return;
+    limits.consider(host, isBack);
+    await trier.consider(host);
   };
 
   const loops: Loop[] = hosts.map((host) =>
@@ -98,7 +105,7 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
     reachable: () => hosts.filter(({ id }) => performance.now() - (answeredAt.get(id) ?? -answerMs) < answerMs),
     find: (id) => hosts.find((host) => host.id === id) ?? null,
     async stop() {
-      await Promise.all([trier.stop(), ...loops.map((loop) => loop.stop())]);
+      await Promise.all([trier.stop(), limits.stop(), ...loops.map((loop) => loop.stop())]);
       for (const host of hosts) host.close();
     },
   };

@@ -142,16 +142,25 @@ export async function lockHosts(trx: Trx): Promise<void> {
 }
 
 /**
- * Adds a host of the configuration, or brings it up to date; answers false if an agent that pulls has this id.
+ * Adds a host of the configuration, or brings it up to date; answers false if an agent that pulls has this id. No host
+ * has a sandbox: that needs an agent on the machine.
  * Violates `agents_name` if one has this name.
  */
 export async function upsertHost(trx: Trx, host: HostDefinition): Promise<boolean> {
   const result = await sql`
-    insert into agents (id, name, execution_mode, labels, capacity)
-    values (${host.id}, ${host.id}, 'ssh_cli', ${host.labels}::text[], ${host.capacity})
+    insert into agents (id, name, execution_mode, labels, capacity, sandboxes)
+    values (${host.id}, ${host.id}, 'ssh_cli', ${host.labels}::text[], ${host.capacity}, '{}')
     on conflict (id) do update
-      set labels = excluded.labels, capacity = excluded.capacity, deleted_at = null
+      set labels = excluded.labels, capacity = excluded.capacity, sandboxes = '{}', deleted_at = null
       where agents.execution_mode = 'ssh_cli'`.execute(trx);
+  return affectedRows(result) === 1;
+}
+
+/** Which limits a host can keep; answers whether that is news. */
+export async function setHostLimits(db: Db, id: string, limits: readonly string[]): Promise<boolean> {
+  const result = await sql`
+    update agents set limits = ${[...limits]}::text[]
+    where id = ${id} and execution_mode = 'ssh_cli' and limits is distinct from ${[...limits]}::text[]`.execute(db);
   return affectedRows(result) === 1;
 }
 

@@ -3,7 +3,9 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { agentState } from '../../src/domain/agent.ts';
+import { NO_LIMITS } from '../../src/domain/task.ts';
 import { whatIsWrong } from '../../src/executor/preflight.ts';
+import type { Host } from '../../src/loops/hosts.ts';
 import { startLoops } from '../../src/loops/index.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { findAgent } from '../../src/store/agents.ts';
@@ -11,6 +13,7 @@ import { judgeAgents } from '../../src/usecases/attempt/judge-agent.ts';
 import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { syncHosts } from '../../src/usecases/hosts/sync-hosts.ts';
+import { explainTask } from '../../src/usecases/task/explain-task.ts';
 import { getTask } from '../../src/usecases/task/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
@@ -46,7 +49,8 @@ describeIf('sshd', 'the health of hosts', () => {
     await sshd.stop();
   });
 
-  const start = async (...ids: string[]) => {
+  const start = (...ids: string[]) => startWith({}, ...ids);
+  const startWith = async (more: Partial<Host>, ...ids: string[]) => {
     const open = (installationId: string) => sshHostOf(sshd, { installationId });
     loops = await startLoops({
       deps,
@@ -56,6 +60,7 @@ describeIf('sshd', 'the health of hosts', () => {
         lostAfterSeconds: 600,
         tryOut: (signal) => whatIsWrong(open, signal),
         ...open(installation.id),
+        ...more,
       })),
       probeSeconds: 0.5,
       publicUrl: () => 'http://127.0.0.1:1',
@@ -72,6 +77,29 @@ describeIf('sshd', 'the health of hosts', () => {
     const task = await getTask(deps, id);
     return task?.finishedAt ? task : null;
   };
+
+  it('a task whose limits a host can not keep is not sent there, says so, and holds up nobody', async () => {
+    sshd = await startSshd();
+    await syncHosts(deps, [{ id: 'box', labels: [], capacity: 1 }]);
+    const kept = { cpuPercent: 'no cgroup', memoryBytes: null, processes: null, fileSizeBytes: null };
+    await startWith({ keptLimits: async () => kept }, 'box');
+    const limitsOf = async () => (await deps.db.selectFrom('agents').select('limits').executeTakeFirst())?.limits;
+    const known = ['memory_bytes', 'processes', 'file_size_bytes'];
+    await waitFor(async () => (await limitsOf())?.join() === known.join(), { timeoutMs: 20_000 });
+    const cpu = { ...NO_LIMITS, cpuPercent: 50 };
+    const first = await createTask(deps, alice, newTask({ limits: cpu, command: ['true'] }));
+    const second = await createTask(deps, alice, newTask({ sandbox: 'container', command: ['true'] }));
+    const third = await createTask(deps, alice, newTask({ limits: { ...cpu, cpuPercent: null }, command: ['true'] }));
+    expect(await waitFor(isEnded(third.id), { timeoutMs: 20_000 })).toMatchObject({ status: 'completed' });
+    for (const [{ id }, missing] of [
+      [first, 'cpu_percent'],
+      [second, 'container'],
+    ] as const) {
+      expect(await getTask(deps, id)).toMatchObject({ status: 'pending', attempt: null });
+      const explained = await explainTask(deps, id, null);
+      expect(explained?.agents[0]?.reasons).toMatchObject([{ code: 'limits_unavailable', missing: [missing] }]);
+    }
+  });
 
   it('an isolated host is tried with a command of our own: it says what failed, and is let back when nothing does', async () => {
     const folder = temporaryFolder();

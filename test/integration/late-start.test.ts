@@ -44,7 +44,8 @@ afterEach(async () => {
 });
 
 const replica = async (machine: Machine) => {
-  const host = { id: 'h1', lostAfterSeconds: 600, machine, tryOut: async () => null, close: () => {} };
+  const keptLimits = async () => ({ cpuPercent: null, memoryBytes: null, processes: null, fileSizeBytes: null });
+  const host = { id: 'h1', lostAfterSeconds: 600, machine, tryOut: async () => null, keptLimits, close: () => {} };
   const metrics = createMetrics({ ofProcess: false });
   const more = { probeSeconds: 0.2, publicUrl: () => 'http://127.0.0.1:1', metrics, log };
   const started = await startLoops({ deps, installation, hosts: [host], ...more });

@@ -66,7 +66,7 @@ function wantedOf({ hosts, forgejo }: Config, id: string): Wanted {
     .map(({ definition }) => definition)
     .filter(({ requires }) => requires.every((label) => labels.includes(label)))
     .flatMap(({ command }) => command[0] ?? []);
-  return { labels, programs: [...new Set(programs)] };
+  return { labels, programs: [...new Set(programs)], limits: true };
 }
 
 const STYLES = { ok: 'green', warning: 'yellow', failed: 'red' } as const;

@@ -1,3 +1,4 @@
+import { type KeptLimits, namesOfKept } from '../kept-limits.ts';
 import type { HostFacts } from './facts.ts';
 
 /** What was looked at. A warning keeps nobody from using the host. */
@@ -11,12 +12,15 @@ export type CheckName =
   | 'programs'
   | 'kill_user_processes'
   | 'wrapper'
-  | 'run';
+  | 'run'
+  | 'limits';
 
 export type Wanted = {
   /** First words of the commands that the host would be given. */
   programs: readonly string[];
   labels: readonly string[];
+  /** Whether it is tried which limits of a task the host can keep. */
+  limits: boolean;
 };
 
 const MIB = 1024;
@@ -79,6 +83,14 @@ function programs({ has, system }: HostFacts, wanted: Wanted): Check {
   if (unknown.length > 0)
     return check('programs', 'warning', `labels that name no program there: ${unknown.join(', ')}`);
   return check('programs', 'ok', has.length === 0 ? 'none are asked for' : `found: ${has.join(', ')}`);
+}
+
+/** A task that asks for one that can't be kept isn't given to the host; all others are. */
+export function judgeLimits(kept: KeptLimits): Check {
+  const reasons = Object.values(kept).filter((reason) => reason !== null);
+  const names = namesOfKept(kept).join(', ');
+  if (reasons.length === 0) return check('limits', 'ok', `it can keep ${names}`);
+  return check('limits', 'warning', `${reasons.join('; ')}${names === '' ? '' : `. It can keep ${names}`}`);
 }
 
 function killUserProcesses(facts: HostFacts): Check {

@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { findKeptLimits, type KeptLimits } from '../kept-limits.ts';
 import { type Machine, MachineError } from '../machine.ts';
 import { WRAPPER } from '../wrapper/protocol.ts';
 import { createShellMachine, type ShellMachineOptions } from '../wrapper/shell-machine.ts';
 import { NoAnswer, type RunOptions, type RunResult, TooMuch, type Transport } from '../wrapper/transport.ts';
 import { ChannelLost, ChannelRefused, execute } from './channel.ts';
+import { newCheckFolder, removeCheckFolder } from './check-folder.ts';
 import { type Connection, connect, type Endpoint, type Way } from './connect.ts';
 import { forward, NoWay } from './forward.ts';
 import { createPool, isRefusal, type Lease, type Pool } from './pool.ts';
@@ -28,6 +30,8 @@ export type SshHostDeps = {
 
 export type SshHost = {
   machine: Machine;
+  /** Which limits it can keep, found out by trying. */
+  keptLimits(signal: AbortSignal): Promise<KeptLimits>;
   /** A way through this host to another address. It takes a channel, as an operation does. */
   forward: Way;
   /** Runs a short script that may be run twice; it travels on standard input. */
@@ -82,10 +86,19 @@ export function createSshHost(options: SshHostOptions, { random = Math.random, j
       if (exitCode !== 0) throw notInstalled(stderr.toString('utf8').trim().slice(0, 300));
     },
   };
+  const sh: SshHost['sh'] = (script, signal) => runOnPool(pool, 'exec sh', { ...SMALL, stdin: script, signal });
   return {
     machine: createShellMachine(transport, options),
+    async keptLimits(signal) {
+      const folder = newCheckFolder();
+      try {
+        return await findKeptLimits(createShellMachine(transport, { ...options, installationId: folder }), signal);
+      } finally {
+        await removeCheckFolder(sh, folder, signal);
+      }
+    },
     forward: (to, signal) => forward(pool, to, signal),
-    sh: (script, signal) => runOnPool(pool, 'exec sh', { ...SMALL, stdin: script, signal }),
+    sh,
     close: () => {
       stopping.abort();
       pool.close();

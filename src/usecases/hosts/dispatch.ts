@@ -7,6 +7,7 @@ import type { AgentRow, Database } from '../../store/schema.ts';
 import { hostsToAsk } from '../../store/ssh-attempts.ts';
 import { databaseTime } from '../../store/task-changes.ts';
 import type { Deps } from '../deps.ts';
+import { MOST_TASKS } from '../dequeue/claim-for-agents.ts';
 import { isFor } from '../dequeue/is-for.ts';
 import { SERVER } from '../server-actor.ts';
 
@@ -67,18 +68,10 @@ async function fillPlaces(
   { replicaId, lastUsed, attemptToken }: DispatchOptions,
   places: Counted[],
 ): Promise<Dispatched[]> {
-  const hosts = places.map(({ host }) => host);
-  const free = places.reduce((sum, place) => sum + place.host.capacity - place.taken, 0);
-  const candidates = await lockCandidates(trx, {
-    mode: 'ssh_cli',
-    agentIds: hosts.map(({ id }) => id),
-    lanes: deps.lanes.servedBy(hosts),
-    limit: free,
-    heldByOthers: HELD_BY_OTHERS,
-  });
-  const takes = placeAll(candidates, places, deps.settings.dispatch.policy, lastUsed).map((placed): Take => {
+  const placed = await placeBest(trx, deps, places, lastUsed);
+  const takes = placed.map((one): Take => {
     const attemptId = randomUUIDv7();
-    return { ...placed, attemptId, tokenHash: tokenHash(attemptToken(attemptId)), requestId: null };
+    return { ...one, attemptId, tokenHash: tokenHash(attemptToken(attemptId)), requestId: null };
   });
   const opened = await takeTasks(trx, takes, {
     mode: 'ssh_cli',
@@ -97,6 +90,35 @@ async function fillPlaces(
     .map(({ attemptId, candidate, agentId }) => ({ attemptId, taskId: candidate.id, hostId: agentId }));
 }
 
+type Placed = { candidate: Candidate; agentId: string };
+
+/**
+ * The best-ranked tasks, each with its place. Tasks in front that none of the hosts may run, for the limits that they ask
+ * for, may fill the look: it is looked further once more then.
+ */
+async function placeBest(
+  trx: Transaction<Database>,
+  deps: Deps,
+  places: Counted[],
+  lastUsed: string | null,
+): Promise<Placed[]> {
+  const hosts = places.map(({ host }) => host);
+  const free = places.reduce((sum, place) => sum + place.host.capacity - place.taken, 0);
+  const look = (limit: number) =>
+    lockCandidates(trx, {
+      mode: 'ssh_cli',
+      agentIds: hosts.map(({ id }) => id),
+      lanes: deps.lanes.servedBy(hosts),
+      limit,
+      heldByOthers: HELD_BY_OTHERS,
+    });
+  const { policy } = deps.settings.dispatch;
+  const first = await look(free);
+  const placed = placeAll(first, places, policy, lastUsed);
+  if (placed.length > 0 || first.length < free) return placed;
+  return placeAll(await look(MOST_TASKS), places, policy, lastUsed);
+}
+
 const takesWork = (host: AgentRow): boolean =>
   host.execution_mode === 'ssh_cli' && host.deleted_at === null && host.online && !host.cordoned && !host.draining;
 
@@ -110,7 +132,7 @@ function placeAll(
   places: Counted[],
   policy: Deps['settings']['dispatch']['policy'],
   lastUsed: string | null,
-): { candidate: Candidate; agentId: string }[] {
+): Placed[] {
   let last = lastUsed;
   return candidates.flatMap((candidate) => {
     const chosen = chooseHost(placesFor(candidate, places), policy, last);

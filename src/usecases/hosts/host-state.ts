@@ -1,5 +1,5 @@
 import { BY_THE_SERVER } from '../../domain/audit.ts';
-import { lockAgent } from '../../store/agents.ts';
+import { lockAgent, setHostLimits } from '../../store/agents.ts';
 import * as isolation from '../../store/isolation.ts';
 import { setHostState } from '../../store/ssh-attempts.ts';
 import type { Deps } from '../deps.ts';
@@ -38,6 +38,13 @@ function withAlarm(deps: Deps, hostId: string, note: (db: Deps['db']) => Promise
     if (begins) await recordAct(trx, { type: 'host_key_changed', actor: BY_THE_SERVER, data });
     return news;
   });
+}
+
+/** What a host can keep of the limits that tasks ask for. Answers whether that is news. */
+export async function noteHostLimits(deps: Deps, hostId: string, limits: readonly string[]): Promise<boolean> {
+  const news = await setHostLimits(deps.db, hostId, limits);
+  if (news) deps.wakeups.emit({ kind: 'agents' }, { kind: 'ready' });
+  return news;
 }
 
 /** Whether a host must show that it works again before it is given anything. */

@@ -23,7 +23,7 @@ describeIf('sshd', 'the preflight of a host', () => {
     const checks = await preflight(
       {
         open: (installationId) => wrap(sshHostOf(sshd, { installationId, ...how })),
-        wanted: { programs: [], labels: [], ...wanted },
+        wanted: { programs: [], labels: [], limits: false, ...wanted },
         tell: (check) => told.push(check),
         epochMs: () => Date.now() - aheadMs,
       },
@@ -42,6 +42,15 @@ describeIf('sshd', 'the preflight of a host', () => {
       'connection shell home space clock programs kill_user_processes run'.split(' '),
     );
     expect(of(checks, 'programs')).toMatchObject({ status: 'ok' });
+    expect(await readdir(join(sshd.home, '.taskejo'))).toEqual([expect.stringMatching(/^w-\w+\.sh$/)]);
+  });
+
+  test('tells which limits the host can keep, and leaves nothing of what it tried', async () => {
+    const checks = await run({ wanted: { limits: true } });
+    expect(failed(checks)).toEqual([]);
+    const { message } = of(checks, 'limits') ?? { message: '' };
+    expect(message).toMatch(/can keep .*file_size_bytes/);
+    for (const name of ['cpu_percent', 'memory_bytes', 'processes']) expect(message).toContain(name);
     expect(await readdir(join(sshd.home, '.taskejo'))).toEqual([expect.stringMatching(/^w-\w+\.sh$/)]);
   });
 

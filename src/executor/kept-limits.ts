@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { MachineReport } from '../domain/machine.ts';
+import { LIMIT_NAMES, type Limits, NO_LIMITS } from '../domain/task.ts';
+import { type Machine, MachineError } from './machine.ts';
+
+type Limit = Exclude<keyof Limits, 'costUsd'>;
+const GIB = 1024 ** 3;
+/** So much that nothing comes near it. */
+const PLENTY: Record<Limit, number> = {
+  cpuPercent: 1_000,
+  memoryBytes: 64 * GIB,
+  processes: 10_000,
+  fileSizeBytes: GIB,
+};
+const LIMITS = Object.keys(PLENTY) as Limit[];
+
+/** Why the machine can't keep a limit; null: it can. */
+export type KeptLimits = Record<Limit, string | null>;
+
+const LOOK_MS = 50;
+
+/**
+ * Finds out which limits a machine can keep, by running something under all of them, and where that is refused under
+ * each. Its installation is one for this alone: what is left there is for the caller to remove.
+ * @throws {MachineError} when the machine can't be asked, which says nothing of its limits
+ */
+export async function findKeptLimits(machine: Machine, signal: AbortSignal): Promise<KeptLimits> {
+  const keepsAll = (await whyNot(machine, PLENTY, signal)) === null;
+  const found: [Limit, string | null][] = [];
+  for (const limit of LIMITS) {
+    found.push([limit, keepsAll ? null : await whyNot(machine, { [limit]: PLENTY[limit] }, signal)]);
+  }
+  return Object.fromEntries(found) as KeptLimits;
+}
+
+/** Their names, as they are known to the server. */
+export const namesOfKept = (kept: KeptLimits): string[] =>
+  LIMITS.filter((limit) => kept[limit] === null).map((limit) => LIMIT_NAMES[limit]);
+
+async function whyNot(machine: Machine, limits: Partial<Limits>, signal: AbortSignal): Promise<string | null> {
+  const attemptId = `limits-${crypto.randomUUID()}`;
+  const spec = {
+    ...{ attemptId, taskId: attemptId, number: 1, installationId: 'check', command: ['true'], input: new Uint8Array() },
+    ...{ environment: {}, limits: { ...NO_LIMITS, ...limits }, sandbox: 'none' as const },
+    ...{ timeoutSeconds: 10, killGraceSeconds: 0 },
+  };
+  let report: MachineReport = await machine.start(spec, signal);
+  while (report.state === 'starting' || report.state === 'running') {
+    await delay(LOOK_MS, undefined, { signal });
+    report = await machine.status(attemptId, signal);
+  }
+  const { state, reason, exitCode, message } = report;
+  if (state !== 'done' || (reason !== 'exit' && reason !== 'setup'))
+    throw new MachineError('shell', `a command under limits did not end by itself: ${message ?? reason ?? state}`);
+  return exitCode === 0 ? null : (message ?? `a command under it ended with ${exitCode}`);
+}
