@@ -23,11 +23,11 @@ Programs that stay have codes of their own: [\`taskejo serve\`](operations/runni
 const COMMON = ['--url', '--token-file', '--json', '--help'];
 
 /** The page of all commands, as \`--help\` tells them. */
-export function generateCommandLine(): string {
+export async function generateCommandLine(): Promise<string> {
   const never = async () => null;
   const silent = { out() {}, err() {}, outBytes() {}, errBytes() {}, outliveReaders() {}, width: null };
   const terminal = { ...silent, style: (_: unknown, text: string) => text };
-  const program = createProgram({ terminal, env: {}, readInput: async () => new Uint8Array(), readLine: never });
+  const program = await createProgram({ terminal, env: {}, readInput: async () => new Uint8Array(), readLine: never });
   return `${HEADER}${program.commands.map((command) => section(command)).join('')}`;
 }
 

@@ -10,7 +10,8 @@ import { ConfigError } from './yaml-file/mistake.ts';
 /* The command line: bin/taskejo.js begins here. */
 
 const terminal = createTerminal(process);
-const program = createProgram({ terminal, env: process.env, readInput: () => buffer(process.stdin), readLine });
+const context = { terminal, env: process.env, readInput: () => buffer(process.stdin), readLine };
+const program = await createProgram(context, process.argv[2]);
 try {
   await program.parseAsync();
 } catch (error) {
