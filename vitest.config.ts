@@ -9,9 +9,14 @@ const strict = { lines: 90, branches: 90 };
 export default defineConfig({
   test: {
     projects: [
-      // Without I/O and without state of their own, these need no process each.
+      // These need no process each: the code keeps no state beside what a test makes, and loading it takes the longest.
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false } },
-      { extends: true, test: { name: 'real', include: ['test/{integration,e2e,fault,long}/**/*.test.ts'] } },
+      { extends: true, test: { name: 'database', include: ['test/integration/{,dashboard/}*.test.ts'], isolate: false } },
+      // What starts programs, and breaks them.
+      {
+        extends: true,
+        test: { name: 'programs', include: ['test/{integration/{agent,demo,executor},e2e,fault,long}/**/*.test.ts'] },
+      },
     ],
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', installingReporter(), acceptanceReporter(), countingReporter()],
@@ -21,8 +26,9 @@ export default defineConfig({
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
     pool: 'forks',
-    // Node itself loads the code, as it does in use; what child processes cover is then added up line by line.
-    experimental: { viteModuleRunner: false },
+    // Node itself loads the code, as it does in use; what child processes cover is then added up line by line. No module
+    // is mocked, so nobody has to look into it.
+    experimental: { viteModuleRunner: false, nodeLoader: false },
     // Many tests wait for programs most of their time: four at once also where there are two cores.
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
