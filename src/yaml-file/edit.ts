@@ -24,6 +24,12 @@ export function withoutItem(text: string, key: string, index: number): string {
   ]);
 }
 
+/** Which item of a list has this id; -1: none, also where there is no such list. */
+export function indexOfId(text: string, key: string, id: string): number {
+  const items = dataOf(text)[key];
+  return Array.isArray(items) ? items.findIndex((item: { id?: unknown } | null) => item?.id === id) : -1;
+}
+
 type Data = Record<string, unknown>;
 const dataOf = (text: string): Data => (parseDocument(text).toJS() as Data | null) ?? {};
 

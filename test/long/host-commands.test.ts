@@ -31,7 +31,7 @@ describeIf('sshd', 'hosts from the command line', () => {
     });
     const good = await taskejo(['agents', 'check', 'box', '--config', file]);
     expect(good).toMatchObject({ code: 0, stderr: '' });
-    expect(good.stdout).toMatch(/^box\n( {2}(ok|warning) +\w+ +.*\n){8}$/);
+    expect(good.stdout).toMatch(/^box\n( {2}(ok|warning) +\w+ +.*\n){9}$/);
     expect(good.stdout).toMatch(/ok +programs +found: sh/);
     const both = await taskejo(['agents', 'check', '--config', file, '--json']);
     expect(both).toMatchObject({ code: 1, stderr: 'taskejo: no tasks can run on away\n' });
@@ -84,6 +84,18 @@ describeIf('sshd', 'hosts from the command line', () => {
       return items.length === 0;
     });
     expect(await hosts(['remove', 'box'])).toMatchObject({ code: 2 });
+  });
+
+  test('are taken away also where their own entry is what is wrong with the file', async () => {
+    const broken = { ...entry('broken'), private_key: { env: 'NOT_SET' } };
+    const file = configured({ hosts: [entry('box'), broken] });
+    const nobody = await taskejo(['hosts', 'remove', 'nobody', '--config', file]);
+    expect(nobody).toMatchObject({ code: 2, stderr: expect.stringContaining('there is no host nobody') });
+    expect((await taskejo(['hosts', 'list', '--config', file])).stderr).toContain('NOT_SET');
+    const other = await taskejo(['hosts', 'remove', 'box', '--config', file]);
+    expect(other).toMatchObject({ code: 2, stderr: expect.stringContaining('NOT_SET') });
+    expect(await taskejo(['hosts', 'remove', 'broken', '--config', file])).toMatchObject({ code: 0 });
+    expect((await taskejo(['hosts', 'list', '--config', file])).stdout).toMatch(/box/);
   });
 
   test('are added without a server, behind one another, to a file that is not there yet', async () => {

@@ -51,6 +51,9 @@ export async function addHost(text: string, options: AddOptions, context: Contex
   terminal.err(`${id} stands in ${file}\n`);
   const told = tellServer(dataDir);
   if (!told) terminal.err('no server was found on this machine: the host is there when the server starts again\n');
+  const ofServer = [options.passphraseEnv, options.sshAgent && 'SSH_AUTH_SOCK'].filter((name) => name !== undefined);
+  for (const name of told ? ofServer : [])
+    terminal.err(`the server reads ${name} from its own environment, as it was when it was started\n`);
   const task = told && options.run ? await runFirstTask(id, options, context) : null;
   if (options.json) printJson(terminal, { id, host_key: hostKey, checks, told, task });
   else terminal.out(`${id}\n`);

@@ -1,5 +1,6 @@
 import { loadConfig } from '../../config.ts';
-import { withoutItem } from '../../yaml-file/edit.ts';
+import { visible } from '../../domain/visible.ts';
+import { indexOfId, withoutItem } from '../../yaml-file/edit.ts';
 import { type Context, printJson } from '../connect.ts';
 import { CliError, EXIT } from '../errors.ts';
 import { changeFile, configFile, type FileOptions, tellServer } from './file.ts';
@@ -7,16 +8,16 @@ import { changeFile, configFile, type FileOptions, tellServer } from './file.ts'
 export async function removeHost(id: string, options: FileOptions, context: Context): Promise<void> {
   const { env, terminal } = context;
   const file = configFile(options.config, context);
-  const { hosts, dataDir } = await loadConfig({ file, env, flags: { dataDir: options.dataDir } });
-  const at = hosts.findIndex((host) => host.id === id);
-  if (at < 0) throw new CliError(`there is no host ${id} in ${file}`, EXIT.usage);
+  let dataDir = '';
   await changeFile(file, {
-    change: (text) => withoutItem(text, 'hosts', at),
+    change(text) {
+      const at = indexOfId(text, 'hosts', id);
+      if (at < 0) throw new CliError(`there is no host ${visible(id)} in ${file}`, EXIT.usage);
+      return withoutItem(text, 'hosts', at);
+    },
+    // What is wrong with the entry itself must not keep it there.
     check: async (draft) => {
-      const after = await loadConfig({ file: draft, env });
-      // Somebody may have changed the file between.
-      if (after.hosts.some((host) => host.id === id))
-        throw new CliError(`${file} changed meanwhile; nothing was written`);
+      ({ dataDir } = await loadConfig({ file: draft, env, flags: { dataDir: options.dataDir } }));
     },
   });
   const told = tellServer(dataDir);
