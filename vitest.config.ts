@@ -11,7 +11,10 @@ export default defineConfig({
     projects: [
       // These need no process each: the code keeps no state beside what a test makes, and loading it takes the longest.
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false } },
-      { extends: true, test: { name: 'database', include: ['test/integration/{,dashboard/}*.test.ts'], isolate: false } },
+      {
+        extends: true,
+        test: { name: 'database', include: ['test/integration/{,dashboard/}*.test.ts'], isolate: false },
+      },
       // What starts programs, and breaks them.
       {
         extends: true,
