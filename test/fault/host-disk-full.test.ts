@@ -41,7 +41,7 @@ describeIf('sshd', 'a host that lacks what a task needs', () => {
     ends.push(() => started.stop());
     return started;
   };
-  /** The first is asked first. No probe comes between, so that what befalls a host meets a task. */
+  /** The first is asked first. No probe or trial comes between, so that what befalls a host meets a task. */
   const start = async (first: Sshd, second: Sshd) => {
     const hosts = Object.entries({ 'a-first': first, 'b-second': second }).map(([id, server]) => {
       const open = (installationId: string) => sshHostOf(server, { installationId });
@@ -57,8 +57,8 @@ describeIf('sshd', 'a host that lacks what a task needs', () => {
     const loops = await startLoops(how);
     ends.push(() => loops.stop());
     await waitFor(async () => {
-      const agents = await deps.db.selectFrom('agents').select('online').execute();
-      return agents.every(({ online }) => online);
+      const agents = await deps.db.selectFrom('agents').select(['online', 'limits']).execute();
+      return agents.every(({ online, limits }) => online && limits !== null);
     });
   };
   /** Until one met the first host before the second. */
