@@ -82,4 +82,6 @@ export type StartSpec = {
   sandbox: Sandbox;
   timeoutSeconds: number;
   killGraceSeconds: number;
+  /** The memory and boot that the machine was known to have: one that has another starts nothing. */
+  store?: { storeId: string; bootId: string };
 };

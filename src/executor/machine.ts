@@ -13,6 +13,8 @@ export type MachineErrorKind =
   | 'disk_full'
   /** The machine knows another attempt under this number, or a later one: our memory is older than the machine's. */
   | 'refused'
+  /** The machine has not the memory or boot that the start was for; it started nothing. */
+  | 'store_changed'
   | 'configuration';
 
 /** The machine could not be asked. Says nothing about the attempt: it may run, have run, or never have started. */

@@ -65,6 +65,7 @@ const CHECK_OF: Record<MachineErrorKind, CheckName> = {
   home: 'home',
   disk_full: 'space',
   refused: 'wrapper',
+  store_changed: 'wrapper',
 };
 
 async function factsOf(

@@ -91,6 +91,7 @@ async function runWatched(
       resume: found.resume,
       renewSeconds: deps.settings.leases.renewSeconds,
       contactLease: { seconds: found.leaseSeconds },
+      store: options.hosts.storeOf(host.id),
       hooks: { onStarting: starting.onStarting, onContact: contact.answered },
       stopAsked: stop.asked,
       signal,

@@ -2,6 +2,7 @@ import { HOST_REASONS, PARKING_REASONS } from '../domain/agent.ts';
 import type { KeptLimits } from '../executor/kept-limits.ts';
 import type { Machine } from '../executor/machine.ts';
 import { MachineError } from '../executor/machine.ts';
+import type { MachineStore } from '../executor/run-attempt.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { noteHostState } from '../usecases/hosts/host-state.ts';
 import { createDuplicates } from './duplicate-stores.ts';
@@ -24,6 +25,8 @@ export type Hosts = {
   /** Those that answered lately, in the order of the file. */
   reachable(): Host[];
   find(id: string): Host | null;
+  /** The memory and boot that a host had when it answered last; null while it doesn't answer. */
+  storeOf(id: string): MachineStore | null;
   stop(): Promise<void>;
 };
 
@@ -55,6 +58,7 @@ type Failure = { code: (typeof HOST_REASONS)[number]; message: string };
 /** Asks each host again and again whether it can take work: one failure and it is offline, one answer and it is back. */
 export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, log }: HostsOptions): Hosts {
   const answeredAt = new Map<string, number>();
+  const stores = new Map<string, MachineStore>();
   const codes = new Map<string, string>();
   const duplicates = createDuplicates(hosts);
   const answerMs = Math.max(ANSWER_MS, PROBES * probeSeconds * 1000);
@@ -69,6 +73,7 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
       codes.delete(host.id);
     } else {
       answeredAt.delete(host.id);
+      stores.delete(host.id);
     }
     const news = await noteHostState(deps, host.id, failure ? { online: false, ...failure } : { online: true }, {
       replicaId,
@@ -86,6 +91,7 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
     if ('code' in answer) return note(host, answer);
     const { first, others } = duplicates.note(host, answer.storeId);
     const isBack = !answeredAt.has(host.id);
+    stores.set(host.id, answer);
     await note(host, first === null ? null : duplicateOf(first));
     for (const other of others) if (answeredAt.has(other.id)) await note(other, duplicateOf(host));
     if (first !== null) return;
@@ -104,6 +110,7 @@ export function createHosts({ deps, replicaId, hosts, probeSeconds, onChange, lo
   return {
     reachable: () => hosts.filter(({ id }) => performance.now() - (answeredAt.get(id) ?? -answerMs) < answerMs),
     find: (id) => hosts.find((host) => host.id === id) ?? null,
+    storeOf: (id) => stores.get(id) ?? null,
     async stop() {
       await Promise.all([trier.stop(), limits.stop(), ...loops.map((loop) => loop.stop())]);
       for (const host of hosts) host.close();
@@ -123,7 +130,7 @@ const duplicateOf = ({ id }: Host): Failure => ({
   message: `it is the same machine and user as the host ${id}: their control folders are one`,
 });
 
-async function ping(host: Host, signal: AbortSignal): Promise<{ storeId: string } | Failure> {
+async function ping(host: Host, signal: AbortSignal): Promise<MachineStore | Failure> {
   try {
     return await host.machine.ping(AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]));
   } catch (error) {

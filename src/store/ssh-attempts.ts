@@ -63,8 +63,8 @@ export async function lapseLeasesOf(db: Db, replicaIds: readonly string[]): Prom
 }
 
 /**
- * Written before a start is sent: in which memory of the host, the first time, and when its watchdog has surely ended
- * the command. The task's row is locked, so that nobody adopts or ends the attempt in between. Answers false if the
+ * Written before a start is sent: for which memory of the host, if that isn't known yet, and when its watchdog has
+ * surely ended the command. The task's row is locked, so that nobody adopts or ends the attempt in between. Answers false if the
  * lease isn't this replica's any more.
  */
 export async function recordStarting(
@@ -80,7 +80,7 @@ export async function recordStarting(
       where id = (select task_id from attempts where id = ${attemptId}) and attempt_id = ${attemptId}
         and holder = ${replicaId}::uuid and lease_expires_at >= clock_timestamp()
       for no key update)
-    update attempts a set host_store = coalesce(a.host_store, ${store && JSON.stringify(store)}::jsonb),
+    update attempts a set host_store = coalesce(${store && JSON.stringify(store)}::jsonb, a.host_store),
       dead_by = clock_timestamp() + make_interval(secs => t.timeout_seconds + ${graceSeconds} + 60)
     from t where a.id = ${attemptId} and a.finished_at is null`.execute(db);
   return affectedRows(result) === 1;

@@ -125,6 +125,18 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
         expect(await ended(spec.attemptId)).toMatchObject({ reason: 'setup', message: 'program `sh` not found' });
       });
 
+      test('for another memory or boot than the machine has is refused, and leaves nothing behind', async () => {
+        const spec = startSpec('exit 3');
+        const store = await machine.ping(signal);
+        for (const other of [{ storeId: 'another' }, { bootId: 'another' }]) {
+          const wrong = machine.start({ ...spec, store: { ...store, ...other } }, signal);
+          await expect(wrong).rejects.toMatchObject({ kind: 'store_changed' });
+        }
+        expect(await machine.status(spec.attemptId, signal)).toMatchObject({ state: 'none' });
+        await machine.start({ ...spec, store }, signal);
+        expect(await ended(spec.attemptId)).toMatchObject({ exitCode: 3 });
+      });
+
       test('is refused when another attempt has the number, or a later one is known', async () => {
         const first = await start('exit 0', { number: 2 });
         const sameNumber = startSpec('exit 0', { taskId: first.taskId, number: 2 });
@@ -200,12 +212,10 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
 
       test('reads a large input whole, /dev/stdin included, and finds none of it on the disk', async () => {
         const input = Buffer.alloc(5 * MIB, 'secret-input ');
-        const { stdout } = await finish('cat /dev/stdin | wc -c; ls ..; grep -rl secret-input . ../tmp | wc -l', {
-          input,
-        });
-        expect(stdout).toMatch(new RegExp(`^${input.length}\n`));
+        const look = 'cat /dev/stdin | wc -c; cat ../script; ls ..; grep -rl secret-input . ../tmp | wc -l';
+        const { stdout } = await finish(look, { input });
+        expect(stdout).toMatch(new RegExp(`^${input.length}\nclaim\n`));
         expect(stdout.split('\n')).not.toContain('input');
-        expect(stdout.split('\n')).not.toContain('script');
         expect(stdout.trim().split('\n').at(-1)).toBe('0');
       });
 

@@ -4,6 +4,7 @@ import { linkBackoff } from '../backoff.ts';
 import type { Log } from '../log.ts';
 import { type Machine, MachineError, StartRefused } from '../machine.ts';
 import { type Act, isForgotten, type Memory, nextAct } from './next-act.ts';
+import type { MachineStore } from './options.ts';
 import type { Orders } from './orders.ts';
 import type { LaunchFailure } from './read-ending.ts';
 
@@ -15,7 +16,9 @@ export type DriveDeps = {
   /** How long the machine may take to begin the command. */
   launchMs: number;
   /** Told before the first start is sent, to be remembered past our own death. */
-  onStarting: (store: { storeId: string; bootId: string }) => Promise<void>;
+  onStarting: (store: MachineStore) => Promise<void>;
+  /** What the machine's memory and boot were a moment ago, if that is known: the start is for no other. */
+  store: MachineStore | null;
   onProcess: (process: ProcessIdentity) => void;
   /** Sees to a command that is starting or running until it is neither. */
   watch: (signal: AbortSignal) => Promise<MachineReport>;
@@ -114,10 +117,16 @@ type Launch = {
 function createLaunch(deps: DriveDeps): Launch {
   const { memory, machine, spec, now } = deps;
   const deadline = now() + deps.launchMs;
+  let known = deps.store;
   let failure: LaunchFailure | null = null;
   let lastError = 'the machine did not begin the command in time';
   const note = (error: unknown) => {
     if (error instanceof MachineError) lastError = error.message;
+  };
+  /** Nothing was sent after all, and which memory the machine has is to be asked before anything is. */
+  const forget = () => {
+    memory.sent = false;
+    memory.store = known = null;
   };
   return {
     get failure() {
@@ -128,11 +137,11 @@ function createLaunch(deps: DriveDeps): Launch {
     },
     async start(signal) {
       try {
-        if (memory.store === null) await prepare(deps, signal);
+        memory.store ??= await prepare(deps, known, signal);
         const first = !memory.sent;
         memory.sent = true;
-        return await machine.start(spec, signal).catch((error: unknown) => {
-          if (first && isRefusal(error)) memory.sent = false;
+        return await machine.start({ ...spec, store: memory.store }, signal).catch((error: unknown) => {
+          if (first && isRefusal(error)) forget();
           throw error;
         });
       } catch (error) {
@@ -151,20 +160,20 @@ function createLaunch(deps: DriveDeps): Launch {
   };
 }
 
-/** Reads which memory and boot the machine has, so that a later `none` can be told from a forgotten start. */
-async function prepare({ machine, memory, onStarting }: DriveDeps, signal: AbortSignal): Promise<void> {
-  const store = await machine.ping(signal);
+/** Notes which memory and boot the machine has, so that a later `none` can be told from a forgotten start. */
+async function prepare({ machine, onStarting }: DriveDeps, known: MachineStore | null, signal: AbortSignal) {
+  const store = known ?? (await machine.ping(signal));
   await onStarting(store);
-  memory.store = store;
+  return store;
 }
 
 /** The machine's own answer to a start: it has begun nothing. Of `shell`, `noise` and a dead link this isn't known. */
-const REFUSALS: readonly string[] = ['home', 'disk_full', 'refused', 'configuration'];
+const REFUSALS: readonly string[] = ['home', 'disk_full', 'refused', 'store_changed', 'configuration'];
 const isRefusal = (error: unknown): boolean => error instanceof MachineError && REFUSALS.includes(error.kind);
 
-/** Trying again would not help: everything but a machine that is out of reach for now. */
+/** Trying again would not help: everything but a machine that is out of reach for now, or has a new memory. */
 const isFinal = (error: unknown): error is MachineError =>
-  error instanceof MachineError && error.kind !== 'unreachable';
+  error instanceof MachineError && error.kind !== 'unreachable' && error.kind !== 'store_changed';
 
 function failureOf(error: MachineError): LaunchFailure {
   if (error instanceof StartRefused) {

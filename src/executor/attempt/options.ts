@@ -36,6 +36,8 @@ export type RunAttemptOptions = {
    * Unset, a lost lease ends the command.
    */
   contactLease?: { seconds: number };
+  /** What the machine's memory and boot were a moment ago; asked before the first start where nobody knows. */
+  store?: MachineStore | null;
   /** How long the machine may take to begin the command; 30 unless said. */
   launchSeconds?: number;
   /** Aborted: a command that has not begun is not to begin, and the attempt is handed back. */

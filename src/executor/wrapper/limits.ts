@@ -14,9 +14,9 @@ const asked = ({ cpuPercent, memoryBytes, processes, fileSizeBytes }: Limits) =>
 /** Whether a machine must keep limits. What a command costs is counted elsewhere. */
 export const isBounded = (limits: Limits): boolean => Object.values(asked(limits)).some((value) => value !== null);
 
-/** How the script that travels begins: it removes itself and bounds what the command may use of the machine. */
+/** How the script that travels begins: it bounds what the command may use of the machine. */
 export function beginScript(limits: Limits): string {
-  if (!isBounded(limits)) return 'rm -f ../script ../input\n';
+  if (!isBounded(limits)) return '';
   const values = Object.entries(asked(limits)).map(([name, value]) => `${name}=${amount(name, value)}`);
   return `${values.join(' ')}\n${text}`;
 }

@@ -56,8 +56,8 @@ function exportLine([name, value]: [string, EnvironmentValue]): string {
 }
 
 /**
- * The words and the standard input of `start`. The script that travels removes itself before anything of it is
- * exported. The attempt's id comes last: its processes are found by it.
+ * The words and the standard input of `start`: the script that travels, and the command's input. The attempt's id is
+ * exported last: its processes are found by it.
  */
 export function encodeStart(spec: StartSpec): { words: string[]; stdin: Buffer } {
   if (spec.command.length === 0 || spec.command[0] === '') throw new MachineError('configuration', 'no command');
@@ -73,10 +73,11 @@ export function encodeStart(spec: StartSpec): { words: string[]; stdin: Buffer }
     `${beginScript(spec.limits)}${exports}set -- ${spec.command.map(quote).join(' ')}\n`,
     'utf8',
   );
-  const bounded = isBounded(spec.limits) ? ['bounded'] : [];
+  const bounded = isBounded(spec.limits) ? 'bounded' : 'free';
+  const store = spec.store === undefined ? [] : [spec.store.storeId, spec.store.bootId];
   const seconds = [Math.max(1, Math.ceil(spec.timeoutSeconds)), Math.max(0, Math.ceil(spec.killGraceSeconds))];
   return {
-    words: commandWords([spec.taskId, spec.number, ...seconds, script.length, spec.input.length, ...bounded]),
+    words: commandWords([spec.taskId, spec.number, ...seconds, script.length, spec.input.length, bounded, ...store]),
     stdin: Buffer.concat([script, spec.input]),
   };
 }
@@ -174,7 +175,7 @@ const rounded = (seconds: number): number => Math.round(seconds * 1000) / 1000;
 
 function complaint(first: string): MachineError {
   const [, kind = '', ...sentence] = first.split(' ');
-  const known: MachineErrorKind[] = ['home', 'disk_full', 'shell', 'refused'];
+  const known: MachineErrorKind[] = ['home', 'disk_full', 'shell', 'refused', 'store_changed'];
   return new MachineError(known.find((one) => one === kind) ?? 'shell', printable(sentence.join(' ')));
 }
 

@@ -4,7 +4,7 @@
 # "taskejo1 ! KIND SENTENCE". Small files decide, made by ln, exclusive *with their content*: the first writer wins and is known.
 #   claim   pid, start time, boot id of the supervisor; pid 0: fenced, never ran, never will
 #   task    the same of the process that becomes the command; pid 0: fenced after its supervisor had died
-#   reason  why it ended: exit, timeout, cancel, setup; `exit` may say memory
+#   reason  why it ended: timeout, cancel, setup, nothing for by itself; `exit` may say memory
 #   exit    code, reason, log totals, what is left; its space is taken before the start, at the end it is renamed
 #   kept    the log is stored elsewhere; since when run/ is kept for people only
 #   run/    all that clean removes: workspace, log, pipes, the name of this file, the path of the attempt's cgroup
@@ -14,7 +14,7 @@ die() { printf 'taskejo1 ! %s\n' "$*"; exit 0; }
 unwritable() { [ -w . ] && die disk_full 'the disk is full'; die home 'the control folder cannot be written'; }
 for word in "$@"; do case $word in '' | [.-]* | *[!0-9A-Za-z._-]*) die shell 'an argument is not an id or a number' ;; esac; done
 cd -P -- "${0%/*}" || die home 'the control folder cannot be entered'
-me=$PWD/${0##*/} op=$1 inst=$2 att=$3 setsid='' && shift 3
+me=$PWD/${0##*/} op=$1 inst=$2 att=$3 setsid='' low='' && shift 3
 command -v setsid >/dev/null 2>&1 && setsid=setsid || set -m # where there is none, a group of its own must do
 enter() { [ -d "$1" ] || mkdir "$1" 2>/dev/null || [ -d "$1" ] || unwritable; cd "$1" || unwritable; }
 enter "$inst" && { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=$(sysctl -n kern.bootsessionuuid) || boot=unknown
@@ -24,38 +24,35 @@ born() { # start time of process $1, empty if it is gone; and its name, group an
     { while IFS= read -r x || [ -n "$x" ]; do line=$line$x; done; } 2>/dev/null <"/proc/$1/stat" || return 0
     name=${line#*\(} name=${name%\)*}; set -- ${line##*\) }
     case ${1-Z} in [ZXx]) ;; *) group=$3 session=$4 born=${20} ;; esac
-  else name=$(ps -o comm= -p "$1") born=$(ps -o stat= -o lstart= -p "$1" | sed '/^Z/d;s/^[^ ]* *//;s/  */_/g'); fi
-}
+  else name=$(ps -o comm= -p "$1") born=$(ps -o stat= -o lstart= -p "$1" | sed '/^Z/d;s/^[^ ]* *//;s/  */_/g'); fi; }
 if [ "$op" = task ]; then # becomes the command, unless a stop was quicker
-  cd "a.$att"; sync claim . 2>/dev/null & synced=$!
+  cd "a.$att"; [ -n "${1-}" ] || { read -r x <&3; } 2>/dev/null || exit 143 # made early, it goes on when the claim is its supervisor's
   [ ! -f run/cgroup ] || { read -r x <run/cgroup && echo $$ >"$x/cgroup.procs"; } 2>/dev/null || rm -f run/cgroup
   [ -n "${1-}" ] || { born $$ && echo "$$ $born $boot" >run/task && ln run/task task; } || exit 126; [ ! -f reason ] && cd run/ws || exit 143
   why() { printf 'setup %s\n' "$1" >../why; } # by then too little may be allowed for another process
-  unset LC_ALL OLDPWD XDG_RUNTIME_DIR; wait $synced
-  . ../script # removes itself and the input, sets limits, exports the environment, sets the arguments; from here on only the shell's own variables are ours
+  unset LC_ALL OLDPWD XDG_RUNTIME_DIR; [ ! -s ../input ] || rm -f ../input
+  { read -r x <&3; exec 3<&-; } 2>/dev/null # that ends when the claim is on the disk
+  . ../script # sets limits, exports the environment, sets the arguments; from here on only the shell's own variables are ours
+  [ ! -f ../script ] || true >../script
   case $1 in */*) [ -f "$1" ] && [ -x "$1" ] ;;
   *) IFS=: && set -f && for OPTARG in $PATH; do [ -f "${OPTARG:-.}/$1" ] && [ -x "${OPTARG:-.}/$1" ] && break; done ;; esac || { why "program \`$1\` not found"; exit 127; }
   trap 'why "program \`$1\` could not be executed"' EXIT; exec "$@" 8>&-
 fi
 grab() { # grab FILE WORDS: makes FILE with these words unless somebody did before
-  name=$1; shift; [ ! -f "$name" ] || return 1; { printf '%s\n' "$*" >"$name.$$" && ln "$name.$$" "$name"; } 2>/dev/null; set -- $?; rm -f "$name.$$"; return "$1"
-}
+  name=$1; shift; [ ! -f "$name" ] || return 1; { printf '%s\n' "$*" >"$name.$$" && ln "$name.$$" "$name"; } 2>/dev/null; set -- $?; rm -f "$name.$$"; return "$1"; }
 same() { [ "$1" != 0 ] && [ "$3" = "$boot" ] && born "$1" && [ "$born" = "$2" ]; } # that very process lives
 look() { # where the attempt stands
   state=none code=- why=- pid=- start=- pboot=- ot=0 of=0 et=0 ef=0 lost=0 left=- used=- at=0 bytes=0 text=''
   [ -f claim ] && read -r cpid cstart cboot <claim || return 0
   [ -f task ] && read -r pid start pboot <task
   [ -f reason ] && read -r x text <reason && [ "$x" = setup ] && pid=- start=- pboot=- # no command came of it
-  if [ "$cpid" = 0 ] || [ "$pid" = 0 ]; then state=void pid=- start=- pboot=-
-  elif [ -f exit ]; then state=done && read -r code why ot of et ef lost left used text <exit && return
+  if [ "$cpid" = 0 ] || [ "$pid" = 0 ]; then state=void pid=- start=- pboot=-; elif [ -f exit ]; then state=done && read -r code why ot of et ef lost left used text <exit && return
   elif [ "$cboot" != "$boot" ]; then state=rebooted
   elif same "$cpid" "$cstart" "$cboot"; then [ "$pid" = - ] && state=starting || state=running
   elif [ -f exit ]; then look; return # it ended while we looked
   elif [ "$pid" = - ]; then state=unstarted
-  elif same "$pid" "$start" "$pboot"; then state=orphan
-  else state=vanished; fi
-  [ ! -d run ] || totals
-}
+  elif same "$pid" "$start" "$pboot"; then state=orphan; else state=vanished; fi
+  [ ! -d run ] || totals; }
 size() { # of stream $1: all bytes written, and where the kept ones begin (0: none is missing)
   first=0 last=0 total=0 from=0
   for f in "run/$1".[1-9]*; do f=${f##*.}; case $f in *[!0-9]*) continue ;; esac
@@ -63,36 +60,42 @@ size() { # of stream $1: all bytes written, and where the kept ones begin (0: no
   done
   [ ! -s "run/$1.$last" ] || total=$(($(wc -c <"run/$1.$last")))
   [ "$last" = 0 ] || total=$((HEAD + (last - 1) * SEGMENT + total)); [ "$first" -le 1 ] || from=$((HEAD + (first - 1) * SEGMENT))
-  [ -f "run/whole.$1" ] || lost=1
-}
+  [ -f "run/whole.$1" ] || lost=1; }
 totals() { lost=0; size out; ot=$total of=$from; size err; et=$total ef=$from; }
 reply() { printf 'taskejo1 %s\n' "$state $code $why $pid $start $pboot $store $boot $ot $of $et $ef $lost $left $used $at $bytes $text"; }
-launch() { { $setsid "$@" <&7 3<&- 4>&- 5<&- 6>&- 7<&- 9<&- & } 7<&0; } # a program in its own session
+launch() { { $setsid "$@" <&7 4>&- 5<&- 6>&- 7<&- 9<&- & } 7<&0; } # a program in its own session
+told() { records=0 copied=''; while read -r x y z; do case "$y $z" in 'records in') records=$x ;; 'bytes '*) copied=$x ;; esac; done <"$1"; } # by dd
 pump() { # NAME DESCRIPTOR: to head and segments; dd neither buffers nor reads too much, and most say how much it was
-  exec 3<&"$2" 4>&- 5<&- 6>&- 8>&- 9>&-; n=0 most=$HEAD room=$HEAD unit=4096 dd='' && trap 'kill $dd; exit' TERM && cd run
+  exec 3<&"$2" 4>&- 5<&- 6>&- 7>&- 8>&- 9>&-; n=0 most=$HEAD room=$HEAD unit=4096 dd='' && trap 'kill $dd; exit' TERM && cd run
   while :; do
-    count=$((room / unit)) size=$unit records=0 copied=''; [ $count -gt 0 ] || size=$room count=1
+    count=$((room / unit)) size=$unit; [ $count -gt 0 ] || size=$room count=1
     dd bs=$size count=$count <&3 2>"$1.said" >>"$1.$n" & dd=$!
     wait $dd || { rm -f "whole.$1"; exec cat <&3 >/dev/null; } # the disk is full: the command goes on
-    while read -r x y z; do case "$y $z" in 'records in') records=$x ;; 'bytes '*) copied=$x ;; esac; done <"$1.said"
+    told "$1.said"
     [ -n "$copied" ] && room=$((room - copied)) || room=$((most - $(wc -c <"$1.$n")))
     [ $(($records)) -ge $count ] || exit 0
     [ $room -gt 0 ] || { n=$((n + 1)) most=$SEGMENT room=$SEGMENT unit=65536; [ $n -le $KEPT ] || rm -f "$1.$((n - KEPT))"; }
-  done
-}
+  done; }
+made() { while read -r x y z; do [ "$x" != processes ] || echo "$y"; done </proc/stat; } # so many processes ever
+alone() { # what came since the command has later numbers; as long as these don't come round, few are to be looked at for a proof that nothing is left
+  { [ -n "$low" ] && [ ! -f run/cgroup ] && read -r since <run/made && read -r limit <../limit; } 2>/dev/null || return 1; seen=$low
+  while true & last=$!; wait $last; [ "$last" -ge "$seen" ] && [ "$last" -lt $((low + 1000)) ]; do
+    near=''; while [ $((seen += 1)) -lt "$last" ]; do [ ! -d "/proc/$seen" ] || near="$near /proc/$seen/stat /proc/$seen/environ"; done
+    [ -n "$near" ] || { [ $(($(made) - since)) -lt $((limit / 4)) ]; return; }
+    ! grep -qsE "$traces" $near || return 1
+  done; return 1; }
 tree() { # what lives of the attempt: its cgroup, its session, its group, whatever carries its id in its environment
   tree='' mine='' lead=none lboot=$boot; [ ! -f task ] || read -r lead begun lboot <task; [ "$lead" != 0 ] && [ "$lboot" = "$boot" ] || return 0
   [ -d /proc/self ] || { tree=$(ps -A -o pid= -o pgid= -o stat= | awk -v g="$lead" '$2 == g && $3 !~ /^Z/ {print $1}') && return; }
   born "$lead"; [ -z "$born" ] || [ "$born" = "$begun" ] || lead=none # the number belongs to somebody else by now
-  traces="^[0-9]+ .*\) [^ZX] [0-9]+ ($lead [0-9]+|[0-9]+ $lead) |TASKEJO_ATTEMPT_ID=$att([^0-9A-Za-z._-]|\$)"
+  traces="^[0-9]+ .*\) [^ZX] [0-9]+ ($lead [0-9]+|[0-9]+ $lead) |TASKEJO_ATTEMPT_ID=$att([^0-9A-Za-z._-]|\$)"; [ -n "$born" ] || ! alone || return 0
   scan() { grep -lsE "$traces" /proc/[0-9]*/stat /proc/[0-9]*/environ; }
   { read -r x <run/cgroup && while read -r p; do mine="$mine /proc/$p/cgroup"; done <"$x/cgroup.procs"; } 2>/dev/null
   for f in $mine $(scan || scan); do # twice, since one that forks and ends while we look hides its child
     p=${f#/proc/} p=${p%/*}; born "$p"; [ -n "$born" ] || continue
     case $f in */stat) [ "$group" = "$lead" ] || [ "$session" = "$lead" ] || continue ;; esac
     case " $tree " in *" $p "*) ;; *) tree="$tree $p" ;; esac
-  done
-}
+  done; }
 reap() { # reap SIGNAL|none GRACE: asks the tree to end, waits, kills; what can't be killed stays in $tree
   waited=0 step=1 round=0; tree; [ -n "$tree" ] || return 0; [ "$1" = none ] || kill -s "$1" $tree; kill -s CONT $tree
   while [ "$waited" -lt $(($2 * 10)) ]; do
@@ -101,24 +104,21 @@ reap() { # reap SIGNAL|none GRACE: asks the tree to end, waits, kills; what can'
   while kill -s KILL $tree; tree; [ -n "$tree" ] && [ "$round" -lt 40 ]; do round=$((round + 1)); [ "$round" -lt 5 ] || sleep 0.1; done
 } 2>/dev/null
 watch() { # DELAY GRACE SIGNAL: the watchdog, and what carries out a cancel
-  exec 3<&- 4>&- 5<&- 6>&- 8>&- 9>&-; remaining=$1 signal=$3 slice=1 most=0 sleep='' && trap 'kill $sleep; exit' TERM
+  exec 3<&- 4>&- 5<&- 6>&- 7>&- 8>&- 9>&-; remaining=$1 signal=$3 slice=1 most=0 sleep='' && trap 'kill $sleep; exit' TERM
+  [ -s ../limit ] || cat /proc/sys/kernel/pid_max >../limit 2>/dev/null # read by bytes it has but one
   while [ "$remaining" -gt 0 ]; do # in slices, so that it ends with what it watches, even if nobody is left to end it
     slice=$((slice < 10 ? slice * 2 : 20)); [ $slice -le "$remaining" ] || slice=$remaining
     sleep $slice & sleep=$!; wait $sleep; remaining=$((remaining - slice)); look
     tree; case $state in none) break ;; starting | running) ;; *) [ -n "$tree" ] || exit 0 ;; esac # none: our folder was wiped
     { most=$(cat $(printf '/proc/%s/status ' $tree) | awk -v m="$most" '/^VmHWM:/ && $2 > m {m = $2} END {print m}'); echo "${most}k" >run/most; } 2>/dev/null
   done
-  [ "$3" != timeout ] || { grab reason timeout && signal=TERM || signal=none; }; reap $signal "$2"
-}
+  [ "$3" != timeout ] || { grab reason timeout && signal=TERM || signal=none; }; reap $signal "$2"; }
 void() { # what has not begun never will; then look says what stands
-  grab claim 0 0 "$boot" || [ -f claim ] || unwritable; look; [ "$state" != unstarted ] || { grab task 0 0 "$boot"; look; }
-}
+  grab claim 0 0 "$boot" || [ -f claim ] || unwritable; look; [ "$state" != unstarted ] || { grab task 0 0 "$boot"; look; }; }
 stop() { # stop GRACE: records the reason, and leaves the killing to a process that no link can end
-  grab reason cancel && signal=TERM || signal=none; launch sh "$me" end "$inst" "$att" 0 "$1" $signal </dev/null >/dev/null 2>&1
-}
+  grab reason cancel && signal=TERM || signal=none; launch sh "$me" end "$inst" "$att" 0 "$1" $signal </dev/null >/dev/null 2>&1; }
 ended() { # is nothing left of the attempt whose folder we are in? what has not begun never will
-  void; tree; case $state in starting | running) ;; *) [ -n "$tree" ] || return 0 ;; esac; stop 5; return 1
-}
+  void; tree; case $state in starting | running) ;; *) [ -n "$tree" ] || return 0 ;; esac; stop 5; return 1; }
 usage() { times >run/times; user='' sys='' up='' most=''; { read -r x; read -r user sys; } <run/times; read -r up x </proc/uptime # peak: of all, or of one process
   { read -r x <run/cgroup && read -r most <"$x/memory.peak"; } || read -r most <run/most; used=${user:--},${sys:--},${up:--},${most:--}; } 2>/dev/null
 discard() { case $state in done | void | rebooted | vanished) rm -rf run in.* || { chmod -R u+rwx run; rm -rf run; } ;; esac } 2>/dev/null
@@ -126,36 +126,37 @@ discard() { case $state in done | void | rebooted | vanished) rm -rf run in.* ||
 { read -r store <store; } 2>/dev/null || unwritable
 case $op in
 ping) { echo ok >probe; } 2>/dev/null || unwritable; look; reply ;;
-start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES [bounded]; standard input: the script, the input
-  new=in.$$ busy='' own=''; fail() { rm -rf "$new"; "$@"; exit; }
-  # A cgroup is only for what has limits: whoever is put into one holds up all that is forked on the machine, for 20 ms and more.
-  [ -z "${7-}" ] || for x in /sys/fs/cgroup/unified /sys/fs/cgroup; do [ ! -w $x/cgroup.procs ] || own=$x/taskejo/$att; done
+start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES [bounded|free [STORE BOOT]]; standard input: the script, the input
+  [ -z "${8-}" ] || [ "$8 $9" = "$store $boot" ] || die store_changed 'the control folder or the boot is not the one that was known'
+  new=in.$$ busy='' own=''; fail() { rm -rf "$new"; "$@"; exit; } # a cgroup is only for what has limits: whoever is put into one holds up all that is forked on the machine, for 20 ms and more
+  [ "${7-}" != bounded ] || for x in /sys/fs/cgroup/unified /sys/fs/cgroup; do [ ! -w $x/cgroup.procs ] || own=$x/taskejo/$att; done
   [ -f "a.$att/claim" ] || mkdir -p "a.$att/$new/ws" "a.$att/$new/tmp" "t.$1" $own 2>/dev/null || [ -d "t.$1" ] || unwritable; cd "a.$att" || unwritable
-  if [ ! -f claim ]; then
-    { mkfifo $new/out $new/err $new/live && true >"../t.$1/$2.$att" >$new/input >$new/out.0 >$new/err.0 >$new/whole.out >$new/whole.err &&
-      { [ ! -d "$own" ] || echo "$own" >$new/cgroup; } && echo "${me##*/}" >$new/wrapper && echo exit >$new/ended && printf '%900s\n' '' >$new/exit; } 2>/dev/null || fail unwritable
+  prepare() { # all that the supervisor takes over
+    { mkfifo $new/out $new/err $new/live $new/gate && true >"../t.$1/$2.$att" >$new/input >$new/out.0 >$new/err.0 >$new/whole.out >$new/whole.err &&
+      { [ ! -d "$own" ] || echo "$own" >$new/cgroup; } && echo "${me##*/}" >$new/wrapper && printf '%900s\n' '' >$new/exit; } 2>/dev/null || fail unwritable
     for f in "../t.$1"/*; do # made before it is read, so of two who come together one at least sees the other
       n=${f##*/} x=${f#*/*/*.}; n=${n%%.*}
       [ "$n" -le "$2" ] || fail die refused 'a later attempt of the task is known here'
       [ "$n" -lt "$2" ] || [ "$x" = "$att" ] || { rm -f "../t.$1/$2.$att"; fail die refused 'another attempt has this number'; }
       [ "$n" -lt "$2" ] && [ -d "../a.$x" ] && { (att=$x && cd "../a.$x" && ended) || busy=1; }
-    done
-    [ -z "$busy" ] || { look; state=busy; fail reply; }
-    cat >$new/script 2>/dev/null || fail unwritable; [ $(($(wc -c <$new/script))) = $(($5 + $6)) ] || fail die shell 'the upload was cut'
-    [ "$6" = 0 ] || { tail -c +$(($5 + 1)) $new/script >$new/input && dd bs="$5" seek=1 of=$new/script; } </dev/null 2>/dev/null || fail unwritable
-    x=$(launch sh "$me" run "$inst" "$att" "$3" "$4" $new </dev/null 2>/dev/null) # ends when the command is about to run
-  fi
-  look; reply ;;
-run) # TIMEOUT GRACE FOLDER: the supervisor. It writes nothing to the connection, so the end of that can't hurt it
-  cd "a.$att" && born $$
-  printf '%s\n' "$$ $born $boot" >"$3/claim" && ln "$3/claim" claim || { rm -rf "$3"; exit; }
-  mv "$3" run; exec 8<>run/out 3<run/out 4>run/out; exec 8<>run/err 5<run/err 6>run/err 9<>run/live 8>&1 >/dev/null
-  pump out 3 & outpump=$!; pump err 5 & errpump=$!; watch "$1" "$2" timeout & watchdog=$!
+    done; [ -z "$busy" ] || { look; state=busy; fail reply; }
+    dd bs=65536 >$new/script 2>$new/out.said && told $new/out.said || fail unwritable
+    [ $((${copied:-$(wc -c <$new/script)})) = $(($5 + $6)) ] || fail die shell 'the upload was cut'
+    [ "$6" = 0 ] || { tail -c +$(($5 + 1)) $new/script >$new/input && dd bs="$5" seek=1 of=$new/script; } </dev/null 2>/dev/null || fail unwritable; }
+  if [ ! -f claim ]; then # the supervisor is made meanwhile; this ends when the command is about to run
+    exec 9>&1; x=$({ { prepare "$@" >&9; echo yes >&8; echo $new; } | launch sh "$me" run "$inst" "$att" "$3" "$4" 2>/dev/null; } 8>&1); [ -n "$x" ] || exit
+  fi; look; reply ;;
+run) # TIMEOUT GRACE; standard input tells the folder: the supervisor. It writes nothing to the connection, so the end of that can't hurt it
+  cd "a.$att" && born $$ && read -r new || exit
+  exec 8<>$new/out 3<$new/out 4>$new/out; exec 8<>$new/err 5<$new/err 6>$new/err 9<>$new/live; exec 8<>$new/gate <$new/gate 7>$new/gate 8>&1 >$new/made
   launch env -i PATH="${PATH:-/usr/bin:/bin}" LANG="$lang" HOME="$PWD/run/ws" TMPDIR="$PWD/run/tmp" TASKEJO_PROGRESS="$PWD/run/progress" \
-    TASKEJO_OUTPUT="$PWD/run/output" sh "$me" task "$inst" "$att" <run/input >&4 2>&6; task=$!; exec 3<&- 4>&- 5<&- 6>&- 8>&-
-  wait $task; code=$? why=exit used=-; usage; text='' left='' later='' said=ended; [ ! -s run/why ] || said=why; ln run/$said reason; read -r why text <reason
+    TASKEJO_OUTPUT="$PWD/run/output" sh "$me" task "$inst" "$att" 3<&0 <$new/input >&4 2>&6; task=$! # it waits at the gate, for a word and for its end
+  printf '%s\n' "$$ $born $boot" >$new/claim && ln $new/claim claim || { rm -rf "$new"; exit; }
+  { made; exec sync claim .; } 2>/dev/null & low=$!; mv "$new" run; exec >/dev/null
+  pump out 3 & outpump=$!; pump err 5 & errpump=$!; watch "$1" "$2" timeout & watchdog=$!; echo go >&7; exec 3<&- 4>&- 5<&- 6>&- 7>&- 8>&-
+  wait $task; code=$? why=exit used=-; usage; text='' left='' later=''; if [ -s run/why ]; then ln run/why reason; else set -C; true >reason; set +C; fi; [ ! -s reason ] || read -r why text <reason
   [ $why$code = exit0 ] || ! grep -qs '^oom_kill [1-9]' "$(cat run/cgroup)/memory.events" || why=memory
-  [ ! -f run/script ] || [ $why != exit ] || why=machine text='the command could not be started: is the disk full? (stderr may tell more)'
+  [ ! -s run/script ] || [ $why != exit ] || why=machine text='the command could not be started: is the disk full? (stderr may tell more)'
   case $why in exit | memory) reap TERM 2 ;; setup | machine) tree='' ;; *) reap none "$2" ;; esac
   for p in $tree; do born "$p"; [ -z "$born" ] || left=$left,$p:$(printf %s "$name" | tr -c '0-9A-Za-z._-' _); done
   born $outpump; x=$born; born $errpump; [ -z "$x$born" ] || { { sleep 2; kill $outpump $errpump; } & later=$!; } # somebody unknown may hold the pipes
@@ -189,8 +190,7 @@ follow) # OUT_OFFSET ERR_OFFSET: the heads, live; ends with the command, or when
   exec 3>&2 2>/dev/null 8<>run/live 7<run/live 8>&-; tail -s .05 -c 1 /dev/null && quick=1 || quick=''
   flow() { # FILE OFFSET: what it has and will have; a tail that can't look more than once a second is no help
     [ -z "$quick" ] || exec tail -s .05 -c +$(($2 < HEAD ? $2 + 1 : HEAD + 1)) -f "$1"
-    [ "$2" = 0 ] || dd bs="$2" count=1 >/dev/null; while cat; do sleep 0.1; done
-  }
+    [ "$2" = 0 ] || dd bs="$2" count=1 >/dev/null; while cat; do sleep 0.1; done; }
   flow run/out.0 "$1" <run/out.0 3>&- 7<&- & t1=$!
   flow run/err.0 "$2" <run/err.0 >&3 3>&- 7<&- & t2=$!
   { { cat; kill $t1 $t2 $$; } <&6 6<&- 3>&- 7<&- >/dev/null & } 6<&0; guard=$!

@@ -95,6 +95,21 @@ describe('an attempt that is found again', () => {
     },
   );
 
+  test.each([{ storeId: 'another' }, { bootId: 'another' }])(
+    'never sent, and another store or boot (%o) than was known: asked for the new one, noted, then started, once',
+    async (other) => {
+      const one = attempt();
+      const before = runs();
+      const noted: unknown[] = [];
+      const onStarting = async (what: unknown) => void noted.push(what);
+      const known = { ...store, ...other };
+      await one.drive({ store: null, process: null }, { store: known, hooks: { onStarting } });
+      expect(noted).toEqual([known, store]);
+      expect(one.plane.kept.results).toMatchObject([{ outcome: 'failed', exitCode: 5 }]);
+      expect(runs()).toBe(before + 1);
+    },
+  );
+
   test('no claim, although its process was seen: lost', async () => {
     const one = attempt();
     const process = { pid: 1, startedAt: '1', bootId: store.bootId };

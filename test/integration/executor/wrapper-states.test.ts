@@ -34,8 +34,11 @@ describe('the wrapper script, asked about an attempt', () => {
     writeFileSync(folder(attemptId, 'claim'), `${claim}\n`);
     return attemptId;
   };
-  const op = (...args: string[]): ChildProcess =>
-    spawn('sh', [join(subject.home, 'machine', WRAPPER.name), ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const wrapperPath = () => join(subject.home, 'machine', WRAPPER.name);
+  const op = (...args: string[]): ChildProcess => spawn('sh', [wrapperPath(), ...args], { stdio: 'pipe' });
+  /** The process that becomes the command, told by its supervisor to go on. */
+  const lateChild = (attemptId: string) =>
+    spawn('sh', ['-c', 'echo go | sh "$1" task suite "$2" 3<&0', 'sh', wrapperPath(), attemptId], { stdio: 'pipe' });
   const said = async (child: ChildProcess, input: string | Buffer = '') => {
     let text = '';
     child.stdout?.on('data', (chunk: Buffer) => {
@@ -130,7 +133,7 @@ describe('the wrapper script, asked about an attempt', () => {
     writeFileSync(folder(attemptId, 'run', 'script'), 'touch ../../ran\nset -- true\n');
     expect(await state(attemptId)).toBe('unstarted');
     expect(await machine.fence(attemptId, signal)).toMatchObject({ state: 'void', process: null });
-    await said(op('task', 'suite', attemptId));
+    await said(lateChild(attemptId));
     expect(existsSync(folder(attemptId, 'ran'))).toBe(false);
     expect(await state(attemptId)).toBe('void');
   });
@@ -140,7 +143,7 @@ describe('the wrapper script, asked about an attempt', () => {
     mkdirSync(folder(attemptId, 'run', 'ws'), { recursive: true });
     writeFileSync(folder(attemptId, 'run', 'script'), 'touch ../../ran\nset -- true\n');
     writeFileSync(folder(attemptId, 'reason'), 'cancel\n');
-    await said(op('task', 'suite', attemptId));
+    await said(lateChild(attemptId));
     expect(existsSync(folder(attemptId, 'ran'))).toBe(false);
   });
 
