@@ -57,13 +57,14 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
       replicaId: replica.id,
       hostIds,
       lastUsed,
+      timed: look,
       attemptToken,
     });
     for (const { attemptId, hostId } of dispatched) {
       lastUsed = hostId;
       driver.drive(attemptId);
     }
-    if (look && !signal.aborted) await decideModes(deps, began);
+    if (began !== null && !signal.aborted) await decideModes(deps, began);
     passed((performance.now() - beganMs) / 1000);
   };
 

@@ -28,8 +28,12 @@ afterEach(async () => {
   await deps.db.destroy();
 });
 
-const phaseOne = (...hostIds: string[]) =>
-  dispatchToHosts(deps, { replicaId, hostIds, lastUsed: null, attemptToken: (id) => `token of ${id}` });
+const phaseOne = async (...hostIds: string[]) => {
+  const options = { replicaId, hostIds, lastUsed: null, timed: true, attemptToken: (id: string) => `token of ${id}` };
+  const { began, dispatched } = await dispatchToHosts(deps, options);
+  if (began === null) throw new Error('the pass was not timed');
+  return { began, dispatched };
+};
 /** One pass of both phases. */
 const pass = async (...hostIds: string[]) => {
   const { began, dispatched } = await phaseOne(...hostIds);

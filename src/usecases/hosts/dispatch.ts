@@ -14,8 +14,8 @@ import { SERVER } from '../server-actor.ts';
 /** An attempt that this replica is to start on a host. */
 export type Dispatched = { attemptId: string; taskId: string; hostId: string };
 
-/** `began`: by the database's clock; what became ready later was not seen. */
-export type DispatchPass = { began: string; dispatched: Dispatched[] };
+/** `began`: by the database's clock, if it was to be asked; what became ready later was not seen. */
+export type DispatchPass = { began: string | null; dispatched: Dispatched[] };
 
 export type DispatchOptions = {
   replicaId: string;
@@ -23,6 +23,8 @@ export type DispatchOptions = {
   hostIds: readonly string[];
   /** For the policy `round_robin`. */
   lastUsed: string | null;
+  /** Whether to ask the database for the time at which this began. */
+  timed?: boolean;
   /** The token with which the command of an attempt makes its own reports. */
   attemptToken: (attemptId: string) => string;
 };
@@ -33,7 +35,7 @@ export type DispatchOptions = {
  * that is to be asked about what ended there without its word is given nothing before.
  */
 export async function dispatchToHosts(deps: Deps, options: DispatchOptions): Promise<DispatchPass> {
-  const began = await databaseTime(deps.db);
+  const began = options.timed === true ? await databaseTime(deps.db) : null;
   if (options.hostIds.length === 0) return { began, dispatched: [] };
   const dispatched = await deps.db.transaction().execute((trx) => claimForHosts(trx, deps, options));
   for (const { taskId } of dispatched) deps.wakeups.emit({ kind: 'task', taskId });
@@ -51,24 +53,29 @@ async function claimForHosts(trx: Transaction<Database>, deps: Deps, options: Di
   await deps.lanes.upTo(trx, newestLane);
   const places = hosts.map((host) => ({ host, taken: taken.get(host.id) ?? 0 }));
   const all: Dispatched[] = [];
-  // Again while it fills places: tasks whose hosts became full stood before those of the hosts that are left.
+  const withPlaces = () => places.filter(({ host, taken }) => taken < host.capacity);
+  // Again while it fills hosts: tasks of those that became full stood before those of the hosts that are left.
   for (;;) {
-    const free = places.filter(({ host, taken }) => taken < host.capacity);
+    const free = withPlaces();
+    if (free.length === 0) return all;
     const lastUsed = all.at(-1)?.hostId ?? options.lastUsed;
-    const dispatched = free.length === 0 ? [] : await fillPlaces(trx, deps, { ...options, lastUsed }, free);
-    if (dispatched.length === 0) return all;
+    const { dispatched, sawAll } = await fillPlaces(trx, deps, { ...options, lastUsed }, free);
     all.push(...dispatched);
+    if (dispatched.length === 0 || (sawAll && withPlaces().length === free.length)) return all;
   }
 }
 
-/** Gives out as many tasks as these hosts have places for, as far as the best-ranked ones fit. Counts them there. */
+/**
+ * Gives out as many tasks as these hosts have places for, as far as the best-ranked ones fit. Counts them there.
+ * `sawAll`: there were no more tasks than were looked at.
+ */
 async function fillPlaces(
   trx: Transaction<Database>,
   deps: Deps,
   { replicaId, lastUsed, attemptToken }: DispatchOptions,
   places: Counted[],
-): Promise<Dispatched[]> {
-  const placed = await placeBest(trx, deps, places, lastUsed);
+): Promise<{ dispatched: Dispatched[]; sawAll: boolean }> {
+  const { placed, sawAll } = await placeBest(trx, deps, places, lastUsed);
   const takes = placed.map((one): Take => {
     const attemptId = randomUUIDv7();
     return { ...one, attemptId, tokenHash: tokenHash(attemptToken(attemptId)), requestId: null };
@@ -85,9 +92,10 @@ async function fillPlaces(
       data: { agent_id: take.agentId, execution_mode: 'ssh_cli' },
     }),
   });
-  return takes
+  const dispatched = takes
     .filter((take) => opened.has(take.attemptId))
     .map(({ attemptId, candidate, agentId }) => ({ attemptId, taskId: candidate.id, hostId: agentId }));
+  return { dispatched, sawAll };
 }
 
 type Placed = { candidate: Candidate; agentId: string };
@@ -101,7 +109,7 @@ async function placeBest(
   deps: Deps,
   places: Counted[],
   lastUsed: string | null,
-): Promise<Placed[]> {
+): Promise<{ placed: Placed[]; sawAll: boolean }> {
   const hosts = places.map(({ host }) => host);
   const free = places.reduce((sum, place) => sum + place.host.capacity - place.taken, 0);
   const look = (limit: number) =>
@@ -115,8 +123,9 @@ async function placeBest(
   const { policy } = deps.settings.dispatch;
   const first = await look(free);
   const placed = placeAll(first, places, policy, lastUsed);
-  if (placed.length > 0 || first.length < free) return placed;
-  return placeAll(await look(MOST_TASKS), places, policy, lastUsed);
+  const sawAll = first.length < free;
+  if (placed.length > 0 || sawAll) return { placed, sawAll };
+  return { placed: placeAll(await look(MOST_TASKS), places, policy, lastUsed), sawAll };
 }
 
 const takesWork = (host: AgentRow): boolean =>

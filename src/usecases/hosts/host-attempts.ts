@@ -24,11 +24,10 @@ export type AttemptToDrive = {
 
 /** Null for an attempt that has ended, or that another replica drives. */
 export async function attemptToDrive(deps: Deps, replicaId: string, attemptId: string): Promise<AttemptToDrive | null> {
-  const row = await findAttemptRow(deps.db, attemptId);
+  const lease = ssh.leaseLeft(deps.db, replicaId, attemptId);
+  const [row, leaseSeconds] = await Promise.all([findAttemptRow(deps.db, attemptId), lease]);
   const task = row && (await findTask(deps.db, row.task_id));
-  if (!task || row.finished_at !== null) return null;
-  const leaseSeconds = await ssh.leaseLeft(deps.db, replicaId, attemptId);
-  if (leaseSeconds === null) return null;
+  if (!task || row.finished_at !== null || leaseSeconds === null) return null;
   return {
     task,
     attempt: { id: row.id, number: row.number, hostId: row.agent_id },
