@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { pageQuery } from '../contract/common.ts';
 import { eventList } from '../contract/event.ts';
+import { eventsAsSeen } from '../usecases/access/as-seen.ts';
 import { tasksWithin } from '../usecases/access/within.ts';
 import type { Following } from '../usecases/feed/event-feed.ts';
 import { listFeed } from '../usecases/feed/list-feed.ts';
@@ -65,7 +66,8 @@ async function visibleEvents(c: HttpContext, events: StoredEvent[]): Promise<Sto
   if (restriction === null || events.length === 0) return events;
   const ids = events.map(({ taskId }) => taskId);
   const seen = await tasksWithin(c.get('http').deps, restriction, ids);
-  return events.filter(({ taskId }) => seen.has(taskId));
+  const visible = events.filter(({ taskId }) => seen.has(taskId));
+  return eventsAsSeen(c.get('http').deps, restriction, visible);
 }
 
 /** Many follow the same events, so each is written as text once. */

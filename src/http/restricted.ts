@@ -1,5 +1,7 @@
 import { AppError, notFound } from '../domain/errors.ts';
 import type { Restriction } from '../domain/restriction.ts';
+import type { Task } from '../domain/task.ts';
+import { tasksAsSeen } from '../usecases/access/as-seen.ts';
 import { isAttemptWithin, isTaskWithin } from '../usecases/access/within.ts';
 import type { HttpContext } from './env.ts';
 
@@ -30,6 +32,11 @@ export function restrictionOf(c: HttpContext): Restriction | null {
   const principal = c.get('principal');
   return principal.kind === 'token' ? principal.restriction : null;
 }
+
+/** Tasks as the caller may see them. */
+export const asSeen = async (c: HttpContext, tasks: readonly Task[]): Promise<Task[]> => [
+  ...(await tasksAsSeen(c.get('http').deps, restrictionOf(c), tasks)),
+];
 
 /** Throws `not_found` for a task or attempt out of the restriction, `forbidden` for what is about more than it. */
 export async function requireWithin(c: HttpContext, restriction: Restriction, about: About): Promise<void> {

@@ -1,10 +1,12 @@
 import { attempt, attemptList } from '../contract/attempt.ts';
 import { eventList } from '../contract/event.ts';
 import { notFound } from '../domain/errors.ts';
+import { eventsAsSeen } from '../usecases/access/as-seen.ts';
 import { getAttempt, getTask, listAttempts, listEvents } from '../usecases/task/read-tasks.ts';
 import { requireReadable } from './auth.ts';
 import type { HttpContext } from './env.ts';
 import { presentAttempt, presentEvent, presentPage } from './present.ts';
+import { restrictionOf } from './restricted.ts';
 import { answers, api, apiRoute, endpoint, idInPath, pageAsked, pageOnly } from './route.ts';
 
 const tags = ['tasks'];
@@ -22,7 +24,8 @@ const events = endpoint(
     const { id } = c.req.valid('param');
     await requireTask(c, id);
     const page = await listEvents(c.get('http').deps, id, pageAsked(c.req.valid('query')));
-    return c.json(presentPage(page, presentEvent), 200);
+    const items = await eventsAsSeen(c.get('http').deps, restrictionOf(c), page.items);
+    return c.json(presentPage({ ...page, items }, presentEvent), 200);
   },
 );
 

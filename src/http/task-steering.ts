@@ -14,7 +14,7 @@ import { actorOf } from './auth.ts';
 import type { HttpContext } from './env.ts';
 import { ifMatch, versionsIn } from './if-match.ts';
 import { presentTask } from './present-task.ts';
-import { restrictionOf } from './restricted.ts';
+import { asSeen, restrictionOf } from './restricted.ts';
 import { answers, api, apiRoute, endpoint, idInPath, takes } from './route.ts';
 
 const tags = ['tasks'];
@@ -149,13 +149,14 @@ const cancelOne = endpoint(
     const { reason = null, force = false } = c.req.valid('json');
     const cancelIt = force ? cancelByForce : cancelTask;
     const cancelled = await cancelIt(c.get('http').deps, actorOf(c), c.req.valid('param').id, reason);
-    return c.json(presentTask(cancelled), 200);
+    const [seen = cancelled] = await asSeen(c, [cancelled]);
+    return c.json(presentTask(seen), 200);
   },
 );
 
 /** A task as it was just written: why it waits is known only beside the agents. */
 async function fresh(c: HttpContext, written: Task) {
-  const [shown = written] = await withWaitingReasons(c.get('http').deps, [written]);
+  const [shown = written] = await asSeen(c, await withWaitingReasons(c.get('http').deps, [written]));
   return presentTask(shown);
 }
 

@@ -14,7 +14,7 @@ import { actorOf, creatorOf, requireReadable } from './auth.ts';
 import type { HttpContext } from './env.ts';
 import { presentPage } from './present.ts';
 import { presentTask } from './present-task.ts';
-import { restrictionOf } from './restricted.ts';
+import { asSeen, restrictionOf } from './restricted.ts';
 import { answers, api, apiRoute, endpoint, idInPath, pageAsked, takes } from './route.ts';
 import { taskRequest } from './task-request.ts';
 
@@ -133,7 +133,8 @@ const list = endpoint(
       within: restrictionOf(c) ?? undefined,
     };
     const found = await listTasks(c.get('http').deps, filter, query.sort ?? 'created', pageAsked(query));
-    return c.json(presentPage(found, presentTask), 200);
+    const items = await asSeen(c, found.items);
+    return c.json(presentPage({ ...found, items }, presentTask), 200);
   },
 );
 
@@ -151,7 +152,8 @@ const show = endpoint(
     await requireReadable(c, id, 'task');
     const found = await getTask(c.get('http').deps, id);
     if (found === null) throw notFound('task');
-    return c.json(presentTask(found), 200);
+    const [seen = found] = await asSeen(c, [found]);
+    return c.json(presentTask(seen), 200);
   },
 );
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tellDependants } from '../../src/usecases/upkeep/tell-dependants.ts';
 import { type Call, startTestApp, type TestApp } from '../support/app.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -118,6 +119,31 @@ describe('a token restricted to repositories', () => {
     const hers = await make({ repository: 'main:bob/secret' });
     const { status, json } = await create(task({ depends_on: [hers.id] }));
     expect([status, json.errors]).toEqual([422, [{ field: 'depends_on', message: `there is no task ${hers.id}` }]]);
+  });
+
+  it('is told of no task of others that one waited for: by what it shows, its history, its end', async () => {
+    const hers = await make({ repository: 'main:bob/secret' });
+    const ours = await make();
+    const mine = await make({ depends_on: [hers.id, ours.id] });
+    const runs = await make({ depends_on: [hers.id], on_dependency_failure: 'run' });
+    const token = await tokenFor('coordinator', ofAlice);
+    const read = async (path: string, as?: string) =>
+      (await app.call('GET', `/api/v1${path}`, { ...(as === undefined ? {} : { token: as }) })).text;
+    const shown = JSON.parse(await read(`/tasks/${mine.id}`, token));
+    expect([shown.depends_on, shown.unmet_dependencies]).toEqual([[ours.id], 2]);
+    await app.call('POST', `/api/v1/tasks/${hers.id}/cancel`, { body: {} });
+    while ((await tellDependants(app.deps)) > 0);
+    expect(JSON.parse(await read(`/tasks/${mine.id}`)).status).toBe('cancelled');
+    expect(await read(`/tasks/${runs.id}/events`)).toContain('dependency_met');
+    const paths = [mine.id, runs.id].flatMap((id) => [`/tasks/${id}`, `/tasks/${id}/events`]);
+    for (const path of [...paths, '/tasks?limit=200', '/events?limit=200']) {
+      expect([path, (await read(path, token)).includes(hers.id)]).toEqual([path, false]);
+      expect([path, (await read(path)).includes(hers.id)]).toEqual([path, true]);
+    }
+    const end = JSON.parse(await read(`/tasks/${mine.id}`, token));
+    expect(end.cancel_reason).toBe('Another task, which this one depends on, was cancelled.');
+    const retried = await app.call('POST', `/api/v1/tasks/${mine.id}/retry`, { token, body: {} });
+    expect([retried.status, retried.text.includes(hers.id)]).toEqual([200, false]);
   });
 
   it('is not told which task of others one waits for', async () => {

@@ -27,7 +27,7 @@ export async function* followTask(
   const look = async (): Promise<Message[]> => {
     if (performance.now() - readAtMs > VIEW_KEPT_MS) {
       readAtMs = performance.now();
-      view = await readTask(deps, taskId);
+      view = await readTask(deps, taskId, c.get('visitor').restriction);
     }
     const messages = view === null ? [] : await updates.next(view);
     watch.refresh();

@@ -1,5 +1,7 @@
 import type { Attempt } from '../../domain/attempt.ts';
+import type { Restriction } from '../../domain/restriction.ts';
 import type { Task } from '../../domain/task.ts';
+import { eventsAsSeen, tasksAsSeen } from '../../usecases/access/as-seen.ts';
 import type { Deps } from '../../usecases/deps.ts';
 import { readNames } from '../../usecases/task/read-names.ts';
 import { getTask, listAttempts, listEvents, type StoredEvent } from '../../usecases/task/read-tasks.ts';
@@ -20,10 +22,15 @@ export type TaskView = {
 const MAX_ATTEMPTS = 200;
 const MAX_EVENTS = 500;
 
-/** Null if there is no such task. */
-export async function readTask(deps: Pick<Deps, 'db'>, id: string): Promise<TaskView | null> {
-  const task = await getTask(deps, id);
-  if (task === null) return null;
+/** As who is restricted sees it. Null if there is no such task. */
+export async function readTask(
+  deps: Pick<Deps, 'db'>,
+  id: string,
+  restriction: Restriction | null,
+): Promise<TaskView | null> {
+  const found = await getTask(deps, id);
+  if (found === null) return null;
+  const [task = found] = await tasksAsSeen(deps, restriction, [found]);
   const [attempts, events] = await Promise.all([
     listAttempts(deps, id, { limit: MAX_ATTEMPTS, cursor: null }),
     listEvents(deps, id, { limit: MAX_EVENTS, cursor: null }),
@@ -32,7 +39,7 @@ export async function readTask(deps: Pick<Deps, 'db'>, id: string): Promise<Task
   return {
     task,
     attempts: attempts.items.reverse(),
-    events: events.items,
+    events: await eventsAsSeen(deps, restriction, events.items),
     moreEvents: events.nextCursor !== null,
     names,
   };

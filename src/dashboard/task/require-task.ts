@@ -7,7 +7,8 @@ import { readTask, type TaskView } from './read-task.ts';
 /** The task that the address names; an id that can't be one is of nothing that there is. */
 export async function requireTask(c: PageContext): Promise<TaskView> {
   const id = c.req.param('id') ?? '';
-  const view = isUuid(id) ? await readTask(c.get('dashboard').deps, id) : null;
-  if (view === null || !isWithin(c.get('visitor').restriction, view.task)) throw notFound('task');
+  const { restriction } = c.get('visitor');
+  const view = isUuid(id) ? await readTask(c.get('dashboard').deps, id, restriction) : null;
+  if (view === null || !isWithin(restriction, view.task)) throw notFound('task');
   return view;
 }
