@@ -13,13 +13,9 @@ export default defineConfig({
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false } },
       {
         extends: true,
-        test: { name: 'database', include: ['test/integration/{,dashboard/}*.test.ts'], isolate: false },
+        test: { name: 'integration', include: ['test/integration/**/*.test.ts'], isolate: false },
       },
-      // What starts programs, and breaks them.
-      {
-        extends: true,
-        test: { name: 'programs', include: ['test/{integration/{agent,demo,executor},e2e,fault,long}/**/*.test.ts'] },
-      },
+      { extends: true, test: { name: 'whole', include: ['test/{e2e,fault,long}/**/*.test.ts'] } },
     ],
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', installingReporter(), acceptanceReporter(), countingReporter()],

@@ -244,11 +244,11 @@ export const acceptance: Part[] = [
       {
         line: 'dependencies: three reactions, at creation alike, chains in steps, counters right under races',
         proofs: [
-          'test/integration/dependencies.test.ts > many dependants > that hang in a chain of 1,000 are cancelled one after the other',
+          'test/long/chain-of-dependants.test.ts > dependants that hang in a chain of 1,000 are cancelled one after the other',
           'test/integration/dependencies.test.ts > many dependants > of one are told at most 500 at a time, and each once',
-          'test/integration/race-of-dependencies.test.ts > a dependant that is created while its dependency completes is ready in the end',
-          'test/integration/race-of-dependencies.test.ts > a dependant of ten that complete at once is counted down by each of them once',
-          'test/integration/race-of-dependencies.test.ts > counting down in the statement that completes would leave a dependant waiting for ever',
+          'test/long/race-of-dependencies.test.ts > a dependant that is created while its dependency completes is ready in the end',
+          'test/long/race-of-dependencies.test.ts > a dependant of ten that complete at once is counted down by each of them once',
+          'test/long/race-of-dependencies.test.ts > counting down in the statement that completes would leave a dependant waiting for ever',
         ],
       },
       {
@@ -392,7 +392,7 @@ export const acceptance: Part[] = [
       {
         line: 'a wrong configuration file: all mistakes at once with line numbers, exit 2',
         proofs: [
-          'test/e2e/server-starts-and-stops.test.ts > a server that can not start says why in one sentence > its configuration is wrong: every mistake with its line, and exit code 2',
+          'test/long/server-can-not-start.test.ts > a server that can not start says why in one sentence > its configuration is wrong: every mistake with its line, and exit code 2',
         ],
       },
       {

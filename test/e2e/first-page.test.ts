@@ -212,18 +212,20 @@ describeIf('chromium', 'the pages in a browser', (path) => {
     const { task, attemptId } = await taken(long, { template: undefined });
     await agent.start(attemptId);
     await agent.print(attemptId, `${'a-very-long-word'.repeat(40)}\n${'\x1b[41mx'.repeat(300)}\n`);
-    for (const address of [
+    const { page } = await open('/', { viewport: { width: 375, height: 700 }, colorScheme });
+    const addresses = [
       '/',
       '/?status=assigned',
       `/tasks/${task.id}`,
       `/tasks/${task.id}/cancel`,
       '/login',
       '/tasks/none',
-    ]) {
-      const { page } = await open(address, { viewport: { width: 375, height: 700 }, colorScheme });
+    ];
+    for (const address of addresses) {
+      await page.goto(address);
       expect([address, await sidewaysPx(page)]).toEqual([address, 0]);
     }
-    const { page } = await open('/?status=cancelled', { viewport: { width: 375, height: 700 }, colorScheme });
+    await page.goto('/?status=cancelled');
     const tab = page.locator('.tabs [aria-current]');
     expect(await tab.evaluate((link) => link.getBoundingClientRect().right < innerWidth + 1)).toBe(true);
     await agent.end(attemptId, { outcome: 'completed', exit_code: 0 });

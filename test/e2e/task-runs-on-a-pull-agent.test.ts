@@ -7,25 +7,16 @@ import { expectHealthy } from '../support/examine.ts';
 import { listProcesses } from '../support/proc.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
 import { createTaskClient, type TaskClient } from '../support/task-client.ts';
-import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let server: ServerProcess;
 let tasks: TaskClient;
-let registrationToken: string;
-const onlyServer = (): Record<string, string> => ({
-  TASKEJO_AGENT_SERVER__URL: server.url,
-  TASKEJO_AGENT_STATE_DIR: temporaryFolder(),
-});
 const mark = () => `600.${Math.floor(Math.random() * 1e9)}`;
 const aliveWith = (text: string) => listProcesses().filter((process) => process.arguments.includes(text));
 
 beforeAll(async () => {
   server = await startServerProcess({ TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
   tasks = createTaskClient(server);
-  const token = { name: 'more', scope: 'register' };
-  registrationToken = (await server.api<{ token: string }>('POST', '/api/v1/tokens', token)).token;
-  await server.api('POST', '/api/v1/agents/register', { name: 'taken' }, registrationToken);
 });
 afterAll(async () => {
   await expectHealthy(server);
@@ -133,44 +124,10 @@ describe('the agent', () => {
     expect(second.stderr).toMatch(/^another agent \(pid \d+\) runs on \S+\n$/);
   });
 
-  test.each([
-    ['no settings at all', () => ({}), /server: is missing/],
-    ['no credential', onlyServer, /registration_token or server.token is needed/],
-    [
-      'a registration token that is none',
-      () => ({ ...onlyServer(), TASKEJO_AGENT_SERVER__REGISTRATION_TOKEN: 'x' }),
-      /does not accept the registration token/,
-    ],
-    [
-      'a name that is taken',
-      () => ({
-        ...onlyServer(),
-        TASKEJO_AGENT_SERVER__REGISTRATION_TOKEN: registrationToken,
-        TASKEJO_AGENT_NAME: 'taken',
-      }),
-      /an agent or host named taken already/,
-    ],
-    [
-      'a state folder that can not be',
-      () => ({ ...onlyServer(), TASKEJO_AGENT_STATE_DIR: '/dev/null/state' }),
-      /cannot use \/dev\/null\/state/,
-    ],
-    [
-      'a work folder that can not be',
-      () => ({ ...onlyServer(), TASKEJO_AGENT_SERVER__TOKEN: 'x', TASKEJO_AGENT_WORK_DIR: '/dev/null/commands' }),
-      /cannot run commands in \/dev\/null\/commands/,
-    ],
-  ] as [string, () => Record<string, string>, RegExp][])('refuses %s with exit code 2', async (_, env, sentence) => {
-    const folder = temporaryFolder();
-    const ended = await taskejo(['agent'], { env: { XDG_STATE_HOME: folder, ...env() }, cwd: folder });
-    expect(ended).toMatchObject({ code: 2, stdout: '' });
-    expect(ended.stderr).toMatch(sentence);
-  });
-
   test('stopped once waits for what runs', async () => {
     const agent = await startAgentProcess(server, { name: 'waits', env: { TASKEJO_AGENT_LABELS: 'waits' } });
     const { id } = await tasks.create('sleep 1; exit 7', { requires: ['waits'] });
-    await tasks.until(id, ({ status }) => status === 'running');
+    await tasks.until(id, (task) => task.attempt?.process != null);
     expect(await agent.stop()).toBe(0);
     expect(await tasks.task(id)).toMatchObject({ status: 'failed', result: { exit_code: 7 } });
   });

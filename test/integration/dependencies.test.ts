@@ -267,22 +267,6 @@ describe('a dependency that failed', () => {
 });
 
 describe('many dependants', () => {
-  it('that hang in a chain of 1,000 are cancelled one after the other', async () => {
-    const ids = Array.from({ length: 1_000 }, () => randomUUIDv7());
-    await make(ids.map((id, index) => ({ id, dependsOn: index === 0 ? [] : [ids[index - 1] as string] })));
-    await end(ids[0] as string, 'failed');
-    expect(await tellAll()).toBeGreaterThanOrEqual(999);
-    const { rows } = await sql<{ status: string; count: number }>`
-      select status, count(*) from tasks where id = any(${ids}::uuid[]) group by status order by status`.execute(
-      deps.db,
-    );
-    expect(rows).toEqual([
-      { status: 'cancelled', count: 999 },
-      { status: 'failed', count: 1 },
-    ]);
-    expect(await typesOf(ids[999] as string)).toEqual(['created', 'dependency_failed', 'cancelled']);
-  });
-
   it('of one are told at most 500 at a time, and each once', async () => {
     const first = await create();
     const fan = (count: number) => make(Array.from({ length: count }, () => ({ dependsOn: [first.id] })));
