@@ -37,6 +37,8 @@ export type YamlConfig<T> = {
   saidBy: (path: Path) => Speaker;
   /** The files that secrets were read from. */
   secretFiles: readonly string[];
+  /** Variables that begin like ours and set nothing, each with the reason. */
+  strangeVariables: readonly string[];
 };
 
 /**
@@ -46,7 +48,7 @@ export type YamlConfig<T> = {
 export async function readYamlConfig<T>(options: YamlConfigOptions<T>): Promise<YamlConfig<T>> {
   const { path, schema, env, envPrefix, check = () => [] } = options;
   const document = await readDocument(path);
-  const { overrides, mistakes } = environmentOverrides(schema, env, envPrefix, options.envNames ?? {});
+  const { overrides, mistakes, strange } = environmentOverrides(schema, env, envPrefix, options.envNames ?? {});
   const said = [...overrides, ...(options.flags ?? [])];
   const report = createReport(path, document, said, envPrefix);
   for (const { name, ...mistake } of mistakes) report.addOf({ where: name, ...mistake });
@@ -68,7 +70,8 @@ export async function readYamlConfig<T>(options: YamlConfigOptions<T>): Promise<
   }
   report.end();
   if ('findings' in result) throw new Error('a finding was not reported');
-  return { value: result.value, saidBy: report.saidBy, secretFiles };
+  const strangeVariables = strange.map(({ name, message }) => `${name} sets nothing: ${message}`);
+  return { value: result.value, saidBy: report.saidBy, secretFiles, strangeVariables };
 }
 
 const EXPOSED = 'is a secret in a file that others may read: write {env: NAME} or {file: PATH}, or chmod 600 the file';

@@ -13,6 +13,8 @@ export type AgentConfig = {
   file: string | null;
   /** Further files that hold secrets of the agent's. */
   secretFiles: readonly string[];
+  /** Variables that look like settings and are none, as sentences. */
+  strangeVariables: readonly string[];
   server: {
     url: string;
     registrationToken: string | null;
@@ -57,13 +59,14 @@ export async function loadAgentConfig(options: { file?: string | undefined; env:
   const { env } = options;
   const path = options.file ?? PLACES.find((place) => existsSync(place)) ?? null;
   const asked = { path, schema: agentConfigSchema, env, envPrefix: 'TASKEJO_AGENT_', check: checkAcross };
-  const { value, saidBy, secretFiles } = await readYamlConfig(asked);
+  const { value, saidBy, secretFiles, strangeVariables } = await readYamlConfig(asked);
   const placed: Placed = (at, said) =>
     resolve(path !== null && saidBy(at) === 'file' ? dirname(resolve(path)) : process.cwd(), said);
   const stateDir = placed(['state_dir'], value.state_dir ?? defaultStateDir(env));
   return {
     file: path,
     secretFiles,
+    strangeVariables,
     server: serverOf(value, placed),
     name: value.name ?? machineName(),
     labels: value.labels,

@@ -10,26 +10,31 @@ export type OverrideMistake = { name: string; path: string; message: string };
 /**
  * Reads the settings that the environment gives: prefix + path in capitals, `__` between levels; `names` are further
  * variables with their paths. An empty variable counts as not set; one whose first part is no key of ours is somebody
- * else's.
+ * else's, or a mistake: that is for the caller to say.
  */
 export function environmentOverrides(
   schema: z.ZodType,
   env: Environment,
   prefix: string,
   names: Readonly<Record<string, Path>>,
-): { overrides: Override[]; mistakes: OverrideMistake[] } {
+): { overrides: Override[]; mistakes: OverrideMistake[]; strange: OverrideMistake[] } {
   const overrides: Override[] = [];
   const mistakes: OverrideMistake[] = [];
+  const strange: OverrideMistake[] = [];
   for (const [name, raw] of Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const path = names[name] ?? (name.startsWith(prefix) ? name.slice(prefix.length).toLowerCase().split('__') : null);
-    if (raw === undefined || raw === '' || path === null || schemasAt(schema, path.slice(0, 1)).length === 0) continue;
+    if (raw === undefined || raw === '' || path === null) continue;
+    if (schemasAt(schema, path.slice(0, 1)).length === 0) {
+      strange.push({ name, path: pathText(path), message: unknownKey(String(path[0]), knownKeys([schema])) });
+      continue;
+    }
     try {
       overrides.push({ name, path, value: decode(raw, schemasOfKeys(schema, path)) });
     } catch (error) {
       mistakes.push({ name, path: pathText(path), message: (error as Error).message });
     }
   }
-  return { overrides, mistakes };
+  return { overrides, mistakes, strange };
 }
 
 function schemasOfKeys(schema: z.ZodType, path: Path): z.ZodType[] {

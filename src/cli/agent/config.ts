@@ -1,5 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { visible } from '../../domain/visible.ts';
 import type { Context } from '../connect.ts';
 import { CliError } from '../errors.ts';
 import { type AgentOptions, asksAgent } from './client.ts';
@@ -14,6 +16,9 @@ export function addAgentConfig(agent: Command, context: Context): void {
     .action((options: AgentOptions) => check(options, context));
 }
 
+/** Where an agent looks by itself. */
+const PLACES = [resolve('agent.yaml'), '/etc/taskejo/agent.yaml'];
+
 function init({ config: file = 'agent.yaml', force = false }: AgentOptions & { force?: boolean }, context: Context) {
   const example = readFileSync(new URL('../../../docs/agent.example.yaml', import.meta.url), 'utf8');
   try {
@@ -24,12 +29,15 @@ function init({ config: file = 'agent.yaml', force = false }: AgentOptions & { f
     if (code === 'EEXIST') throw new CliError(`${file} is there; nothing was changed (--force writes over it)`);
     throw new CliError(`cannot write ${file}: ${message}`, undefined, { cause: error });
   }
-  context.terminal.out(`${file} is written. Say where the server is, then: taskejo agent config && taskejo agent\n`);
+  const option = PLACES.includes(resolve(file)) ? '' : ` --config ${file}`;
+  const next = `taskejo agent config${option} && taskejo agent${option}`;
+  context.terminal.out(`${file} is written. Say where the server is, then: ${next}\n`);
 }
 
 async function check({ config: file }: AgentOptions, { env, terminal }: Context): Promise<void> {
   const { loadAgentConfig } = await import('../../agent/config.ts');
-  const { file: found, name, labels, capacity, server } = await loadAgentConfig({ file, env });
+  const { file: found, name, labels, capacity, server, strangeVariables } = await loadAgentConfig({ file, env });
+  for (const one of strangeVariables) terminal.err(`warning: ${visible(one)}\n`);
   const about = [`${name} at ${server.url}`, `capacity ${capacity}`, `labels ${labels.join(', ') || 'none'}`];
   terminal.out(`${found ?? 'no file, the environment'}: no mistakes; ${about.join('; ')}\n`);
 }

@@ -33,6 +33,7 @@ describe('the settings of the agent', () => {
     expect(config).toEqual({
       file: expect.stringMatching(/agent\.yaml$/),
       secretFiles: [],
+      strangeVariables: [],
       server: {
         url: 'https://tasks.example.org',
         registrationToken: 'r',
@@ -110,6 +111,13 @@ kill_grace_seconds: 2
     expect(await load(LEAST)).toMatchObject({ server: { registrationToken: null } });
     expect(await mistakes('server: {url: "https://a", registration_token: a-secret}\n', {}, 0o644)).toEqual([
       expect.stringContaining('is a secret in a file that others may read'),
+    ]);
+  });
+
+  test('are not what a variable says that is none of theirs: it is told of', async () => {
+    const env = { REG: 'r', TASKEJO_AGENT_SECURTIY__ALLOWED_COMMANDS: 'make', TASKEJO_AGENT_ALLOWED_COMMANDS: '' };
+    expect((await load(LEAST, env)).strangeVariables).toEqual([
+      'TASKEJO_AGENT_SECURTIY__ALLOWED_COMMANDS sets nothing: unknown key "securtiy", did you mean security?',
     ]);
   });
 
