@@ -32,6 +32,11 @@ export function rowsOf(turns: Turns, peersMissing: string | null): FigureRows {
         ...(cost === 'cpuSeconds' && of === 'ours' ? { goal: atMost(0.2) } : {}),
       })),
     ),
+    {
+      title: "Taskejo: the agents' processor per 1,000 tasks",
+      unit: 's',
+      rounds: turns.ours.map((turn) => turn.costs.loadCpuSeconds),
+    },
     { title: 'Taskejo: a dequeue that had a task, p50', unit: 'ms', rounds: turns.ours.map((turn) => turn.p50Ms ?? 0) },
     { title: 'Taskejo: a dequeue that had a task, p99', unit: 'ms', rounds: turns.ours.map((turn) => turn.p99Ms ?? 0) },
   ];

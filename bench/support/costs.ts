@@ -6,6 +6,8 @@ import { cpuSeconds } from './cpu.ts';
 export type Costs = {
   /** Of the process that is measured: the server, or the peers' with its library. */
   cpuSeconds: number;
+  /** Of the agents, which are in another process; the peers' are in the one that is measured. */
+  loadCpuSeconds: number;
   postgresCpuSeconds: number;
   walKilobytes: number;
 };
@@ -18,19 +20,21 @@ export async function countCosts(bench: Bench, pid: number): Promise<(tasks: num
     const per1000 = (of: keyof Costs) => ((after[of] - before[of]) / tasks) * 1000;
     return {
       cpuSeconds: per1000('cpuSeconds'),
+      loadCpuSeconds: per1000('loadCpuSeconds'),
       postgresCpuSeconds: per1000('postgresCpuSeconds'),
       walKilobytes: per1000('walKilobytes'),
     };
   };
 }
 
-async function look({ postgres }: Bench, pid: number): Promise<Costs> {
+async function look({ postgres, load }: Bench, pid: number): Promise<Costs> {
   const [row] = await postgres.query<{ kb: number }>(
     'postgres',
     "select ((pg_current_wal_insert_lsn() - '0/0') / 1024)::float8 as kb",
   );
   return {
     cpuSeconds: cpuSeconds(pid) ?? Number.NaN,
+    loadCpuSeconds: cpuSeconds(load.pid) ?? Number.NaN,
     postgresCpuSeconds: clusterCpuSeconds(postgres.pid),
     walKilobytes: row?.kb ?? Number.NaN,
   };

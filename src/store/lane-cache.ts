@@ -22,6 +22,8 @@ export type Lanes = {
   serves(server: Server, lane: number): boolean;
   /** The lanes that one of these may serve. */
   servedBy(servers: readonly Server[]): number[];
+  /** The same by what these had when this was last asked of them; null where one is not remembered. */
+  servedLately(ids: readonly string[]): number[] | null;
 };
 
 /** Sets of labels, and keys of new tasks, remembered at most. */
@@ -34,6 +36,7 @@ export function createLanes(db: Kysely<Database>): Lanes {
   let byLabels = new Map<string, Set<number>>();
   const byKey = new Map<string, number>();
   const restricted = new Map<string, Restriction>();
+  const lately = new Map<string, Server>();
 
   const add = (lane: Lane) => {
     known = Math.max(known, lane.id);
@@ -60,6 +63,12 @@ export function createLanes(db: Kysely<Database>): Lanes {
     return ids;
   };
 
+  const servedBy = (servers: readonly Server[]): number[] => {
+    const named = servers.flatMap(({ id }) => own.get(id) ?? []);
+    const sets = new Set(servers.map(sharedOf));
+    return [...new Set([...named, ...[...sets].flatMap((lanes) => [...lanes])])];
+  };
+
   return {
     async idOf(key) {
       const text = JSON.stringify([key.requires, key.repository, key.agentId]);
@@ -78,9 +87,13 @@ export function createLanes(db: Kysely<Database>): Lanes {
     },
     serves: (server, lane) => own.get(server.id) === lane || sharedOf(server).has(lane),
     servedBy(servers) {
-      const named = servers.flatMap(({ id }) => own.get(id) ?? []);
-      const sets = new Set(servers.map(sharedOf));
-      return [...new Set([...named, ...[...sets].flatMap((lanes) => [...lanes])])];
+      if (lately.size >= REMEMBERED) lately.clear();
+      for (const { id, labels } of servers) lately.set(id, { id, labels });
+      return servedBy(servers);
+    },
+    servedLately(ids) {
+      const servers = ids.flatMap((id) => lately.get(id) ?? []);
+      return servers.length === ids.length ? servedBy(servers) : null;
     },
   };
 }

@@ -1,24 +1,38 @@
-import { CompiledQuery, type DatabaseConnection, Kysely, PostgresDialect, type Transaction } from 'kysely';
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  Kysely,
+  PostgresDialect,
+  type QueryResult,
+  type Transaction,
+} from 'kysely';
 import { isFailedSince } from './database-errors.ts';
 import type { Database } from './schema.ts';
+
+type Answer = Promise<QueryResult<{ command: string }>>;
 
 /**
  * A transaction that doesn't wait for its `begin`: on connections of `hot` statements go out before the answers to those
  * before them have come, in their order, and each reads what is there when it is its turn. One that fails makes those
- * behind it fail, and all of it is rolled back.
+ * behind it fail, and all of it is rolled back. Whoever knows that one statement is left says so by `oneMore`, and the
+ * commit goes out right behind it.
  */
-export function transact<T>(db: Kysely<Database>, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
+export function transact<T>(
+  db: Kysely<Database>,
+  work: (trx: Transaction<Database>, oneMore: () => void) => Promise<T>,
+): Promise<T> {
   return db.getExecutor().provideConnection(async (connection) => {
-    const tell = (statement: string) => connection.executeQuery<{ command: string }>(CompiledQuery.raw(statement));
-    const { trx, close } = withoutWaiting(db, connection);
+    const tell = (statement: string): Answer => connection.executeQuery(CompiledQuery.raw(statement));
+    const commit = createCommit(() => tell('commit'));
+    const { trx, close } = withoutWaiting(db, commit.behindLast(connection));
     const begun = tell('begin');
-    const working = work(trx);
+    const working = work(trx, commit.oneMore);
     await Promise.allSettled([begun, working]);
     close();
     try {
       await begun;
       const result = await working;
-      const { rows } = await tell('commit');
+      const { rows } = await commit.send();
       // What PostgreSQL answers where something has failed, which isn't an error to it.
       if (rows[0]?.command === 'ROLLBACK') throw new Error('a statement had failed; the transaction was rolled back');
       return result;
@@ -28,6 +42,34 @@ export function transact<T>(db: Kysely<Database>, work: (trx: Transaction<Databa
       throw error;
     }
   });
+}
+
+/** Sends the commit once: behind the last statement if that was announced, else when it is asked for. */
+function createCommit(tell: () => Answer) {
+  let last = false;
+  let sent: Answer | null = null;
+  const send = (): Answer => {
+    sent ??= tell();
+    return sent;
+  };
+  return {
+    send,
+    oneMore: () => {
+      last = true;
+    },
+    behindLast: (connection: DatabaseConnection): DatabaseConnection => ({
+      streamQuery: () => {
+        throw new Error('nothing is streamed in here');
+      },
+      executeQuery(query) {
+        if (sent !== null) return Promise.reject(new Error('the transaction has ended'));
+        const answer = connection.executeQuery(query);
+        // Who waits for the statement hears of the fault; who looks at the commit hears it too.
+        if (last) send().catch(() => {});
+        return answer as never;
+      },
+    }),
+  };
 }
 
 const nowhere = new PostgresDialect({ pool: () => Promise.reject(new Error('this connects to nothing')) });

@@ -1,11 +1,14 @@
+import { sql } from 'kysely';
 import { afterAll, expect, it } from 'vitest';
 import { openDatabase } from '../../src/store/pool.ts';
 import { createTask } from '../../src/usecases/create/create-task.ts';
+import { claimForAgents } from '../../src/usecases/dequeue/claim-for-agents.ts';
 import { createDequeues } from '../../src/usecases/dequeue/dequeue.ts';
 import { blindConnection } from '../support/blind.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { addAgent, alice, newTask } from '../support/tasks.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const database = await createTestDatabase();
 const deps = await createTestDeps(database);
@@ -27,4 +30,49 @@ it('a claim answers a repeated request and others by what it read itself: nothin
   expect(taken.map((one) => one.map(({ task }) => task.id))).toEqual([[first.id], [second.id]]);
   desk.stop();
   await close();
+});
+
+it('a repeated request holds no other task while it waits for its own', async () => {
+  const desk = createDequeues(deps);
+  for (const id of ['asks again', 'another']) await addAgent(deps.db, id);
+  const first = await createTask(deps, alice, newTask());
+  const repeated = { ...now, requestId: 'again' };
+  await desk.dequeue('asks again', repeated).answer;
+  const second = await createTask(deps, alice, newTask());
+  const { answer } = await deps.db.transaction().execute(async (trx) => {
+    await sql`select from tasks where id = ${first.id} for update`.execute(trx);
+    const waits = desk.dequeue('asks again', repeated);
+    await waitFor(async () => (await locksWaitedFor()) > 0);
+    const [taken] = await claimForAgents(deps, [{ agentId: 'another', maxTasks: 1, requestId: null }]);
+    expect(taken?.taken.map(({ task }) => task.id)).toEqual([second.id]);
+    return waits;
+  });
+  expect((await answer).map(({ task }) => task.id)).toEqual([first.id]);
+  desk.stop();
+});
+
+const locksWaitedFor = async (): Promise<number> => {
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`.execute(deps.db);
+  return rows[0]?.n ?? 0;
+};
+
+it('an agent whose labels changed since its last claim is given what it may serve now', async () => {
+  const desk = createDequeues(deps);
+  await addAgent(deps.db, 'learns', { labels: ['old'] });
+  const old = await createTask(deps, alice, newTask({ requires: ['old'] }));
+  const fresh = await createTask(deps, alice, newTask({ requires: ['new'] }));
+  const take = async () => {
+    const taken = await desk.dequeue('learns', { maxTasks: 5, waitSeconds: 0, requestId: null }).answer;
+    return taken.map(({ task }) => task.id);
+  };
+  expect(await take()).toEqual([old.id]);
+  const other = await createTask(deps, alice, newTask({ requires: ['old'] }));
+  await sql`update agents set labels = '{new}', capacity = 9 where id = 'learns'`.execute(deps.db);
+  expect(await take()).toEqual([fresh.id]);
+  expect(await take()).toEqual([]);
+  await sql`update agents set labels = '{new,old}' where id = 'learns'`.execute(deps.db);
+  expect(await take()).toEqual([other.id]);
+  desk.stop();
 });

@@ -29,6 +29,41 @@ test('statements go out before the answers to those before them have come', asyn
   await close();
 });
 
+test('the commit goes out right behind a statement that was announced as the last one', async () => {
+  const told: string[] = [];
+  const { connectionString } = database;
+  const { db, pool, close } = openDatabase({ connectionString, byKeys: true });
+  recordStatements(pool, (line) => told.push(line));
+  await transact(db, async (trx, oneMore) => {
+    oneMore();
+    await sql`select 1`.execute(trx);
+  });
+  const sent = told.indexOf('select 1 is sent');
+  expect(told.slice(sent, sent + 2)).toEqual(['select 1 is sent', 'commit is sent']);
+  expect(told.filter((line) => line === 'commit is sent')).toHaveLength(1);
+  await close();
+});
+
+test('nothing is done behind the statement that was announced as the last one', async () => {
+  const more = transact(database.hot, async (trx, oneMore) => {
+    oneMore();
+    await write(trx, 1);
+    await write(trx, 2);
+  });
+  await expect(more).rejects.toThrow('the transaction has ended');
+  expect(await written()).toEqual([{ n: 1 }]);
+});
+
+test('a last statement that fails takes what was done before it with it, and its error is told', async () => {
+  const failing = transact(database.hot, async (trx, oneMore) => {
+    await write(trx, 1);
+    oneMore();
+    await sql`select 1 / 0`.execute(trx);
+  });
+  await expect(failing).rejects.toThrow('division by zero');
+  expect(await written()).toEqual([]);
+});
+
 test('what comes after the end of a transaction that failed is not done', async () => {
   const late = Promise.withResolvers<void>();
   const failing = transact(database.hot, (trx) =>

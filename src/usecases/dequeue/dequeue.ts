@@ -2,8 +2,9 @@ import { isDatabaseAway } from '../../store/database-errors.ts';
 import { mayTryAlone } from '../coalesce.ts';
 import type { Deps } from '../deps.ts';
 import { createTurns } from '../turns.ts';
-import { type Claimed, claimForAgents, MOST_TASKS } from './claim-for-agents.ts';
+import { type Claimed, claimForAgents } from './claim-for-agents.ts';
 import { answer, askAgain, type Desk, type Flight, hear, leave, lookSoon, note, watch } from './dequeue-desk.ts';
+import { MOST_TASKS } from './give-out.ts';
 import type { Taken } from './taken.ts';
 import { createWaitingRoom, type Waiter } from './waiting-room.ts';
 

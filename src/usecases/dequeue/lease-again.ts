@@ -7,19 +7,29 @@ import { findTasksOfAttempts } from '../../store/tasks.ts';
 import type { Deps } from '../deps.ts';
 import { type Ask, leased, type Taken } from './taken.ts';
 
+export type Earlier = Awaited<ReturnType<typeof attemptsOfRequests>>;
+
 /**
- * What an earlier request under the same id took and is still open, if its answer was lost, by the place of the ask:
- * fresh leases, new tokens. Where all of it is over, nothing: the repeat may be a late copy that nobody waits for. Looked
- * for each time, because the earlier one may still be waiting when it is repeated, and take something then that nobody
- * is told of. All of it within the claim: what failed after its commit would take what others were given with it.
+ * What earlier requests under the same ids took. Looked for each time, because the earlier one may still be waiting when
+ * it is repeated, and take something then that nobody is told of.
+ */
+export async function takenEarlier(trx: Transaction<Database>, asks: readonly Ask[]): Promise<Earlier> {
+  const named = asks.flatMap(({ agentId, requestId }) => (requestId === null ? [] : [{ agentId, requestId }]));
+  return named.length === 0 ? [] : attemptsOfRequests(trx, named);
+}
+
+/**
+ * What of it is still open, as its answer was lost, by the place of the ask: fresh leases, new tokens. Where all of it is
+ * over, nothing: the repeat may be a late copy that nobody waits for. All of it within the claim: what failed after its
+ * commit would take what others were given with it.
  */
 export async function leaseAgain(
   trx: Transaction<Database>,
   deps: Pick<Deps, 'settings'>,
   asks: readonly Ask[],
+  earlier: Earlier,
 ): Promise<Map<number, Taken[]>> {
-  const named = asks.flatMap(({ agentId, requestId }) => (requestId === null ? [] : [{ agentId, requestId }]));
-  const earlier = named.length === 0 ? [] : await attemptsOfRequests(trx, named);
+  if (earlier.length === 0) return new Map();
   const open = earlier.filter((one) => one.open);
   const tokens = new Map(open.map(({ id }) => [id, newAttemptToken(id)]));
   const agentIds = [...new Set(open.map((one) => one.agent_id))];

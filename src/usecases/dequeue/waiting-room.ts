@@ -1,4 +1,4 @@
-import { MOST_TASKS } from './claim-for-agents.ts';
+import { MOST_TASKS } from './give-out.ts';
 import type { Ask, Taken } from './taken.ts';
 
 /** An agent's request that is not answered yet. */

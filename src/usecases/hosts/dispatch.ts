@@ -7,7 +7,7 @@ import type { AgentRow, Database } from '../../store/schema.ts';
 import { hostsToAsk } from '../../store/ssh-attempts.ts';
 import { databaseTime } from '../../store/task-changes.ts';
 import type { Deps } from '../deps.ts';
-import { MOST_TASKS } from '../dequeue/claim-for-agents.ts';
+import { MOST_TASKS } from '../dequeue/give-out.ts';
 import { isFor } from '../dequeue/is-for.ts';
 import { SERVER } from '../server-actor.ts';
 

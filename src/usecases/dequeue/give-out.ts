@@ -1,0 +1,135 @@
+import { randomUUIDv7 } from 'node:crypto';
+import type { Transaction } from 'kysely';
+import { newAttemptToken, tokenHash } from '../../domain/token.ts';
+import { type Candidate, lockCandidates, type Take, takeTasks } from '../../store/claims.ts';
+import type { AgentRow, Database, TaskRow } from '../../store/schema.ts';
+import { databaseTime } from '../../store/task-changes.ts';
+import { takenTaskOf } from '../../store/tasks.ts';
+import { inOrder } from '../../store/transact.ts';
+import type { Deps } from '../deps.ts';
+import { isFor } from './is-for.ts';
+import { type Ask, leased, type Taken } from './taken.ts';
+
+type Trx = Transaction<Database>;
+
+/** A transaction, and how to say that one more statement is all of it. */
+export type Session = { trx: Trx; oneMore: () => void };
+
+/** A claim never locks more tasks than this, however many are asked for. */
+export const MOST_TASKS = 500;
+
+/** One who asks, with what it may serve and gets. `agent` is null for one that takes nothing now. */
+export type Seat = { ask: Ask; agent: AgentRow | null; promised: number; taken: Taken[] };
+
+export type Seen = { candidates: readonly Candidate[] /** The time after they were locked. */; at: string };
+
+/** Locks what stands in front in these lanes. */
+export async function look(
+  trx: Trx,
+  agentIds: readonly string[],
+  lanes: readonly number[],
+  limit: number,
+  window: number,
+): Promise<Seen> {
+  if (lanes.length === 0) return { candidates: [], at: '' };
+  const heldByOthers = HELD_BY_OTHERS[window] ?? 0;
+  const [candidates, at] = await inOrder(
+    lockCandidates(trx, { mode: 'http_pull', agentIds, lanes, limit, heldByOthers }),
+    databaseTime(trx),
+  );
+  return { candidates, at };
+}
+
+const WIDER = 8;
+/** So many tasks in front may be held by claims that run at the same moment, in the first look and in the wider one. */
+const HELD_BY_OTHERS = [32, 2 * MOST_TASKS];
+
+/** Gives out tasks until nobody wants more or there is none. Answers those that were locked for nothing. */
+export async function giveOut(
+  { trx, oneMore }: Session,
+  deps: Deps,
+  seats: readonly Seat[],
+  free: Map<string, number>,
+  early: (Seen & { lanes: ReadonlySet<number>; limit: number }) | null,
+): Promise<Candidate[]> {
+  const spare = new Map((early?.candidates ?? []).map((candidate) => [candidate.id, candidate]));
+  // Tasks in front that none of them may take, or that other claims hold, may fill a window: once more then with a larger.
+  for (const window of HELD_BY_OTHERS.keys()) {
+    const asking = seats.filter((seat) => wants(seat, free) > 0);
+    const places = asking.reduce((sum, seat) => sum + wants(seat, free), 0);
+    if (places === 0) break;
+    const lanes = deps.lanes.servedBy(asking.flatMap(({ agent }) => agent ?? []));
+    const known = window === 0 && early !== null && lanes.every((lane) => early.lanes.has(lane)) ? early : null;
+    const limit = known?.limit ?? Math.min(window === 0 ? places : places * WIDER, MOST_TASKS);
+    const agentIds = [...new Set(asking.map(({ ask }) => ask.agentId))];
+    const { candidates, at } = known ?? (await look(trx, agentIds, lanes, limit, window));
+    const given = match(candidates, asking, free);
+    const satisfied = asking.every((seat) => wants(seat, free) === 0);
+    const seenAll = given.length === candidates.length || candidates.length < limit;
+    const isLast = satisfied || (seenAll && candidates.length > 0) || window === HELD_BY_OTHERS.length - 1;
+    if (isLast && given.length > 0) oneMore();
+    await give(trx, deps, given, at);
+    for (const candidate of candidates) spare.set(candidate.id, candidate);
+    for (const { take } of given) spare.delete(take.candidate.id);
+    if (isLast) break;
+  }
+  return [...spare.values()];
+}
+
+const wants = ({ ask, agent, promised }: Seat, free: ReadonlyMap<string, number>): number =>
+  agent === null ? 0 : Math.max(0, Math.min(ask.maxTasks - promised, free.get(ask.agentId) ?? 0));
+
+type Given = { seat: Seat; token: string; take: Take };
+
+async function give(trx: Trx, deps: Deps, given: readonly Given[], at: string): Promise<void> {
+  if (given.length === 0) return;
+  const opened = await takeTasks(
+    trx,
+    given.map(({ take }) => take),
+    {
+      mode: 'http_pull',
+      at,
+      leaseSeconds: deps.settings.leases.seconds,
+      holder: null,
+      happening: ({ agentId, attemptId }) => ({
+        type: 'assigned',
+        actor: { kind: 'agent', id: agentId },
+        attemptId,
+        data: { agent_id: agentId, execution_mode: 'http_pull' },
+      }),
+    },
+  );
+  for (const { seat, token, take } of given) {
+    const row = opened.get(take.attemptId);
+    if (row === undefined) continue;
+    seat.taken.push(leased(deps, takenTaskOf(row), token));
+    deps.fresh.remember(freshOf(row, take, seat.agent));
+  }
+}
+
+const freshOf = (row: TaskRow, { attemptId, agentId }: Take, agent: AgentRow | null) => ({
+  attemptId,
+  agentId,
+  doubted: agent === null || agent.own_failures.length > 0,
+  id: row.id,
+  status: row.status,
+  event_n: row.event_n,
+  event_hash: row.event_hash,
+  environment: row.environment,
+  output_schema: row.output_schema,
+});
+
+/** Each task goes to whoever asked first of those that may take it. Counts the places down. */
+function match(candidates: readonly Candidate[], seats: readonly Seat[], free: Map<string, number>): Given[] {
+  return candidates.flatMap((candidate) => {
+    const seat = seats.find((one) => wants(one, free) > 0 && one.agent !== null && isFor(candidate, one.agent));
+    if (seat === undefined) return [];
+    const { agentId, requestId } = seat.ask;
+    seat.promised += 1;
+    free.set(agentId, (free.get(agentId) ?? 0) - 1);
+    const attemptId = randomUUIDv7();
+    const token = newAttemptToken(attemptId);
+    const take = { candidate, agentId, attemptId, tokenHash: tokenHash(token), requestId };
+    return [{ seat, token, take }];
+  });
+}
