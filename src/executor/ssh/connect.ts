@@ -45,12 +45,19 @@ class NoSuchKey extends MachineError {
   }
 }
 
+/** The host began to speak and hung up before we were in. */
+class HungUp extends MachineError {
+  constructor({ message, cause }: Error) {
+    super('unreachable', message, { cause });
+  }
+}
+
 const straight: Way = async ({ address, port }) => connectSocket({ host: address, port });
 
 /**
  * Opens an authenticated connection to a host that shows a pinned key. A bare fingerprint doesn't say its type: then
- * the types are asked one after the other until one matches, each time before authentication. The deadline is for all
- * of it. Throws {@link MachineError}: `unreachable`, `host_key`, `auth` or `configuration`.
+ * the types are asked one after the other until one matches, each time before authentication; some servers offer types
+ * that they have no key of, and hang up when one is asked for. The deadline is for all of it. Throws {@link MachineError}: `unreachable`, `host_key`, `auth` or `configuration`.
  */
 export async function connect(to: Endpoint, pinned: PinnedHostKeys, options: ConnectOptions): Promise<Connection> {
   const over = new AbortController();
@@ -69,7 +76,8 @@ export async function connect(to: Endpoint, pinned: PinnedHostKeys, options: Con
           signal: over.signal,
         });
       } catch (error) {
-        if (!pinned.typeUnknown || !(error instanceof WrongKey || error instanceof NoSuchKey)) throw error;
+        const hasNone = error instanceof NoSuchKey || (error instanceof HungUp && wrong !== null);
+        if (!pinned.typeUnknown || !(error instanceof WrongKey || hasNone)) throw error;
         if (error instanceof WrongKey) wrong = error;
         const gone = error instanceof WrongKey ? error.shown : asked[0];
         untried = untried.filter((type) => type !== gone);
@@ -91,13 +99,14 @@ function signIn(socket: Duplex, to: Endpoint, how: SigningIn): Promise<Connectio
     const connection = connectionOf(client, socket);
     let wrong: WrongKey | null = null;
     let settled = false;
+    let spoke = false;
     const settle = (error: Error | null) => {
       if (settled) return;
       settled = true;
       release();
       if (!error) return resolve(connection);
       connection.cut();
-      reject(error);
+      reject(spoke && error instanceof MachineError && error.kind === 'unreachable' ? new HungUp(error) : error);
     };
     const release = guard({ signal }, settle);
     const hostVerifier = (key: Buffer) => {
@@ -112,6 +121,7 @@ function signIn(socket: Duplex, to: Endpoint, how: SigningIn): Promise<Connectio
     client.once('ready', () => settle(null));
     client.once('close', () => settle(wrong ?? new MachineError('unreachable', 'the host closed the connection')));
     try {
+      socket.once('data', (said: Buffer) => (spoke = said.toString('latin1', 0, 4) === 'SSH-'));
       client.connect({ ...connectConfig(to, how), sock: socket, hostVerifier });
     } catch (error) {
       settle(

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { makeKey } from '../../../src/demo/ssh-keys.ts';
 import type { SshHostOptions } from '../../../src/executor/ssh/host.ts';
 import { startLinkProxy } from '../../support/link-proxy.ts';
@@ -153,6 +154,26 @@ describeIf('sshd', 'a host over SSH', () => {
       expect(impostor.said()).toMatch(/disconnect/);
       proxy.leadTo(sshd.port);
       expect(await machine.ping(signal)).toEqual(before);
+    });
+
+    test('is told by that key also where it hangs up when it is asked for one of another type', async () => {
+      const sshd = await sshdWith();
+      let links = 0;
+      const server = createServer((near) => {
+        links += 1;
+        near.on('error', () => {});
+        if (links > 1) return void near.end('SSH-2.0-dropbear_2022.83\r\n');
+        const far = connect({ host: '127.0.0.1', port: sshd.port }).on('error', () => {});
+        near.pipe(far).pipe(near);
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      onTestFinished(() => void server.close());
+      const { port } = server.address() as AddressInfo;
+      const machine = hostOf(sshd, { port, hostKeys: [`SHA256:${'A'.repeat(43)}`] });
+      await expect(machine.ping(signal)).rejects.toMatchObject({
+        kind: 'host_key',
+        message: expect.stringContaining(sshd.hostKeyFingerprint),
+      });
     });
 
     test('only on new connections loses the older ones too', async () => {
