@@ -81,7 +81,7 @@ describe('an agent killed in the middle of an attempt and started again', () => 
     const { id } = await tasks.create(`exec sleep ${mark}`, { agent_id: agent.id });
     await tasks.until(id, (task) => task.attempt?.process != null);
     await agent.kill();
-    expect(aliveWith(mark)).not.toEqual([]);
+    await waitFor(() => aliveWith(mark).length > 0);
     await server.api('POST', `/api/v1/tasks/${id}/cancel`, {});
     await agent.start();
     expect(await tasks.ended(id)).toMatchObject({ status: 'cancelled' });
@@ -112,18 +112,18 @@ describe('an agent killed for good', () => {
     await first.kill();
     const again = await tasks.until(id, ({ status }) => status === 'pending');
     expect(again).toMatchObject({ infra_retries: 1, assigned_agent_id: null, result: null });
-    expect(aliveWith(mark)).toHaveLength(1);
+    await waitFor(() => aliveWith(mark).length === 1);
 
     const second = await startAgentProcess(server, { name: 'second', env });
     const taken = await tasks.until(id, ({ attempt }) => attempt?.number === 2 && attempt.process !== null);
-    expect(aliveWith(mark)).toHaveLength(2);
+    await waitFor(() => aliveWith(mark).length === 2);
     expect(taken.assigned_agent_id).toBe(second.id);
     const [lost] = await tasks.attempts(id);
     expect(lost).toMatchObject({ number: 1, outcome: 'lost', exit_code: null, failure_class: null });
 
     await first.start();
     await waitFor(() => first.log().includes('attempt is not ours any more'));
-    expect(aliveWith(mark)).toHaveLength(1);
+    await waitFor(() => aliveWith(mark).length === 1);
     expect(await tasks.task(id)).toMatchObject({ attempt: { number: 2 }, assigned_agent_id: second.id });
     expect(running.attempt?.id).not.toBe(taken.attempt?.id);
     expect((await tasks.events(id)).map(({ type }) => type)).toEqual([
