@@ -24,8 +24,8 @@ const serverUrl = z
 const variableName = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name of letters, digits and _')
-  .refine((name) => !name.startsWith('TASKEJO_'), 'names that begin with TASKEJO_ are given by the program')
-  .refine((name) => !SHELL_OWNED_NAME.test(name), 'is a name that the shell owns: no command can be given it');
+  .refine((name) => !name.startsWith('TASKEJO_'), 'must not begin with TASKEJO_: those are given by the program')
+  .refine((name) => !SHELL_OWNED_NAME.test(name), 'is owned by the shell: no command can be given it');
 
 const server = z.strictObject({
   url: serverUrl.describe('The server, as commands reach it too'),
