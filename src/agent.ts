@@ -98,6 +98,7 @@ async function withState<T>(config: AgentConfig, env: Environment, work: (state:
       const clock = createServerClock(Date.now);
       const client = createServerClient({ server: config.server, clock, random: Math.random, send });
       const log = createLog(config.log);
+      for (const one of config.strangeVariables) log.warn({ cause: one }, 'a variable is no setting');
       const intake = createIntake({ store, reserve, log });
       return await work({ config, env, client, clock, store, intake, random: Math.random, log });
     } finally {
