@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import acceptanceReporter from './test/support/acceptance-reporter.ts';
 import countingReporter from './test/support/counting-reporter.ts';
@@ -15,7 +16,15 @@ export default defineConfig({
         extends: true,
         test: { name: 'integration', include: ['test/integration/**/*.test.ts'], isolate: false },
       },
-      { extends: true, test: { name: 'whole', include: ['test/{e2e,fault,long}/**/*.test.ts'] } },
+      { extends: true, test: { name: 'whole', include: ['test/{e2e,long}/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'fault',
+          include: ['test/fault/**/*.test.ts'],
+          setupFiles: ['test/support/children-uncovered.ts'],
+        },
+      },
     ],
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', installingReporter(), acceptanceReporter(), countingReporter()],
@@ -29,13 +38,13 @@ export default defineConfig({
     // is mocked, so nobody has to look into it.
     experimental: { viteModuleRunner: false, nodeLoader: false },
     // Many tests wait for programs most of their time: four at once also where there are two cores.
-    maxWorkers: 4,
+    maxWorkers: Math.max(4, Math.floor(availableParallelism() * 1.5)),
     sequence: { sequencer: LongestFirst },
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],
       reporter: ['text-summary', 'html', 'json-summary'],
-      // The programs run as child processes in many tests.
+      // The programs run as child processes in many tests; those of test/fault don't count.
       autoAttachSubprocess: true,
       thresholds: {
         lines: 80,

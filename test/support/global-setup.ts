@@ -40,7 +40,7 @@ async function useEmbedded(project: TestProject): Promise<() => Promise<void>> {
   };
   try {
     // What a test writes need not survive a power cut, nor be cleaned up in some hundred databases every ten seconds.
-    const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '200', autovacuum: 'off' };
+    const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '300', autovacuum: 'off' };
     server = await startEmbedded({ dataDir, settings });
     project.provide('testServer', await createTemplate(server.connectionString));
   } catch (error) {

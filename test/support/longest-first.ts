@@ -2,8 +2,9 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Folders whose files take long, the longest first: begun last, one of them would keep a single worker busy alone. */
 const LONG = [
-  'test/e2e/',
+  'test/long/',
   'test/fault/',
+  'test/e2e/',
   'test/integration/executor/',
   'test/integration/embedded-',
   'test/integration/loops-',
