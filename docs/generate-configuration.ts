@@ -123,7 +123,8 @@ const AGENT_INTRODUCTION = `## The agent
 \`taskejo agent\` reads the first file found of \`--config FILE\`, \`./agent.yaml\` and \`/etc/taskejo/agent.yaml\`; without one
 the environment is enough. [agent.example.yaml](agent.example.yaml) is a whole one. Every key can also be set by
 environment: \`TASKEJO_AGENT_\` and its path in capitals with \`__\` between levels, as \`TASKEJO_AGENT_SERVER__URL\`, which
-goes before the file. Lists are comma-separated, maps JSON. Secrets are as for the server.
+goes before the file; one that sets nothing is told of. Lists are comma-separated, maps JSON. Secrets are as for the
+server.
 `;
 
 type Members = Record<string, { schema: Json; required: boolean }>;

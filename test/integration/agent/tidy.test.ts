@@ -1,0 +1,30 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { readKeptResults } from '../../../src/agent/kept-results.ts';
+import { openStore } from '../../../src/agent/store.ts';
+import { tidyLoop } from '../../../src/agent/tidy-loop.ts';
+import { createLog } from '../../../src/log.ts';
+import { guardedMachine, runOn, specOf } from '../../support/guarded-machine.ts';
+import { succeeded } from '../../support/tasks.ts';
+import { waitFor } from '../../support/wait-for.ts';
+
+test('an agent that runs drops what it keeps for people when its time is over', async () => {
+  const { root, machine } = await guardedMachine();
+  const spec = specOf('exit 3');
+  await runOn(machine, spec);
+  const store = openStore(root);
+  const { attemptId, taskId, number, command, limits, sandbox, timeoutSeconds } = spec;
+  const given = { command: [...command], input: '', inputBase64: null, environment: {}, renewSeconds: 1 };
+  store.take([{ attemptId, taskId, number, limits, sandbox, timeoutSeconds, ...given }]);
+  store.setResult(attemptId, succeeded);
+  store.leave(attemptId, 'fenced');
+  const log = createLog({ level: 'error', format: 'json' });
+  const over = new AbortController();
+  const tidying = tidyLoop({ config: { resultsSeconds: 0 }, store, machine, log }, over.signal);
+  await waitFor(async () => readKeptResults(root).length === 0, 5000);
+  over.abort();
+  await tidying;
+  expect(existsSync(join(root, 'work/here', `a.${attemptId}`, 'run'))).toBe(true);
+  store.close();
+});
