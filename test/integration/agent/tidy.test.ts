@@ -22,7 +22,7 @@ test('an agent that runs drops what it keeps for people when its time is over', 
   const log = createLog({ level: 'error', format: 'json' });
   const over = new AbortController();
   const tidying = tidyLoop({ config: { resultsSeconds: 0 }, store, machine, log }, over.signal);
-  await waitFor(async () => readKeptResults(root).length === 0, 5000);
+  await waitFor(async () => readKeptResults(root).length === 0);
   over.abort();
   await tidying;
   expect(existsSync(join(root, 'work/here', `a.${attemptId}`, 'run'))).toBe(true);
