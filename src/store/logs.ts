@@ -12,17 +12,19 @@ export type StreamState = { totalBytes: number; leftOutBytes: number };
 
 /** Locks a stream's row, making it for the first write. What comes after this in the transaction reads the truth. */
 export async function lockStream(trx: Trx, attemptId: string, stream: Stream): Promise<StreamState> {
+  const lock = () =>
+    trx
+      .selectFrom('attempt_streams')
+      .select(['total_bytes as totalBytes', 'left_out_bytes as leftOutBytes'])
+      .where('attempt_id', '=', attemptId)
+      .where('stream', '=', stream)
+      .forUpdate();
+  const known = await lock().executeTakeFirst();
+  if (known !== undefined) return known;
   await sql`
     insert into attempt_streams (attempt_id, stream) values (${attemptId}, ${stream})
     on conflict do nothing`.execute(trx);
-  const row = await trx
-    .selectFrom('attempt_streams')
-    .select(['total_bytes', 'left_out_bytes'])
-    .where('attempt_id', '=', attemptId)
-    .where('stream', '=', stream)
-    .forUpdate()
-    .executeTakeFirstOrThrow();
-  return { totalBytes: row.total_bytes, leftOutBytes: row.left_out_bytes };
+  return await lock().executeTakeFirstOrThrow();
 }
 
 /** The task's open attempt has printed something; whoever ends it looks for that. The caller holds the row. */
@@ -39,13 +41,9 @@ export async function appendLog(
   bytes: Uint8Array,
   state: StreamState,
 ): Promise<void> {
-  if (bytes.length > 0) {
-    await trx
-      .insertInto('attempt_logs')
-      .values({ attempt_id: attemptId, stream, byte_offset: offset, bytes: Buffer.from(bytes) })
-      .execute();
-  }
-  await trx
+  const piece = { attempt_id: attemptId, stream, byte_offset: offset, bytes: Buffer.from(bytes) };
+  const insert = trx.insertInto('attempt_logs').values(piece);
+  await (bytes.length > 0 ? trx.with('piece', () => insert) : trx)
     .updateTable('attempt_streams')
     .set({ total_bytes: state.totalBytes, left_out_bytes: state.leftOutBytes })
     .where('attempt_id', '=', attemptId)
