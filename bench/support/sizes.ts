@@ -26,6 +26,12 @@ const FULL = {
   passes: 10,
   sshStarts: 40,
   sshExecs: 100,
+  /** That each of twenty tasks prints. */
+  sshLines: 60,
+  agentIdleSeconds: 60,
+  agentStarts: 200,
+  agentTasks: 1_000,
+  agentOutputBytes: 1_000_000_000,
 };
 
 const QUICK: Sizes = {
@@ -48,6 +54,11 @@ const QUICK: Sizes = {
   passes: 2,
   sshStarts: 15,
   sshExecs: 30,
+  sshLines: 20,
+  agentIdleSeconds: 20,
+  agentStarts: 40,
+  agentTasks: 100,
+  agentOutputBytes: 200_000_000,
 };
 
 export const sizesOf = (quick: boolean): Sizes => (quick ? QUICK : FULL);
