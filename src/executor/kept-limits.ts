@@ -20,17 +20,22 @@ export type KeptLimits = Record<Limit, string | null>;
 const LOOK_MS = 50;
 
 /**
- * Finds out which limits a machine can keep, by running something under all of them, and where that is refused under
- * each. Its installation is one for this alone: what is left there is for the caller to remove.
+ * Finds out which limits a machine can keep, by running something under all of them, and again without the one for which
+ * that was refused. Its installation is one for this alone: what is left there is for the caller to remove.
  * @throws {MachineError} when the machine can't be asked, which says nothing of its limits
  */
 export async function findKeptLimits(machine: Machine, signal: AbortSignal): Promise<KeptLimits> {
-  const keepsAll = (await whyNot(machine, PLENTY, signal)) === null;
-  const found: [Limit, string | null][] = [];
-  for (const limit of LIMITS) {
-    found.push([limit, keepsAll ? null : await whyNot(machine, { [limit]: PLENTY[limit] }, signal)]);
+  const kept: KeptLimits = { cpuPercent: null, memoryBytes: null, processes: null, fileSizeBytes: null };
+  for (let left = LIMITS; left.length > 0; ) {
+    const reason = await whyNot(machine, Object.fromEntries(left.map((limit) => [limit, PLENTY[limit]])), signal);
+    if (reason === null) break;
+    const named = left.filter((limit) => reason.includes(` ${LIMIT_NAMES[limit]} `));
+    // One that names none may be meant for any of them.
+    const refused = named.length > 0 ? named : left;
+    for (const limit of refused) kept[limit] = reason;
+    left = left.filter((limit) => !refused.includes(limit));
   }
-  return Object.fromEntries(found) as KeptLimits;
+  return kept;
 }
 
 /** Their names, as they are known to the server. */
