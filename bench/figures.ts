@@ -1,3 +1,4 @@
+import { agent } from './figures/agent.ts';
 import { batch } from './figures/batch.ts';
 import { claim } from './figures/claim.ts';
 import { create } from './figures/create.ts';
@@ -26,4 +27,5 @@ export const FIGURES: readonly Figure[] = [
   snapshot,
   pass,
   ssh,
+  agent,
 ];

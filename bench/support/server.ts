@@ -19,7 +19,7 @@ export type ServerOptions = {
 };
 
 const ADMIN_TOKEN = 'benchmark-admin-token-0123456789abcdef';
-const PROGRAM = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url));
+export const PROGRAM = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url));
 
 /** The real program in a process of its own, as an operator starts it. */
 export async function startServer(options: ServerOptions): Promise<Server> {
