@@ -3,24 +3,13 @@
 # What can't be kept is refused: nothing runs without what was to bound it.
 refuse() { why "the limit $1 is not available on this machine: $2"; exit 126; }
 uid=$(id -u) dir=''
-if [ "${1-}" = scoped ]; then # in the scope that systemd made for us below
-  while IFS=: read -r number x path; do
-    case $number$path in 0*"/taskejo-$att.scope") dir=/sys/fs/cgroup$path && echo "$dir" >../cgroup ;; esac
-  done </proc/self/cgroup
-elif [ -f ../cgroup ]; then # made for us by the supervisor: its parents must hand the controllers down
+if [ -f ../cgroup ]; then # made for us: its parents must hand the controllers down
   read -r dir <../cgroup
   for x in "${dir%/*/*}" "${dir%/*}"; do for y in cpu memory pids; do echo "+$y" >"$x/cgroup.subtree_control"; done; done 2>/dev/null
-elif [ "$cpu$memory$processes" != 000 ] && [ -S "/run/user/$uid/bus" ] && command -v systemd-run >/dev/null; then
-  # It makes the scope, puts itself into it and becomes this shell once more.
-  set -- --user --scope --quiet --collect --unit="taskejo-$att"
-  [ "$cpu" = 0 ] || set -- "$@" -p "CPUQuota=$cpu%"
-  [ "$memory" = 0 ] || set -- "$@" -p "MemoryMax=$memory" -p MemorySwapMax=0
-  [ "$processes" = 0 ] || set -- "$@" -p "TasksMax=$processes"
-  exec env XDG_RUNTIME_DIR="/run/user/$uid" systemd-run "$@" sh "$me" task "$inst" "$att" scoped
 fi
 rm -f ../script ../input # before fewer processes are allowed than that takes
 put() { [ -n "$dir" ] && [ -f "$dir/$1" ] && echo "$2" >"$dir/$1"; } 2>/dev/null
-[ "$cpu" = 0 ] || put cpu.max "$((cpu * 1000)) 100000" || refuse cpu_percent 'it needs a cgroup of version 2 that the user may write'
+[ "$cpu" = 0 ] || put cpu.max "$((cpu * 1000)) 100000" || refuse cpu_percent 'it needs a cgroup of version 2, which root may make, or a systemd of the user that stays without a login (loginctl enable-linger)'
 if [ "$processes" != 0 ] && ! put pids.max "$processes"; then
   [ "$uid" != 0 ] || refuse processes 'without a cgroup of version 2 nothing bounds what root starts'
   # The kernel counts all that the user runs, so what runs already comes on top, but for us and those that count.

@@ -71,8 +71,7 @@ pump() { # NAME DESCRIPTOR: to head and segments; dd neither buffers nor reads t
     count=$((room / unit)) size=$unit; [ $count -gt 0 ] || size=$room count=1
     dd bs=$size count=$count <&3 2>"$1.said" >>"$1.$n" & dd=$!
     wait $dd || { rm -f "whole.$1"; exec cat <&3 >/dev/null; } # the disk is full: the command goes on
-    told "$1.said"
-    [ -n "$copied" ] && room=$((room - copied)) || room=$((most - $(wc -c <"$1.$n")))
+    told "$1.said"; [ -n "$copied" ] && room=$((room - copied)) || room=$((most - $(wc -c <"$1.$n")))
     [ $(($records)) -ge $count ] || exit 0
     [ $room -gt 0 ] || { n=$((n + 1)) most=$SEGMENT room=$SEGMENT unit=65536; [ $n -le $KEPT ] || rm -f "$1.$((n - KEPT))"; }
   done; }
@@ -89,8 +88,7 @@ tree() { # what lives of the attempt: its cgroup, its session, its group, whatev
   [ -d /proc/self ] || { tree=$(ps -A -o pid= -o pgid= -o stat= | awk -v g="$lead" '$2 == g && $3 !~ /^Z/ {print $1}') && return; }
   born "$lead"; [ -z "$born" ] || [ "$born" = "$begun" ] || lead=none # the number belongs to somebody else by now
   traces="^[0-9]+ .*\) [^ZX] [0-9]+ ($lead [0-9]+|[0-9]+ $lead) |TASKEJO_ATTEMPT_ID=$att([^0-9A-Za-z._-]|\$)"; [ -n "$born" ] || ! alone || return 0
-  scan() { grep -lsE "$traces" /proc/[0-9]*/stat /proc/[0-9]*/environ; }
-  { read -r x <run/cgroup && while read -r p; do mine="$mine /proc/$p/cgroup"; done <"$x/cgroup.procs"; } 2>/dev/null
+  scan() { grep -lsE "$traces" /proc/[0-9]*/stat /proc/[0-9]*/environ; }; { read -r x <run/cgroup && while read -r p; do mine="$mine /proc/$p/cgroup"; done <"$x/cgroup.procs"; } 2>/dev/null
   for f in $mine $(scan || scan); do # twice, since one that forks and ends while we look hides its child
     p=${f#/proc/} p=${p%/*}; born "$p"; [ -n "$born" ] || continue
     case $f in */stat) [ "$group" = "$lead" ] || [ "$session" = "$lead" ] || continue ;; esac
@@ -99,20 +97,21 @@ tree() { # what lives of the attempt: its cgroup, its session, its group, whatev
 reap() { # reap SIGNAL|none GRACE: asks the tree to end, waits, kills; what can't be killed stays in $tree
   waited=0 step=1 round=0; tree; [ -n "$tree" ] || return 0; [ "$1" = none ] || kill -s "$1" $tree; kill -s CONT $tree
   while [ "$waited" -lt $(($2 * 10)) ]; do
-    sleep "0.$step"; waited=$((waited + step)); [ "$waited" -lt 10 ] || step=5; tree; [ -n "$tree" ] || return 0
-  done
-  while kill -s KILL $tree; tree; [ -n "$tree" ] && [ "$round" -lt 40 ]; do round=$((round + 1)); [ "$round" -lt 5 ] || sleep 0.1; done
-} 2>/dev/null
+    sleep "0.$step"; waited=$((waited + step)); [ "$waited" -lt 10 ] || step=5; tree; [ -n "$tree" ] || return 0; done
+  while { read -r x <run/cgroup && echo 1 >"$x/cgroup.kill"; }; kill -s KILL $tree; tree; [ -n "$tree" ] && [ "$round" -lt 40 ]; do round=$((round + 1)); [ "$round" -lt 5 ] || sleep 0.1; done; } 2>/dev/null
+clock() { up=0; { read -r up x </proc/uptime; } 2>/dev/null; up=${up%.*}${up#*.}; } # hundredths of seconds; 0: unknown
 watch() { # DELAY GRACE SIGNAL: the watchdog, and what carries out a cancel
-  exec 3<&- 4>&- 5<&- 6>&- 7>&- 8>&- 9>&-; remaining=$1 signal=$3 slice=1 most=0 sleep='' && trap 'kill $sleep; exit' TERM
+  exec 3<&- 4>&- 5<&- 6>&- 7>&- 8>&- 9>&-; remaining=$(($1 * 100)) signal=$3 slice=1 most=0 sleep='' && trap 'kill $sleep; exit' TERM && clock
   [ -s ../limit ] || cat /proc/sys/kernel/pid_max >../limit 2>/dev/null # read by bytes it has but one
-  while [ "$remaining" -gt 0 ]; do # in slices, so that it ends with what it watches, even if nobody is left to end it
-    slice=$((slice < 10 ? slice * 2 : 20)); [ $slice -le "$remaining" ] || slice=$remaining
-    sleep $slice & sleep=$!; wait $sleep; remaining=$((remaining - slice)); look
+  while [ $remaining -gt 0 ]; do # in slices, so that it ends with what it watches, even if nobody is left to end it
+    slice=$((slice < 10 ? slice * 2 : 20)) before=$up; [ $((slice * 100)) -le $remaining ] || slice=$(((remaining + 99) / 100))
+    sleep $slice & sleep=$!; wait $sleep; clock; remaining=$((remaining - (up ? up - before : slice * 100))); look # to look may take longer than to sleep
     tree; case $state in none) break ;; starting | running) ;; *) [ -n "$tree" ] || exit 0 ;; esac # none: our folder was wiped
     { most=$(cat $(printf '/proc/%s/status ' $tree) | awk -v m="$most" '/^VmHWM:/ && $2 > m {m = $2} END {print m}'); echo "${most}k" >run/most; } 2>/dev/null
-  done
-  [ "$3" != timeout ] || { grab reason timeout && signal=TERM || signal=none; }; reap $signal "$2"; }
+  done; [ "$3" != timeout ] || { grab reason timeout && signal=TERM || signal=none; }; reap $signal "$2"; }
+scope() { # sets $scope to what starts a program in a cgroup of its own by the user's systemd, where that stays without a login
+  uid=$(id -u); { [ -S "/run/user/$uid/bus" ] || [ -S "/run/user/$uid/systemd/private" ]; } && command -v systemd-run >/dev/null &&
+    { grep -qs "/user@$uid.service/" /proc/self/cgroup || [ "$(loginctl show-user "$uid" -p Linger 2>/dev/null)" = Linger=yes ]; } && scope="env XDG_RUNTIME_DIR=/run/user/$uid systemd-run --user --scope --quiet --collect --unit=taskejo-$att-$$ -p Delegate=yes"; }
 void() { # what has not begun never will; then look says what stands
   grab claim 0 0 "$boot" || [ -f claim ] || unwritable; look; [ "$state" != unstarted ] || { grab task 0 0 "$boot"; look; }; }
 stop() { # stop GRACE: records the reason, and leaves the killing to a process that no link can end
@@ -124,12 +123,11 @@ usage() { times >run/times; user='' sys='' up='' most=''; { read -r x; read -r u
 discard() { case $state in done | void | rebooted | vanished) rm -rf run in.* || { chmod -R u+rwx run; rm -rf run; } ;; esac } 2>/dev/null
 [ -s store ] || { { read -r id </proc/sys/kernel/random/uuid; } 2>/dev/null || id=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n'); grab store "$id"; }
 { read -r store <store; } 2>/dev/null || unwritable
-case $op in
-ping) { echo ok >probe; } 2>/dev/null || unwritable; look; reply ;;
+case $op in ping) { echo ok >probe; } 2>/dev/null || unwritable; look; reply ;;
 start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES [bounded|free [STORE BOOT]]; standard input: the script, the input
   [ -z "${8-}" ] || [ "$8 $9" = "$store $boot" ] || die store_changed 'the control folder or the boot is not the one that was known'
-  new=in.$$ busy='' own=''; fail() { rm -rf "$new"; "$@"; exit; } # a cgroup is only for what has limits: whoever is put into one holds up all that is forked on the machine, for 20 ms and more
-  [ "${7-}" != bounded ] || for x in /sys/fs/cgroup/unified /sys/fs/cgroup; do [ ! -w $x/cgroup.procs ] || own=$x/taskejo/$att; done
+  new=in.$$ busy='' own='' scope=''; fail() { rm -rf "$new"; "$@"; exit; } # a cgroup is only for what has limits: whoever is put into one holds up all that is forked on the machine, for 20 ms and more
+  [ "${7-}" != bounded ] || for x in /sys/fs/cgroup/unified /sys/fs/cgroup; do [ ! -w $x/cgroup.procs ] || own=$x/taskejo/$att; done; [ "${7-}$own" != bounded ] || scope
   [ -f "a.$att/claim" ] || mkdir -p "a.$att/$new/ws" "a.$att/$new/tmp" "t.$1" $own 2>/dev/null || [ -d "t.$1" ] || unwritable; cd "a.$att" || unwritable
   prepare() { # all that the supervisor takes over
     { mkfifo $new/out $new/err $new/live $new/gate && true >"../t.$1/$2.$att" >$new/input >$new/out.0 >$new/err.0 >$new/whole.out >$new/whole.err &&
@@ -144,10 +142,12 @@ start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES [bounded|free [STORE
     [ $((${copied:-$(wc -c <$new/script)})) = $(($5 + $6)) ] || fail die shell 'the upload was cut'
     [ "$6" = 0 ] || { tail -c +$(($5 + 1)) $new/script >$new/input && dd bs="$5" seek=1 of=$new/script; } </dev/null 2>/dev/null || fail unwritable; }
   if [ ! -f claim ]; then # the supervisor is made meanwhile; this ends when the command is about to run
-    exec 9>&1; x=$({ { prepare "$@" >&9; echo yes >&8; echo $new; } | launch sh "$me" run "$inst" "$att" "$3" "$4" 2>/dev/null; } 8>&1); [ -n "$x" ] || exit
-  fi; look; reply ;;
-run) # TIMEOUT GRACE; standard input tells the folder: the supervisor. It writes nothing to the connection, so the end of that can't hurt it
+    exec 9>&1; x=$({ { prepare "$@" >&9; echo yes >&8; echo $new; } | launch $scope sh "$me" run "$inst" "$att" "$3" "$4" ${scope:+scoped} 2>/dev/null; } 8>&1); [ -n "$x" ] || exit
+    [ -z "$scope" ] || [ -f claim ] || x=$(echo $new | launch sh "$me" run "$inst" "$att" "$3" "$4" 2>/dev/null); fi; look; reply ;; # there systemd would not
+run) # TIMEOUT GRACE [scoped]; standard input tells the folder: the supervisor. It writes nothing to the connection, so the end of that can't hurt it
   cd "a.$att" && born $$ && read -r new || exit
+  [ -z "${3-}" ] || { scope=''; while IFS=: read -r x y path; do [ "$x$y" != 0 ] || scope=/sys/fs/cgroup$path; done </proc/self/cgroup # a half of it is ours, until all is read, the other one the command's
+    mkdir "$scope/supervisor" "$scope/command" && echo $$ >"$scope/supervisor/cgroup.procs" && echo "$scope/command" >$new/cgroup; } 2>/dev/null
   exec 8<>$new/out 3<$new/out 4>$new/out; exec 8<>$new/err 5<$new/err 6>$new/err 9<>$new/live; exec 8<>$new/gate <$new/gate 7>$new/gate 8>&1 >$new/made
   launch env -i PATH="${PATH:-/usr/bin:/bin}" LANG="$lang" HOME="$PWD/run/ws" TMPDIR="$PWD/run/tmp" TASKEJO_PROGRESS="$PWD/run/progress" \
     TASKEJO_OUTPUT="$PWD/run/output" sh "$me" task "$inst" "$att" 3<&0 <$new/input >&4 2>&6; task=$! # it waits at the gate, for a word and for its end
@@ -155,13 +155,13 @@ run) # TIMEOUT GRACE; standard input tells the folder: the supervisor. It writes
   { made; exec sync claim .; } 2>/dev/null & low=$!; mv "$new" run; exec >/dev/null
   pump out 3 & outpump=$!; pump err 5 & errpump=$!; watch "$1" "$2" timeout & watchdog=$!; echo go >&7; exec 3<&- 4>&- 5<&- 6>&- 7>&- 8>&-
   wait $task; code=$? why=exit used=-; usage; text='' left='' later=''; if [ -s run/why ]; then ln run/why reason; else set -C; true >reason; set +C; fi; [ ! -s reason ] || read -r why text <reason
-  [ $why$code = exit0 ] || ! grep -qs '^oom_kill [1-9]' "$(cat run/cgroup)/memory.events" || why=memory
+  [ $why != exit ] || [ $code = 0 ] || ! grep -qs '^oom_kill [1-9]' "$(cat run/cgroup)/memory.events" || why=memory
   [ ! -s run/script ] || [ $why != exit ] || why=machine text='the command could not be started: is the disk full? (stderr may tell more)'
   case $why in exit | memory) reap TERM 2 ;; setup | machine) tree='' ;; *) reap none "$2" ;; esac
   for p in $tree; do born "$p"; [ -z "$born" ] || left=$left,$p:$(printf %s "$name" | tr -c '0-9A-Za-z._-' _); done
   born $outpump; x=$born; born $errpump; [ -z "$x$born" ] || { { sleep 2; kill $outpump $errpump; } & later=$!; } # somebody unknown may hold the pipes
-  wait $outpump $errpump; kill $watchdog $later; totals; left=${left#,}
-  printf '%s\n' "$code $why $ot $of $et $ef $lost ${left:--} $used $text" 1<>run/exit && mv run/exit exit; read -r x <run/cgroup && rmdir "$x" ;;
+  wait $outpump $errpump; kill $watchdog $later; totals; left=${left#,}; read -r x <run/cgroup && rmdir "$x" # the folder may be gone as soon as the end is told
+  printf '%s\n' "$code $why $ot $of $et $ef $lost ${left:--} $used $text" 1<>run/exit && mv run/exit exit ;;
 cancel) enter "a.$att"; void; [ $state != void ] || { tree; [ -z "$tree" ] || state=orphan; }
   case $state in starting | running | orphan | vanished) stop "$1" ;; esac; reply ;;
 fence) enter "a.$att"; void; reply ;; end) cd "a.$att"; watch "$@" ;;

@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -55,32 +64,59 @@ describe.skipIf(!canBeAnother)('the limits of a user without a cgroup', () => {
     expect(report.message).toContain('the limit cpu_percent is not available on this machine');
   });
 
-  test('are set by systemd where the user has one, and what that does not do is not taken for done', async () => {
+  describe('whose systemd may make cgroups for it', () => {
     const bus = join('/run/user', `${USER}`);
-    const asked = join(home, 'asked');
-    // In place of systemd: writes down what it is asked, and starts that without any limit.
-    const tools = join(home, 'tools');
-    mkdirSync(tools);
-    const script = `#!/bin/sh\necho "$*" >${asked}\nwhile [ "$1" != sh ]; do shift; done\nexec "$@"\n`;
-    writeFileSync(join(tools, 'systemd-run'), script, { mode: 0o755 });
-    mkdirSync(bus, { recursive: true });
-    const socket = createServer().listen(join(bus, 'bus'));
     const before = process.env.PATH;
-    process.env.PATH = `${tools}:${before}`;
-    chownSync(tools, USER, USER);
-    try {
-      const { report } = await run('echo ran', { cpuPercent: 50, processes: 30 });
-      expect(report).toMatchObject({ reason: 'setup', message: expect.stringContaining('cpu_percent') });
-      expect(execFileSync('cat', [asked], { encoding: 'utf8' })).toMatch(
-        /^--user --scope --quiet --collect --unit=taskejo-\S+ -p CPUQuota=50% -p TasksMax=30 sh /,
-      );
-      const { stdout } = await run('env', { memoryBytes: 1024 ** 3 });
-      expect(stdout).toContain('TASKEJO_ATTEMPT_ID=');
-      expect(stdout).not.toContain('XDG_RUNTIME_DIR');
-    } finally {
+    let socket: Server;
+    beforeAll(() => {
+      mkdirSync(bus, { recursive: true });
+      socket = createServer().listen(join(bus, 'bus'));
+      mkdirSync(join(home, 'tools'));
+      process.env.PATH = `${join(home, 'tools')}:${before}`;
+      chownSync(join(home, 'tools'), USER, USER);
+    });
+    afterAll(() => {
       process.env.PATH = before;
       socket.close();
       rmSync(bus, { recursive: true });
-    }
+    });
+
+    const tool = (name: string, script: string) =>
+      writeFileSync(join(home, 'tools', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    /** In place of systemd: writes down what it is asked, and does it, or not, without a cgroup. */
+    const systemd = (does: string, linger = 'yes') => {
+      rmSync(join(home, 'asked'), { force: true });
+      tool('systemd-run', `echo "$*" >${join(home, 'asked')}\n${does}`);
+      tool('loginctl', `echo Linger=${linger}`);
+    };
+    const START = 'while [ "$1" != sh ]; do shift; done\nexec "$@"';
+    const asked = () => {
+      const file = join(home, 'asked');
+      return existsSync(file) ? readFileSync(file, 'utf8') : null;
+    };
+
+    test('are asked of it, and what it does not do is not taken for done', async () => {
+      systemd(START);
+      const { report } = await run('echo ran', { cpuPercent: 50, processes: 30 });
+      expect(report).toMatchObject({ reason: 'setup', message: expect.stringContaining('cpu_percent') });
+      expect(asked()).toMatch(/^--user --scope --quiet --collect --unit=taskejo-\S+ -p Delegate=yes sh \S+ run suite /);
+      const { stdout } = await run('env', { memoryBytes: 1024 ** 3 });
+      expect(stdout).toContain('TASKEJO_ATTEMPT_ID=');
+      expect(stdout).not.toContain('XDG_RUNTIME_DIR');
+    });
+
+    test('are kept without it where it refuses', async () => {
+      systemd('exit 1');
+      expect(await run('ulimit -v', { memoryBytes: 1024 ** 3 })).toMatchObject({ stdout: '1048576\n' });
+      expect(asked()).not.toBeNull();
+    });
+
+    test('are kept without it where it would end the command with the connection', async () => {
+      systemd(START, 'no');
+      expect(await run('ulimit -v', { memoryBytes: 1024 ** 3 })).toMatchObject({ stdout: '1048576\n' });
+      const { report } = await run('echo ran', { cpuPercent: 50 });
+      expect(report).toMatchObject({ reason: 'setup', message: expect.stringContaining('loginctl enable-linger') });
+      expect(asked()).toBeNull();
+    });
   });
 });

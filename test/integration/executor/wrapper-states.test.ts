@@ -184,16 +184,48 @@ describe('the wrapper script, asked about an attempt', () => {
     await waitFor(() => processesIn(join(subject.home, 'machine', 'wiped')).length === 0);
   });
 
-  test('that the kernel ended for its memory: says so, in place of an exit', async () => {
-    const spec = await running('while [ ! -e ../../go ]; do sleep 0.05; done; exit 137');
-    const group = folder(spec.attemptId, 'group');
-    mkdirSync(group);
-    for (const file of ['cgroup.procs', 'memory.events'])
-      writeFileSync(join(group, file), file === 'memory.events' ? 'oom 1\noom_kill 1\n' : '');
-    writeFileSync(folder(spec.attemptId, 'run', 'cgroup'), `${group}\n`);
-    writeFileSync(folder(spec.attemptId, 'go'), '');
+  describe('of whose processes the kernel ended one for its memory', () => {
+    const starved = async (more = {}) => {
+      const spec = await running('while [ ! -e ../../go ]; do sleep 0.05; done; exit 137', more);
+      const group = folder(spec.attemptId, 'group');
+      mkdirSync(group);
+      for (const file of ['cgroup.procs', 'memory.events'])
+        writeFileSync(join(group, file), file === 'memory.events' ? 'oom 1\noom_kill 1\n' : '');
+      writeFileSync(folder(spec.attemptId, 'run', 'cgroup'), `${group}\n`);
+      return spec.attemptId;
+    };
+    const endOf = async (attemptId: string) => {
+      await waitFor(async () => (await state(attemptId)) === 'done');
+      return machine.status(attemptId, signal);
+    };
+
+    test('says so, in place of an exit', async () => {
+      const attemptId = await starved();
+      writeFileSync(folder(attemptId, 'go'), '');
+      expect(await endOf(attemptId)).toMatchObject({ reason: 'memory', exitCode: 137 });
+    });
+
+    test('says that it was cancelled when it was', async () => {
+      const attemptId = await starved();
+      await machine.cancel(attemptId, 0, signal);
+      expect(await endOf(attemptId)).toMatchObject({ reason: 'cancel' });
+    });
+  });
+
+  test('whose timeout counts the time that passes, and not how often somebody slept', async () => {
+    const tools = join(subject.home, 'tools');
+    mkdirSync(tools);
+    writeFileSync(join(tools, 'sleep'), '#!/bin/sh\n', { mode: 0o755 });
+    const environment = { PATH: `${tools}:/usr/bin:/bin` };
+    const hasty = createLocalMachine({
+      directory: join(subject.home, 'machine'),
+      installationId: 'suite',
+      environment,
+    });
+    const spec = startSpec('/bin/sleep 1', { timeoutSeconds: 120 });
+    await hasty.start(spec, signal);
     await waitFor(async () => (await state(spec.attemptId)) === 'done');
-    expect(await machine.status(spec.attemptId, signal)).toMatchObject({ reason: 'memory', exitCode: 137 });
+    expect(await machine.status(spec.attemptId, signal)).toMatchObject({ reason: 'exit', exitCode: 0 });
   });
 
   test('whose process hides its session and its environment: the cgroup shows it, and it goes', async (context) => {
