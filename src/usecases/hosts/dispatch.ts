@@ -6,6 +6,7 @@ import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, tak
 import type { AgentRow, Database } from '../../store/schema.ts';
 import { hostsToAsk } from '../../store/ssh-attempts.ts';
 import { databaseTime } from '../../store/task-changes.ts';
+import { inOrder, transact } from '../../store/transact.ts';
 import type { Deps } from '../deps.ts';
 import { MOST_TASKS } from '../dequeue/give-out.ts';
 import { isFor } from '../dequeue/is-for.ts';
@@ -37,19 +38,21 @@ export type DispatchOptions = {
 export async function dispatchToHosts(deps: Deps, options: DispatchOptions): Promise<DispatchPass> {
   const began = options.timed === true ? await databaseTime(deps.db) : null;
   if (options.hostIds.length === 0) return { began, dispatched: [] };
-  const dispatched = await deps.db.transaction().execute((trx) => claimForHosts(trx, deps, options));
+  const dispatched = await transact(deps.hot, (trx) => claimForHosts(trx, deps, options));
   for (const { taskId } of dispatched) deps.wakeups.emit({ kind: 'task', taskId });
   return { began, dispatched };
 }
 
 async function claimForHosts(trx: Transaction<Database>, deps: Deps, options: DispatchOptions): Promise<Dispatched[]> {
   const { hostIds } = options;
-  const locked = await lockAgents(trx, hostIds);
-  const toAsk = await hostsToAsk(trx, hostIds);
+  const [locked, toAsk, { taken, newestLane }] = await inOrder(
+    lockAgents(trx, hostIds),
+    hostsToAsk(trx, hostIds),
+    takenPlaces(trx, hostIds),
+  );
   const takers = locked.filter((host) => takesWork(host) && !toAsk.includes(host.id));
   const hosts = hostIds.flatMap((id) => takers.find((host) => host.id === id) ?? []);
   if (hosts.length === 0) return [];
-  const { taken, newestLane } = await takenPlaces(trx, hostIds);
   await deps.lanes.upTo(trx, newestLane);
   const places = hosts.map((host) => ({ host, taken: taken.get(host.id) ?? 0 }));
   const all: Dispatched[] = [];
@@ -75,14 +78,14 @@ async function fillPlaces(
   { replicaId, lastUsed, attemptToken }: DispatchOptions,
   places: Counted[],
 ): Promise<{ dispatched: Dispatched[]; sawAll: boolean }> {
-  const { placed, sawAll } = await placeBest(trx, deps, places, lastUsed);
+  const { placed, sawAll, at } = await placeBest(trx, deps, places, lastUsed);
   const takes = placed.map((one): Take => {
     const attemptId = randomUUIDv7();
     return { ...one, attemptId, tokenHash: tokenHash(attemptToken(attemptId)), requestId: null };
   });
   const opened = await takeTasks(trx, takes, {
     mode: 'ssh_cli',
-    at: await databaseTime(trx),
+    at,
     leaseSeconds: deps.settings.leases.seconds,
     holder: replicaId,
     happening: (take) => ({
@@ -109,23 +112,27 @@ async function placeBest(
   deps: Deps,
   places: Counted[],
   lastUsed: string | null,
-): Promise<{ placed: Placed[]; sawAll: boolean }> {
+): Promise<{ placed: Placed[]; sawAll: boolean /** After they were locked. */; at: string }> {
   const hosts = places.map(({ host }) => host);
   const free = places.reduce((sum, place) => sum + place.host.capacity - place.taken, 0);
   const look = (limit: number) =>
-    lockCandidates(trx, {
-      mode: 'ssh_cli',
-      agentIds: hosts.map(({ id }) => id),
-      lanes: deps.lanes.servedBy(hosts),
-      limit,
-      heldByOthers: HELD_BY_OTHERS,
-    });
+    inOrder(
+      lockCandidates(trx, {
+        mode: 'ssh_cli',
+        agentIds: hosts.map(({ id }) => id),
+        lanes: deps.lanes.servedBy(hosts),
+        limit,
+        heldByOthers: HELD_BY_OTHERS,
+      }),
+      databaseTime(trx),
+    );
   const { policy } = deps.settings.dispatch;
-  const first = await look(free);
+  const [first, at] = await look(free);
   const placed = placeAll(first, places, policy, lastUsed);
   const sawAll = first.length < free;
-  if (placed.length > 0 || sawAll) return { placed, sawAll };
-  return { placed: placeAll(await look(MOST_TASKS), places, policy, lastUsed), sawAll };
+  if (placed.length > 0 || sawAll) return { placed, sawAll, at };
+  const [further, later] = await look(MOST_TASKS);
+  return { placed: placeAll(further, places, policy, lastUsed), sawAll, at: later };
 }
 
 const takesWork = (host: AgentRow): boolean =>
