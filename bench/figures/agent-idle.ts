@@ -6,7 +6,7 @@ import type { Bench } from '../support/bench.ts';
 import { cpuSeconds, residentBytes } from '../support/cpu.ts';
 import { atMost, type FigureRows } from '../support/rows.ts';
 
-const SETTLE_MS = 10_000;
+const SETTLE_MS = 15_000;
 const MEGABYTE = 1e6;
 const BARE = 'process.stdout.write("here"); setInterval(() => {}, 1e6)';
 
