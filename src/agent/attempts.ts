@@ -3,7 +3,7 @@ import type { StartSpec } from '../domain/machine.ts';
 import type { ControlPlane } from '../executor/control-plane.ts';
 import type { Log } from '../executor/log.ts';
 import { type Machine, MachineError } from '../executor/machine.ts';
-import { type AttemptEnd, runAttempt } from '../executor/run-attempt.ts';
+import { type AttemptEnd, type MachineStore, runAttempt } from '../executor/run-attempt.ts';
 import { unlessAborted } from '../executor/until.ts';
 import { createOutbox, type Outbox, type SayEndings } from './outbox.ts';
 import type { AgentStore, OpenAttempt, TakenTask } from './store.ts';
@@ -42,13 +42,14 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
   const driven = new Map<string, { spec: StartSpec; over: Promise<void> }>();
   const stops = { handBack: new AbortController(), detach: new AbortController() };
   const outbox = createOutbox(deps.sayEndings, stops.detach.signal);
+  const lately: Lately = { machine: null };
   let changed = Promise.withResolvers<void>();
 
   async function drive(attempt: OpenAttempt, spec: StartSpec, found: 'new' | 'again'): Promise<void> {
     const about = { attempt_id: spec.attemptId, task_id: spec.taskId };
     log.info(about, found === 'new' ? 'attempt taken' : 'attempt found again');
     try {
-      noteEnd(deps, about, await runOne({ ...deps, outbox }, attempt, spec, found, stops));
+      noteEnd(deps, about, await runOne({ ...deps, outbox, lately }, attempt, spec, found, stops));
     } catch (error) {
       log.error({ ...about, err: error }, 'attempt left, the next start of the agent takes it up');
     } finally {
@@ -93,8 +94,11 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
   };
 }
 
+/** The machine's memory and boot as the last start found them, so that the next one needn't ask before. */
+type Lately = { machine: MachineStore | null };
+
 function runOne(
-  { plane, machine, store, outbox, log }: AttemptsDeps & { outbox: Outbox },
+  { plane, machine, store, outbox, lately, log }: AttemptsDeps & { outbox: Outbox; lately: Lately },
   attempt: OpenAttempt,
   spec: StartSpec,
   found: 'new' | 'again',
@@ -108,16 +112,20 @@ function runOne(
     spec,
     resume: found === 'new' ? null : { store: known, process, result },
     renewSeconds: attempt.task.renewSeconds,
+    store: lately.machine,
     handBack: stops.handBack.signal,
     signal: stops.detach.signal,
     hooks: {
-      onStarting: async (machineStore) => keepOrRefuse(() => store.setMachine(attemptId, machineStore)),
+      onStarting: async (machineStore) => {
+        lately.machine = machineStore;
+        keepOrRefuse(() => store.setMachine(attemptId, machineStore));
+      },
       // The machine keeps both as well, and is asked again at the next start.
       onProcess: async (process) => keepIfRoom(log, attemptId, () => store.setProcess(attemptId, process)),
       onEnded: async (result) => {
-        log.info({ attempt_id: attemptId, task_id: spec.taskId, outcome: result.outcome }, 'command ended');
         outbox.ended(attemptId);
         keepIfRoom(log, attemptId, () => store.setResult(attemptId, result));
+        log.info({ attempt_id: attemptId, task_id: spec.taskId, outcome: result.outcome }, 'command ended');
       },
     },
     log,
