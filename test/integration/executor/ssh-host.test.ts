@@ -172,7 +172,7 @@ describeIf('sshd', 'a host over SSH', () => {
       await followed;
     });
 
-    test('is given one constant line: ids and numbers, never a word of the task', async () => {
+    test('is given one constant line: ids, numbers and whether it is bounded, never a word of the task', async () => {
       const sshd = await sshdWith();
       writeFileSync(join(sshd.home, '.rc'), 'printf "%s\\n" "$SSH_ORIGINAL_COMMAND" >>executed\n');
       const machine = hostOf(sshd);
@@ -184,7 +184,7 @@ describeIf('sshd', 'a host over SSH', () => {
       await waitFor(async () => (await machine.status(spec.attemptId, signal)).state === 'done');
       await machine.clean(spec.attemptId, signal);
       const executed = readFileSync(join(sshd.home, 'executed'), 'utf8').trim().split('\n');
-      const operation = /^exec sh \.taskejo\/w-[0-9a-f]{16}\.sh [a-z]+ suite [0-9a-f-]{36}( [0-9a-f-]+)*$/;
+      const operation = /^exec sh \.taskejo\/w-[0-9a-f]{16}\.sh [a-z]+ suite [0-9a-f-]{36}( [0-9a-f-]+)*( free)?$/;
       expect(
         executed.filter(
           (line) => !operation.test(line) && !line.startsWith("exec sh -c 'umask 077; mkdir -p .taskejo"),

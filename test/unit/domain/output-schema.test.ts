@@ -54,14 +54,18 @@ describe('an output', () => {
   });
 });
 
-test.each<[Json, RegExp]>([
-  [{ type: 'objekt' }, /type must be equal to one of the allowed values/],
-  [{ required: 'verdict' }, /required must be array/],
-  [{ pattern: '(' }, /Unterminated group/],
-  [{ $ref: 'https://example.org/schema' }, /can't resolve reference https:\/\/example.org\/schema/],
-  [{ $ref: '#/$defs/none' }, /can't resolve reference/],
-  [{ $schema: 'http://json-schema.org/draft-07/schema#' }, /no schema with key or ref/],
-  [{ allOf: Array.from({ length: 5_000 }, () => ({ type: 'object' })) }, /nested too deep/],
-])('the schema %j is refused', (wrong, why) => {
+test.each<[string, Json, RegExp]>([
+  ['an unknown type', { type: 'objekt' }, /type must be equal to one of the allowed values/],
+  ['a word where a list belongs', { required: 'verdict' }, /required must be array/],
+  ['a pattern that is none', { pattern: '(' }, /Unterminated group/],
+  [
+    'a reference to the outside',
+    { $ref: 'https://example.org/schema' },
+    /can't resolve reference https:\/\/example.org\/schema/,
+  ],
+  ['a reference to nothing', { $ref: '#/$defs/none' }, /can't resolve reference/],
+  ['another draft', { $schema: 'http://json-schema.org/draft-07/schema#' }, /no schema with key or ref/],
+  ['thousands of branches', { allOf: Array.from({ length: 5_000 }, () => ({ type: 'object' })) }, /nested too deep/],
+])('a schema with %s is refused', (_, wrong, why) => {
   expect(() => checkSchema(wrong)).toThrow(why);
 });

@@ -80,14 +80,14 @@ describe('a start', () => {
     return stdin.subarray(0, Number(words[4])).toString('utf8');
   };
 
-  test('has ids and numbers as words, everything else in the bytes', () => {
+  test('has ids, numbers and whether it is bounded as words, everything else in the bytes', () => {
     const spec = startSpec(['echo', "it's"], {
       input: Buffer.from('in'),
       environment: { A: "b'c" },
       timeoutSeconds: 0.2,
     });
     const { words, stdin } = encodeStart(spec);
-    expect(words).toEqual([spec.taskId, '1', '1', '2', String(stdin.length - 2), '2']);
+    expect(words).toEqual([spec.taskId, '1', '1', '2', String(stdin.length - 2), '2', 'free']);
     expect(stdin.subarray(-2).toString()).toBe('in');
     expect(script(spec)).toContain(`export A='b'\\''c'\n`);
     expect(script(spec).endsWith(`set -- 'echo' 'it'\\''s'\n`)).toBe(true);
