@@ -27,6 +27,7 @@ export default defineConfig({
       },
     ],
     globalSetup: ['test/support/global-setup.ts'],
+    setupFiles: ['test/support/close-databases.ts'],
     reporters: ['default', installingReporter(), acceptanceReporter(), countingReporter()],
     passWithNoTests: false,
     // Deadlines, not expectations: a loaded machine of two cores must not fail a right program.

@@ -1,6 +1,7 @@
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import type { StoreLog } from '../../src/store/log.ts';
 import { type OpenDatabase, openDatabase } from '../../src/store/pool.ts';
+import { openDatabases } from './open-databases.ts';
 import { cloneDatabase } from './test-server.ts';
 
 export type TestDatabase = OpenDatabase & { connectionString: string; hot: OpenDatabase['db'] };
@@ -13,9 +14,6 @@ export type TestDatabaseOptions = {
   log?: StoreLog;
 };
 
-const open = new Set<TestDatabase>();
-afterAll(() => Promise.all([...open].map((database) => database.close())));
-
 /** A database of its own for a test or a file, with all migrations and no rows. Closed by itself after the file. */
 export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const { max = 10, empty = false, log } = options;
@@ -27,10 +25,10 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
     connectionString,
     hot: hot.db,
     async close() {
-      if (!open.delete(database)) return;
+      if (!openDatabases.delete(database)) return;
       await Promise.all([opened.close(), hot.close()]);
     },
   };
-  open.add(database);
+  openDatabases.add(database);
   return database;
 }
