@@ -5,6 +5,7 @@ import { renewAttempt } from '../../src/usecases/attempt/renew-attempt.ts';
 import { startAttempt } from '../../src/usecases/attempt/start-attempt.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { cancelTask } from '../../src/usecases/task/cancel-task.ts';
+import { explainTask } from '../../src/usecases/task/explain-task.ts';
 import { getTask, listEvents } from '../../src/usecases/task/read-tasks.ts';
 import { preempt } from '../../src/usecases/upkeep/preempt.ts';
 import { prepareInstallation } from '../../src/usecases/upkeep/prepare-installation.ts';
@@ -77,6 +78,19 @@ describe('a task that is stopped for another', () => {
       toStatus: null,
       data: { preempts_task_id: victim.id, agent_id: 'a', seconds_lost: expect.toSatisfy((s: number) => s >= 100) },
     });
+  });
+
+  it('is explained without naming the other to who may not see that', async () => {
+    await addAgent(deps.db, 'a', { capacity: 1 });
+    const victim = await runs('a');
+    const { id } = await urgent();
+    await preempt(deps);
+    const told = async (hidesOthers: boolean) => {
+      const explained = await explainTask(deps, victim.id, null, hidesOthers);
+      return explained?.reasons.find(({ code }) => code === 'stop_asked')?.message;
+    };
+    expect(await told(false)).toContain(id);
+    expect(await told(true)).toBe('It is asked to stop, since it is to make room.');
   });
 
   it('is left alone after the second time', async () => {

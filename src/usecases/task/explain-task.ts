@@ -35,7 +35,9 @@ export async function explainTask(
       const task = await findTask(trx, id);
       if (task === null) return null;
       const explained =
-        task.status === 'pending' ? await pending(deps, trx, task, reader, hidesOthers) : await notPending(trx, task);
+        task.status === 'pending'
+          ? await pending(deps, trx, task, reader, hidesOthers)
+          : await notPending(trx, hidesOthers ? withoutRival(task) : task);
       return { taskId: task.id, status: task.status, ...explained };
     });
 }
@@ -79,6 +81,9 @@ async function sparedAgents(
 const NO_LIMIT = 2 ** 31 - 1;
 
 const withoutNames = ({ keyHolder }: GateFacts): GateFacts => ({ unmet: [], keyHolder: keyHolder && { id: null } });
+
+/** For which task it is to make room is said in the detail. */
+const withoutRival = (task: Task): Task => (task.stopReason === 'preempted' ? { ...task, stopDetail: null } : task);
 
 /** By mode, labels or name, whatever else keeps the two apart for now. */
 const couldEver = (task: Task, taker: Taker): boolean =>
