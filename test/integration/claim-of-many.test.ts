@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, expect, it } from 'vitest';
+import { NO_LIMITS } from '../../src/domain/task.ts';
 import { openDatabase } from '../../src/store/pool.ts';
 import { createTask } from '../../src/usecases/create/create-task.ts';
 import { claimForAgents } from '../../src/usecases/dequeue/claim-for-agents.ts';
@@ -74,5 +75,18 @@ it('an agent whose labels changed since its last claim is given what it may serv
   expect(await take()).toEqual([]);
   await sql`update agents set labels = '{new,old}' where id = 'learns'`.execute(deps.db);
   expect(await take()).toEqual([other.id]);
+  desk.stop();
+});
+
+it('tasks that an agent can not run do not stand before those that it can, however many they are', async () => {
+  const desk = createDequeues(deps);
+  await addAgent(deps.db, 'bounded', { labels: ['bounded'] });
+  await sql`update agents set limits = '{}' where id = 'bounded'`.execute(deps.db);
+  const requires = ['bounded'];
+  const limits = { ...NO_LIMITS, cpuPercent: 50 };
+  for (let n = 0; n < 40; n++) await createTask(deps, alice, newTask({ requires, limits }));
+  const free = await createTask(deps, alice, newTask({ requires }));
+  const taken = await desk.dequeue('bounded', { ...now, requestId: null }).answer;
+  expect(taken.map(({ task }) => task.id)).toEqual([free.id]);
   desk.stop();
 });

@@ -32,7 +32,7 @@ export async function look(
   window: number,
 ): Promise<Seen> {
   if (lanes.length === 0) return { candidates: [], at: '' };
-  const heldByOthers = HELD_BY_OTHERS[window] ?? 0;
+  const { heldByOthers = 0 } = WINDOWS[window] ?? {};
   const [candidates, at] = await inOrder(
     lockCandidates(trx, { mode: 'http_pull', agentIds, lanes, limit, heldByOthers }),
     databaseTime(trx),
@@ -40,9 +40,15 @@ export async function look(
   return { candidates, at };
 }
 
-const WIDER = 8;
-/** So many tasks in front may be held by claims that run at the same moment, in the first look and in the wider one. */
-const HELD_BY_OTHERS = [32, 2 * MOST_TASKS];
+/**
+ * How many tasks a look sees, and how many in front may be held by claims that run at the same moment. The last one is
+ * for tasks in front that none of who asks may run, for what these ask for: they stay, and would keep off all others.
+ */
+const WINDOWS = [
+  { tasks: (places: number) => places, heldByOthers: 32 },
+  { tasks: (places: number) => places * 8, heldByOthers: 2 * MOST_TASKS },
+  { tasks: () => MOST_TASKS, heldByOthers: 2 * MOST_TASKS },
+];
 
 /** Gives out tasks until nobody wants more or there is none. Answers those that were locked for nothing. */
 export async function giveOut(
@@ -53,20 +59,20 @@ export async function giveOut(
   early: (Seen & { lanes: ReadonlySet<number>; limit: number }) | null,
 ): Promise<Candidate[]> {
   const spare = new Map((early?.candidates ?? []).map((candidate) => [candidate.id, candidate]));
-  // Tasks in front that none of them may take, or that other claims hold, may fill a window: once more then with a larger.
-  for (const window of HELD_BY_OTHERS.keys()) {
+  // Tasks in front that none of them may take, or that other claims hold, may fill a window: again then with a larger.
+  for (const [window, { tasks }] of WINDOWS.entries()) {
     const asking = seats.filter((seat) => wants(seat, free) > 0);
     const places = asking.reduce((sum, seat) => sum + wants(seat, free), 0);
     if (places === 0) break;
     const lanes = deps.lanes.servedBy(asking.flatMap(({ agent }) => agent ?? []));
     const known = window === 0 && early !== null && lanes.every((lane) => early.lanes.has(lane)) ? early : null;
-    const limit = known?.limit ?? Math.min(window === 0 ? places : places * WIDER, MOST_TASKS);
+    const limit = known?.limit ?? Math.min(tasks(places), MOST_TASKS);
     const agentIds = [...new Set(asking.map(({ ask }) => ask.agentId))];
     const { candidates, at } = known ?? (await look(trx, agentIds, lanes, limit, window));
     const given = match(candidates, asking, free);
     const satisfied = asking.every((seat) => wants(seat, free) === 0);
     const seenAll = given.length === candidates.length || candidates.length < limit;
-    const isLast = satisfied || (seenAll && candidates.length > 0) || window === HELD_BY_OTHERS.length - 1;
+    const isLast = satisfied || (seenAll && (candidates.length > 0 || window > 0)) || window === WINDOWS.length - 1;
     if (isLast && given.length > 0) oneMore();
     await give(trx, deps, given, at);
     for (const candidate of candidates) spare.set(candidate.id, candidate);
