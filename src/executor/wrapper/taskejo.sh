@@ -77,11 +77,11 @@ pump() { # NAME DESCRIPTOR: to head and segments; dd neither buffers nor reads t
   done; }
 made() { while read -r x y z; do [ "$x" != processes ] || echo "$y"; done </proc/stat; } # so many processes ever
 alone() { # what came since the command has later numbers; as long as these don't come round, few are to be looked at for a proof that nothing is left
-  { [ -n "$low" ] && [ ! -f run/cgroup ] && read -r since <run/made && read -r limit <../limit; } 2>/dev/null || return 1; seen=$low
-  while true & last=$!; wait $last; [ "$last" -ge "$seen" ] && [ "$last" -lt $((low + 1000)) ]; do
-    near=''; while [ $((seen += 1)) -lt "$last" ]; do [ ! -d "/proc/$seen" ] || near="$near /proc/$seen/stat /proc/$seen/environ"; done
-    [ -n "$near" ] || { [ $(($(made) - since)) -lt $((limit / 4)) ]; return; }
-    ! grep -qsE "$traces" $near || return 1
+  { [ -n "$low" ] && [ ! -f run/cgroup ] && read -r since <run/made && read -r limit x <../limit && [ "$x" = "$boot" ]; } 2>/dev/null || return 1; looks=0
+  while true & last=$!; wait $last; [ "$last" -ge "$low" ] && [ "$last" -lt $((low + 1000)) ]; do
+    near='' seen=$low; while [ $((seen += 1)) -lt "$last" ]; do [ ! -d "/proc/$seen" ] || near="$near /proc/$seen/stat /proc/$seen/environ"; done
+    [ -z "$near" ] || ! grep -qsE "$traces" $near || return 1
+    [ $((looks += 1)) -lt 2 ] || { since=$(($(made) - since)); [ "$since" -gt 0 ] && [ "$since" -lt $((limit / 4)) ]; return; } # all twice, as below
   done; return 1; }
 tree() { # what lives of the attempt: its cgroup, its session, its group, whatever carries its id in its environment
   tree='' mine='' lead=none lboot=$boot; [ ! -f task ] || read -r lead begun lboot <task; [ "$lead" != 0 ] && [ "$lboot" = "$boot" ] || return 0
@@ -102,10 +102,10 @@ reap() { # reap SIGNAL|none GRACE: asks the tree to end, waits, kills; what can'
 clock() { up=0; { read -r up x </proc/uptime; } 2>/dev/null; up=${up%.*}${up#*.}; } # hundredths of seconds; 0: unknown
 watch() { # DELAY GRACE SIGNAL: the watchdog, and what carries out a cancel
   exec 3<&- 4>&- 5<&- 6>&- 7>&- 8>&- 9>&-; remaining=$(($1 * 100)) signal=$3 slice=1 most=0 sleep='' && trap 'kill $sleep; exit' TERM && clock
-  [ -s ../limit ] || cat /proc/sys/kernel/pid_max >../limit 2>/dev/null # read by bytes it has but one
+  { read -r x y <../limit && [ "$y" = "$boot" ]; } 2>/dev/null || echo "$(cat /proc/sys/kernel/pid_max 2>/dev/null) $boot" >../limit # read by bytes it has but one
   while [ $remaining -gt 0 ]; do # in slices, so that it ends with what it watches, even if nobody is left to end it
     slice=$((slice < 10 ? slice * 2 : 20)) before=$up; [ $((slice * 100)) -le $remaining ] || slice=$(((remaining + 99) / 100))
-    sleep $slice & sleep=$!; wait $sleep; clock; remaining=$((remaining - (up ? up - before : slice * 100))); look # to look may take longer than to sleep
+    sleep $slice & sleep=$!; wait $sleep; clock; remaining=$((remaining - (up && before ? up - before : slice * 100))); look # to look may take longer than to sleep
     tree; case $state in none) break ;; starting | running) ;; *) [ -n "$tree" ] || exit 0 ;; esac # none: our folder was wiped
     { most=$(cat $(printf '/proc/%s/status ' $tree) | awk -v m="$most" '/^VmHWM:/ && $2 > m {m = $2} END {print m}'); echo "${most}k" >run/most; } 2>/dev/null
   done; [ "$3" != timeout ] || { grab reason timeout && signal=TERM || signal=none; }; reap $signal "$2"; }

@@ -228,6 +228,23 @@ describe('the wrapper script, asked about an attempt', () => {
     expect(await machine.status(spec.attemptId, signal)).toMatchObject({ reason: 'exit', exitCode: 0 });
   });
 
+  test('of which something is left that a first look does not see: a second one does, and it goes', async () => {
+    const tools = join(subject.home, 'blind');
+    mkdirSync(tools);
+    // What is about to become another program has no environment for a moment.
+    const blind = '[ "$1" != -qsE ] || [ -e "$0.looked" ] || { true >"$0.looked"; exit 1; }';
+    writeFileSync(join(tools, 'grep'), `#!/bin/sh\n${blind}\nexec /bin/grep "$@"\n`, { mode: 0o755 });
+    const directory = join(subject.home, 'machine');
+    const environment = { PATH: `${tools}:/usr/bin:/bin` };
+    const spec = startSpec('setsid sleep 300 & sleep 0.5');
+    await createLocalMachine({ directory, installationId: 'suite', environment }).start(spec, signal);
+    await waitFor(async () => (await state(spec.attemptId)) === 'done');
+    expect(existsSync(join(tools, 'grep.looked'))).toBe(true);
+    const carrying = () =>
+      listProcesses().filter(({ pid }) => environmentOf(pid).includes(`TASKEJO_ATTEMPT_ID=${spec.attemptId}`));
+    expect(carrying()).toEqual([]);
+  });
+
   test('whose process hides its session and its environment: the cgroup shows it, and it goes', async (context) => {
     const spec = startSpec('env -i setsid sleep 4321 & echo $! >../hidden', {
       limits: { ...NO_LIMITS, fileSizeBytes: 1_000_000 },
