@@ -9,6 +9,6 @@ type Shell = (script: Uint8Array, signal: AbortSignal) => Promise<unknown>;
 /** Removes it, and those that others had no time to remove. That it can't be is only untidy. */
 export async function removeCheckFolder(sh: Shell, folder: string, signal: AbortSignal): Promise<void> {
   // Its name is made above, of hexadecimal digits.
-  const script = `cd .taskejo && rm -rf ${folder} && find . -path './check-*' -prune -mtime +0 -exec rm -rf {} +\n`;
+  const script = `cd .taskejo && rm -rf ${folder} && find . ! -name . -prune -name 'check-*' -mtime +0 -exec rm -rf {} +\n`;
   await sh(Buffer.from(script), signal).catch(() => {});
 }
