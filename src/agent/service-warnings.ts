@@ -19,7 +19,7 @@ export async function serviceWarnings(here: AgentConfig, env: Environment, servi
   return [
     ...lost.map((name) => `${name} is set here, and not for the service: say it in the file`),
     ...(await warningsOfSettings(here, service)),
-    ...(service.user === null ? [] : warningsOfUser(service.user, service.file)),
+    ...(service.user === null ? [] : warningsOfUser(service.user, [service.file, ...here.secretFiles])),
   ];
 }
 
@@ -40,15 +40,20 @@ const NO_TOKEN =
   'the service finds no variable of yours, and so no token for its first start: let the file say one, or ' +
   '{file: PATH}';
 
-function warningsOfUser(user: string, file: string): string[] {
-  const uid = uidOf(user);
-  const { uid: owner, mode } = statSync(file);
-  return uid === owner || (mode & 0o004) !== 0 ? [] : [`${user} can't read ${file}: chown ${user} ${file}`];
+function warningsOfUser(user: string, files: readonly string[]): string[] {
+  const uid = Number(idOf(user, '-u'));
+  const groups = idOf(user, '-G').split(' ').map(Number);
+  const mayRead = (file: string) => {
+    const { uid: owner, gid, mode } = statSync(file);
+    if (uid === 0 || owner === uid) return true;
+    return (mode & (groups.includes(gid) ? 0o040 : 0o004)) !== 0;
+  };
+  return files.filter((file) => !mayRead(file)).map((file) => `${user} can't read ${file}: chown ${user} ${file}`);
 }
 
-function uidOf(user: string): number {
+function idOf(user: string, what: '-u' | '-G'): string {
   try {
-    return Number(execFileSync('id', ['-u', '--', user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+    return execFileSync('id', [what, '--', user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   } catch (error) {
     throw new AgentError(`there is no user ${user} on this machine`, undefined, { cause: error });
   }

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findProgram } from '../../src/agent/bounds/find-program.ts';
@@ -78,6 +79,17 @@ describe('taskejo agent install', () => {
       0,
       expect.stringMatching(/^warning: nobody can't read .*agent\.yaml: chown nobody /),
     ]);
+    const secret = join(folder, 'secret');
+    writeFileSync(secret, 'a', { mode: 0o600 });
+    chmodSync(join(folder, 'agent.yaml'), 0o644);
+    expect(await warnings(`{url: "${url}", registration_token: {file: secret}}`, ['--user', 'nobody'])).toEqual([
+      0,
+      `warning: nobody can't read ${secret}: chown nobody ${secret}`,
+    ]);
+    chmodSync(secret, 0o640);
+    chownSync(secret, 0, Number(execFileSync('id', ['-g', 'nobody'], { encoding: 'utf8' })));
+    expect(await warnings(`{url: "${url}", registration_token: {file: secret}}`, ['--user', 'nobody'])).toEqual([0]);
+    chmodSync(join(folder, 'agent.yaml'), 0o600);
     expect(await warnings(`{url: "${url}", registration_token: a}`, ['--user', 'no-such-user'])).toEqual([
       1,
       'taskejo: there is no user no-such-user on this machine',
