@@ -14,6 +14,8 @@ export type LimitFinder = {
 
 /** Somebody may have made it able to keep more meanwhile. */
 const AGAIN_MS = 3_600_000;
+/** What refused a limit may have been a disk that was full for a moment, and no task that asks for it is sent meanwhile. */
+const AFTER_REFUSAL_MS = 600_000;
 const AFTER_FAILURE_MS = 60_000;
 const ANSWER_MS = 60_000;
 
@@ -26,9 +28,9 @@ export function createLimitFinder({ deps, log }: { deps: Deps; log: Log }): Limi
   const tryOut = async (host: Limited) => {
     const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(ANSWER_MS)]);
     const kept = await host.keptLimits(signal);
-    notBefore.set(host.id, performance.now() + AGAIN_MS);
-    if (!(await noteHostLimits(deps, host.id, namesOfKept(kept)))) return;
     const reasons = Object.values(kept).filter((reason) => reason !== null);
+    notBefore.set(host.id, performance.now() + (reasons.length > 0 ? AFTER_REFUSAL_MS : AGAIN_MS));
+    if (!(await noteHostLimits(deps, host.id, namesOfKept(kept)))) return;
     log.info({ host: host.id, kept: namesOfKept(kept), reasons }, 'which limits a host can keep');
   };
 
