@@ -508,7 +508,7 @@ export const acceptance: Part[] = [
           'test/long/hostile-data.test.ts > what people write > and is run ssh > arrives byte by byte as arguments, environment and input',
           'test/long/hostile-data.test.ts > what people write > and is run ssh > arrives from a delivery, as title, body, comment and branch',
           'test/long/hostile-data.test.ts > what people write > has done nothing to the database',
-          'test/integration/executor/ssh-host.test.ts > a host over SSH > and its shell > is given one constant line: ids and numbers, never a word of the task',
+          'test/integration/executor/ssh-host.test.ts > a host over SSH > and its shell > is given one constant line: ids, numbers and whether it is bounded, never a word of the task',
           'test/e2e/security-nothing-shown.test.ts > nothing secret > of a command that runs ssh > is in the list of processes, in a log of ours, in an event or in what a viewer reads',
         ],
       },
