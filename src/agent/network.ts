@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { SecureContext } from 'node:tls';
 import type { Environment } from '../yaml-file.ts';
 import type { AgentConfig } from './config.ts';
 import { AgentError } from './exit.ts';
@@ -13,13 +14,19 @@ const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
  */
 export function machinesNetwork({ server }: Pick<AgentConfig, 'server'>, env: Environment): Send {
   const isSecure = server.url.startsWith('https:');
-  return createSend(isSecure, { proxyEnv: proxiesOf(env), ...(isSecure ? { ca: certificates(server.caFile) } : {}) });
+  return createSend(isSecure, {
+    proxyEnv: proxiesOf(env),
+    ...(isSecure ? { secureContext: trusting(server.caFile) } : {}),
+  });
 }
 
-function certificates(caFile: string | null): string[] {
-  const { getCACertificates } = process.getBuiltinModule('node:tls');
+/** Made once: the certificates are some hundreds, and each connection that got them as a list would read them all. */
+function trusting(caFile: string | null): SecureContext {
+  const { createSecureContext, getCACertificates } = process.getBuiltinModule('node:tls');
   const own = caFile === null ? [] : [readCertificates(caFile)];
-  return [...new Set([...getCACertificates('default'), ...getCACertificates('system'), ...own])];
+  return createSecureContext({
+    ca: [...new Set([...getCACertificates('default'), ...getCACertificates('system'), ...own])],
+  });
 }
 
 function proxiesOf(env: Environment): NodeJS.ProcessEnv {

@@ -14,7 +14,7 @@ export type Answer = { status: number; header: (name: 'date' | 'retry-after') =>
 export type Send = (url: string, outgoing: Outgoing) => Promise<Answer>;
 
 /** Over connections that are kept. What TLS needs is loaded only for a server that speaks it. */
-export function createSend(isSecure: boolean, options: Pick<AgentOptions, 'ca' | 'proxyEnv'> = {}): Send {
+export function createSend(isSecure: boolean, options: Pick<AgentOptions, 'secureContext' | 'proxyEnv'> = {}): Send {
   const http = isSecure ? process.getBuiltinModule('node:https') : { Agent, request };
   const agent = new http.Agent({ keepAlive: true, ...options });
   return (url, { body, ...outgoing }) =>
