@@ -1,7 +1,7 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { AgentMode } from '../domain/task.ts';
 import type { AgentRow, Database, TaskRow } from './schema.ts';
-import { type Happening, headOf, nextEvent } from './task-changes.ts';
+import { type Happening, type Heavy, headOf, LIGHT_COLUMNS, nextEvent } from './task-changes.ts';
 
 type Trx = Transaction<Database>;
 
@@ -36,8 +36,8 @@ export async function takenPlaces(
   return { taken: new Map(rows.map((row) => [row.agent_id, row.taken])), newestLane: rows[0]?.newest ?? 0 };
 }
 
-/** A task that may be taken, as it is locked; `at` is the time after the lock was had. */
-export type Candidate = TaskRow & { avoided: string[] };
+/** A task that may be taken, as it is locked, without the large texts: most of hundreds may be for somebody else. */
+export type Candidate = Omit<TaskRow, Heavy> & { avoided: string[] };
 
 /** The other way's tasks are not even looked at: each way has an index of its own. */
 export const forMode = (mode: AgentMode) =>
@@ -79,7 +79,7 @@ export async function lockCandidates(
   if (lanes.length === 0 || limit <= 0) return [];
   const window = limit + heldByOthers;
   const { rows } = await sql<Candidate>`
-    select *, case when attempts = 0 then '{}' else ${keptFrom} end as avoided
+    select ${LIGHT_COLUMNS}, case when attempts = 0 then '{}' else ${keptFrom} end as avoided
     from tasks
     where id = any(array(
         select t.id
@@ -112,6 +112,8 @@ export type TakeOptions = {
   happening: (take: Take) => Happening;
 };
 
+type Returned = { attempt_id: string } & Pick<TaskRow, 'lease_expires_at' | Heavy>;
+
 /** What a task is once it is taken, whoever took it; the rest follows from the take. */
 const TAKEN = {
   status: 'assigned',
@@ -132,7 +134,7 @@ export async function takeTasks(trx: Trx, takes: readonly Take[], options: TakeO
   if (takes.length === 0) return new Map();
   const { mode, at, leaseSeconds, holder } = options;
   const events = takes.map((take) => nextEvent(headOf(take.candidate), options.happening(take), at, 'assigned'));
-  const { rows } = await sql<{ attempt_id: string; lease_expires_at: string }>`
+  const { rows } = await sql<Returned>`
     with x as (
       select * from unnest(
         ${takes.map((take) => take.candidate.id)}::uuid[], ${takes.map((take) => take.agentId)}::text[],
@@ -149,28 +151,26 @@ export async function takeTasks(trx: Trx, takes: readonly Take[], options: TakeO
         progress = null, stop_reason = null, stop_detail = null, stop_asked_at = null, stop_for = null, has_log = false,
         event_n = x.n, event_hash = x.hash, updated_at = ${at}
       from x where t.id = x.task_id and t.status = 'pending' and t.ready and t.event_n = x.n - 1
-      returning x.*, t.lease_expires_at),
+      returning x.*, t.lease_expires_at, t.body, t.input, t.input_bytes),
     opened as (
       insert into attempts (id, task_id, number, execution_mode, agent_id, request_id, token_hash, leased_at)
       select attempt_id, task_id, number, ${mode}, agent_id, request_id, token_hash, ${at} from taken),
     written as (
       insert into events (task_id, n, attempt_id, type, text, hash)
       select task_id, n, attempt_id, 'assigned', text, hash from taken)
-    select attempt_id, lease_expires_at from taken`.execute(trx);
-  const leases = new Map(rows.map((row) => [row.attempt_id, row.lease_expires_at]));
+    select attempt_id, lease_expires_at, body, input, input_bytes from taken`.execute(trx);
+  const returned = new Map(rows.map((row) => [row.attempt_id, row]));
   return new Map(
     takes.flatMap(({ candidate, agentId, attemptId }, index) => {
-      const lease_expires_at = leases.get(attemptId);
+      const row = returned.get(attemptId);
       const event = events[index];
-      if (lease_expires_at === undefined || event === undefined) return [];
+      if (row === undefined || event === undefined) return [];
       // The row is ours: nobody else has seen it.
-      const taken: TaskRow = Object.assign(candidate, TAKEN, {
+      const taken: TaskRow = Object.assign(candidate, TAKEN, row, {
         execution_mode: mode,
         assigned_agent_id: agentId,
         assigned_at: at,
-        attempt_id: attemptId,
         attempts: candidate.attempts + 1,
-        lease_expires_at,
         holder,
         event_n: event.n,
         event_hash: event.hash,

@@ -13,7 +13,7 @@ export async function databaseTime(db: Kysely<Database>): Promise<string> {
 }
 
 /** Texts that may be large, and that no change of a task asks for. */
-type Heavy = 'body' | 'input' | 'input_bytes';
+export type Heavy = 'body' | 'input' | 'input_bytes';
 /** The row as it stands, locked until the transaction ends; `at` is read after the lock was had. */
 export type LockedTask = Omit<TaskRow, Heavy> & { at: string };
 
@@ -82,7 +82,7 @@ const LIGHT = [
 /** The compiler sees that none is missing. */
 const COMPLETE: Exclude<keyof Omit<TaskRow, Heavy>, (typeof LIGHT)[number]> extends never ? typeof LIGHT : never =
   LIGHT;
-const LIGHT_COLUMNS = sql.join(COMPLETE.map((name) => sql.ref(name)));
+export const LIGHT_COLUMNS = sql.join(COMPLETE.map((name) => sql.ref(name)));
 
 export async function lockTask(trx: Trx, id: string): Promise<LockedTask | null> {
   const [locked] = await lockTasks(trx, [id]);
