@@ -21,7 +21,11 @@ export const MOST_TASKS = 500;
 /** One who asks, with what it may serve and gets. `agent` is null for one that takes nothing now. */
 export type Seat = { ask: Ask; agent: AgentRow | null; promised: number; taken: Taken[] };
 
-export type Seen = { candidates: readonly Candidate[] /** The time after they were locked. */; at: string };
+export type Seen = {
+  candidates: readonly Candidate[];
+  /** The time after they were locked. */
+  at: string;
+};
 
 /** Locks what stands in front in these lanes. */
 export async function look(
