@@ -1,15 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
-import { deleteKeptResults, readKeptResults } from '../../../src/agent/kept-results.ts';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, test } from 'vitest';
+import { readKeptResults } from '../../../src/agent/kept-results.ts';
 import { openStore } from '../../../src/agent/store.ts';
 import { BLANK_RESULT, type Result } from '../../../src/domain/attempt.ts';
 import { NO_LIMITS } from '../../../src/domain/task.ts';
 import { taskejo } from '../../support/command-line.ts';
 import { succeeded } from '../../support/tasks.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
+import { waitFor } from '../../support/wait-for.ts';
 
 const taskOf = (attemptId: string) => ({
   attemptId,
@@ -78,11 +80,21 @@ test('kept results are deleted one by one or all, while the agent runs or not, a
 
 test('agent and command wait for each other to write', async () => {
   const { stateDir, store } = storeWithResults(succeeded);
-  await whileWriting(stateDir);
-  expect(deleteKeptResults(stateDir, ['fenced'])).toEqual(['fenced']);
-  await whileWriting(stateDir);
-  store.forget('fenced');
   store.close();
+  const source = (file: string) => JSON.stringify(new URL(`../../../src/agent/${file}`, import.meta.url));
+  await writeBesideAnother(
+    stateDir,
+    `import { deleteKeptResults } from ${source('kept-results.ts')};
+    const write = () => deleteKeptResults(process.argv[1], ['fenced']);`,
+  );
+  expect(idsOf(stateDir)).toEqual(['fenced-too']);
+  await writeBesideAnother(
+    stateDir,
+    `import { openStore } from ${source('store.ts')};
+    const store = openStore(process.argv[1]);
+    const write = () => store.leave('open', 'fenced');`,
+  );
+  expect(idsOf(stateDir)).toEqual(['fenced-too', 'open']);
 });
 
 test('no agent has run on a folder without a store', async () => {
@@ -94,12 +106,25 @@ test('no agent has run on a folder without a store', async () => {
   });
 });
 
-/** Resolves as soon as another process is in the middle of a write, which it ends by itself. */
-async function whileWriting(stateDir: string): Promise<void> {
-  const path = JSON.stringify(join(stateDir, 'agent.db'));
-  const program = `const database = new (require('node:sqlite').DatabaseSync)(${path});
-    database.exec('begin immediate'); console.log('writing'); setTimeout(() => database.exec('commit'), 500)`;
-  const writer = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
-  onTestFinished(async () => void (writer.exitCode ?? (await once(writer, 'exit'))));
+/** A process that writes while another is in the middle of a write, which that ends once it is waited for. */
+async function writeBesideAnother(stateDir: string, program: string): Promise<void> {
+  const whenAsked = `${program} process.stdout.write('ready'); (await import('node:fs')).readSync(0, new Uint8Array(1)); write();`;
+  const writer = spawn(process.execPath, ['--input-type=module', '--eval', whenAsked, stateDir], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const ended = once(writer, 'exit');
   await once(writer.stdout, 'data');
+  const other = new DatabaseSync(join(stateDir, 'agent.db'));
+  other.exec('begin immediate');
+  const before = pausesOf(writer.pid);
+  writer.stdin.end('!');
+  await waitFor(() => writer.exitCode !== null || pausesOf(writer.pid) >= before + PAUSES);
+  other.exec('commit');
+  other.close();
+  expect(await ended).toEqual([0, null]);
 }
+
+/** Who waits for a lock of SQLite looks again and again, and pauses between. */
+const PAUSES = 4;
+const pausesOf = (pid = 0): number =>
+  Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
