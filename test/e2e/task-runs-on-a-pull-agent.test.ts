@@ -1,27 +1,15 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { startAgentProcess } from '../support/agent-process.ts';
 import { run, taskejo } from '../support/command-line.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { listProcesses } from '../support/proc.ts';
-import { type ServerProcess, startServerProcess } from '../support/serve.ts';
-import { createTaskClient, type TaskClient } from '../support/task-client.ts';
+import { aliveWith, listProcesses, sleepMark } from '../support/proc.ts';
+import { serverOfFile } from '../support/server-of-file.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-let server: ServerProcess;
-let tasks: TaskClient;
-const mark = () => `600.${Math.floor(Math.random() * 1e9)}`;
-const aliveWith = (text: string) => listProcesses().filter((process) => process.arguments.includes(text));
-
-beforeAll(async () => {
-  server = await startServerProcess({ TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
-  tasks = createTaskClient(server);
-});
-afterAll(async () => {
-  await expectHealthy(server);
-  await server?.stop();
-});
+const { server, tasks } = await serverOfFile({ TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
+afterAll(() => expectHealthy(server));
 
 describe('a task on a pull agent', () => {
   test('runs with its input and environment, and its log, process, progress and result come back', async () => {
@@ -57,7 +45,7 @@ describe('a task on a pull agent', () => {
 
   test('ends as cancelled with no process left when it is cancelled', async () => {
     await startAgentProcess(server, { name: 'cancelled', env: { TASKEJO_AGENT_LABELS: 'cancelled' } });
-    const text = mark();
+    const text = sleepMark();
     const { id } = await tasks.create(`setsid sleep ${text} & sleep ${text}`, { requires: ['cancelled'] });
     await waitFor(() => aliveWith(text).length >= 3);
     await server.api('POST', `/api/v1/tasks/${id}/cancel`, { reason: 'enough' });
@@ -150,7 +138,7 @@ describe('the agent', () => {
 
   test('stopped by force ends what runs, and says so', async () => {
     const agent = await startAgentProcess(server, { name: 'force', env: { TASKEJO_AGENT_LABELS: 'force' } });
-    const text = mark();
+    const text = sleepMark();
     const { id } = await tasks.create(`sleep ${text}`, { requires: ['force'], max_infra_retries: 0 });
     await tasks.until(id, (task) => task.attempt?.process != null);
     expect(await agent.stop({ force: true })).toBe(1);

@@ -1,32 +1,23 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Task } from '../../src/contract/task.ts';
 import { startAgentProcess } from '../support/agent-process.ts';
-import { listProcesses } from '../support/proc.ts';
-import { type ServerProcess, startServerProcess } from '../support/serve.ts';
-import { createTaskClient, type TaskClient } from '../support/task-client.ts';
+import { aliveWith, sleepMark } from '../support/proc.ts';
+import { serverOfFile } from '../support/server-of-file.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-let server: ServerProcess;
-let tasks: TaskClient;
-const aliveWith = (text: string) => listProcesses().filter((process) => process.arguments.includes(text));
-
-beforeAll(async () => {
-  server = await startServerProcess({
-    TASKEJO_LEASES__RENEW_SECONDS: '0.5',
-    TASKEJO_PREEMPTION__MIN_RUN_SECONDS: '0',
-  });
-  tasks = createTaskClient(server);
+const { server, tasks } = await serverOfFile({
+  TASKEJO_LEASES__RENEW_SECONDS: '0.5',
+  TASKEJO_PREEMPTION__MIN_RUN_SECONDS: '0',
 });
-afterAll(() => server?.stop());
 
 test('a task whose priority is higher by 3 takes the place of a running one, which runs again after it', async () => {
   await startAgentProcess(server, {
     name: 'one-place',
     env: { TASKEJO_AGENT_LABELS: 'one-place', TASKEJO_AGENT_CAPACITY: '1' },
   });
-  const mark = `600.${Math.floor(Math.random() * 1e9)}`;
+  const mark = sleepMark();
   const began = join(temporaryFolder(), 'began');
   const slowAtFirst = `[ -e ${began} ] && exit; touch ${began}; setsid sleep ${mark} & sleep ${mark}`;
   const low = await tasks.create(slowAtFirst, { requires: ['one-place'], priority: 3, repeatable: true });

@@ -1,22 +1,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
 import { startAgentWay } from '../support/agent-way.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { type ServerProcess, startServerProcess } from '../support/serve.ts';
-import { createTaskClient, type TaskClient } from '../support/task-client.ts';
+import { serverOfFile } from '../support/server-of-file.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
-let server: ServerProcess;
-let tasks: TaskClient;
-beforeAll(async () => {
-  server = await startServerProcess({ TASKEJO_LEASES__SECONDS: '120', TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
-  tasks = createTaskClient(server);
-});
+const { server, tasks } = await serverOfFile({ TASKEJO_LEASES__SECONDS: '120', TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
 afterEach(() => expectHealthy(server));
-afterAll(() => server?.stop());
 
 /** Gives the agent a task, has it die at the point and start again: the task has run once and is done once. */
 async function diesAndGoesOn(agent: AgentProcess, point: string, arm: () => void) {

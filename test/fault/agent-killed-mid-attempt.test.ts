@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startAgentProcess } from '../support/agent-process.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { isAlive, killProcessesIn, listProcesses } from '../support/proc.ts';
+import { aliveWith, isAlive, killProcessesIn, sleepMark } from '../support/proc.ts';
 import { startProgram } from '../support/programs.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
 import { createTaskClient, type TaskClient } from '../support/task-client.ts';
@@ -11,7 +11,6 @@ import { waitFor } from '../support/wait-for.ts';
 
 const COUNT = 'i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.05; done';
 const COUNTED = Array.from({ length: 60 }, (_, i) => `${i}\n`).join('');
-const aliveWith = (text: string) => listProcesses().filter((process) => process.arguments.includes(text));
 
 describe('an agent killed in the middle of an attempt and started again', () => {
   let server: ServerProcess;
@@ -77,7 +76,7 @@ describe('an agent killed in the middle of an attempt and started again', () => 
 
   test('learns of a cancel that it missed', async () => {
     const agent = await startAgentProcess(server, { name: 'missed' });
-    const mark = `600.${Math.floor(Math.random() * 1e9)}`;
+    const mark = sleepMark();
     const { id } = await tasks.create(`exec sleep ${mark}`, { agent_id: agent.id });
     await tasks.until(id, (task) => task.attempt?.process != null);
     await agent.kill();
@@ -106,7 +105,7 @@ describe('an agent killed for good', () => {
   test('gives its task back, another agent does it, and the first changes nothing when it comes back', async () => {
     const env = { TASKEJO_AGENT_LABELS: 'both' };
     const first = await startAgentProcess(server, { name: 'first', env });
-    const mark = `600.${Math.floor(Math.random() * 1e9)}`;
+    const mark = sleepMark();
     const { id } = await tasks.create(`exec sleep ${mark}`, { requires: ['both'] });
     const running = await tasks.until(id, (task) => task.attempt?.process != null);
     await first.kill();

@@ -1,18 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { startAgentProcess } from '../support/agent-process.ts';
 import { startAgentWay } from '../support/agent-way.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { type ServerProcess, startServerProcess } from '../support/serve.ts';
-import { createTaskClient, type TaskClient } from '../support/task-client.ts';
+import { serverOfFile } from '../support/server-of-file.ts';
 
-let server: ServerProcess;
-let tasks: TaskClient;
-beforeAll(async () => {
-  server = await startServerProcess();
-  tasks = createTaskClient(server);
-});
+const { server, tasks } = await serverOfFile();
 afterEach(() => expectHealthy(server));
-afterAll(() => server?.stop());
 
 describe('an answer to an agent that gets lost', () => {
   test.each([

@@ -1,25 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Agent } from '../../src/contract/agent.ts';
-import { type RunOptions, taskejo } from '../support/command-line.ts';
-import { type PlayedAgent, playAgent } from '../support/played-agent.ts';
-import { type ServerProcess, startServerProcess } from '../support/serve.ts';
+import { commandsFor } from '../support/command-line.ts';
+import { playAgent } from '../support/played-agent.ts';
+import { serverOfFile } from '../support/server-of-file.ts';
 
-let server: ServerProcess;
-let env: Record<string, string>;
-let agent: PlayedAgent;
-beforeAll(async () => {
-  server = await startServerProcess();
-  env = { TASKEJO_URL: server.url, TASKEJO_TOKEN: server.adminToken };
-  agent = await playAgent(server, 'player', ['played', 'linux']);
-});
-afterAll(() => server.stop());
-
-const cli = (args: readonly string[], options: RunOptions = {}) => taskejo(args, { env, ...options });
-async function ok(...args: string[]): Promise<string> {
-  const { stdout, stderr, code } = await cli(args);
-  expect({ args, stderr, code }).toEqual({ args, stderr: '', code: 0 });
-  return stdout.trim();
-}
+const { server } = await serverOfFile();
+const agent = await playAgent(server, 'player', ['played', 'linux']);
+const { cli, ok } = commandsFor(server);
 const shown = async () => JSON.parse(await ok('agents', 'show', 'player', '--json')) as Agent;
 
 test('agents are listed, and shown by id or by name', async () => {

@@ -2,28 +2,18 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import type { Cleanup, LocalTaskDetail, QueueStatus, SystemInfo } from '../../src/contract/local-api.ts';
 import { type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
 import { taskejo } from '../support/command-line.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { listProcesses } from '../support/proc.ts';
-import { type ServerProcess, startServerProcess } from '../support/serve.ts';
-import { createTaskClient, type TaskClient } from '../support/task-client.ts';
+import { listProcesses, sleepMark } from '../support/proc.ts';
+import { serverOfFile } from '../support/server-of-file.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-let server: ServerProcess;
-let tasks: TaskClient;
-
-beforeAll(async () => {
-  server = await startServerProcess({ TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
-  tasks = createTaskClient(server);
-});
-afterAll(async () => {
-  await expectHealthy(server);
-  await server?.stop();
-});
+const { server, tasks } = await serverOfFile({ TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
+afterAll(() => expectHealthy(server));
 
 /** An agent whose settings stand in a file, and its commands. */
 async function agentWith(name: string, env: Record<string, string> = {}) {
@@ -97,7 +87,7 @@ describe('the agent of this machine', () => {
 
   test('stops an attempt, which has failed in the machinery then, and leaves no process', async () => {
     const { command, running } = await agentWith('stop');
-    const mark = `600.${Math.floor(Math.random() * 1e9)}`;
+    const mark = sleepMark();
     const id = await running(`sleep ${mark}`);
     const attempt = (await tasks.task(id)).attempt?.id ?? '';
     await server.api('PATCH', `/api/v1/agents/${(await tasks.task(id)).assigned_agent_id}`, { draining: true });
@@ -146,7 +136,7 @@ describe('the agent of this machine', () => {
 
   test('leaves the server at once, with what it runs only by force, and is another one at its next start', async () => {
     const { agent, command, running } = await agentWith('leave');
-    const mark = `600.${Math.floor(Math.random() * 1e9)}`;
+    const mark = sleepMark();
     await running(`sleep ${mark}`);
     const refused = await command('leave');
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('An attempt is open on this machine')]);

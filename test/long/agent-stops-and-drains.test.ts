@@ -1,20 +1,14 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { Agent } from '../../src/contract/agent.ts';
-import { aliveWith, beginTask, startAgentOnWay } from '../support/agent-on-way.ts';
+import { beginTask, startAgentOnWay } from '../support/agent-on-way.ts';
 import { startAgentProcess } from '../support/agent-process.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { type ServerProcess, startServerProcess } from '../support/serve.ts';
-import { createTaskClient, type TaskClient } from '../support/task-client.ts';
+import { aliveWith } from '../support/proc.ts';
+import { serverOfFile } from '../support/server-of-file.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-let server: ServerProcess;
-let tasks: TaskClient;
-beforeAll(async () => {
-  server = await startServerProcess({ TASKEJO_LEASES__SECONDS: '60', TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
-  tasks = createTaskClient(server);
-});
+const { server, tasks } = await serverOfFile({ TASKEJO_LEASES__SECONDS: '60', TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
 afterEach(() => expectHealthy(server));
-afterAll(() => server?.stop());
 
 const agentOnWay = (name: string, env: Record<string, string> = {}) => startAgentOnWay(server, name, env);
 const begin = (agentId: string, more: Record<string, unknown> = {}) =>

@@ -1,21 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { startAgentProcess } from '../support/agent-process.ts';
 import { expectHealthy } from '../support/examine.ts';
 import { requireSandbox } from '../support/sandbox.ts';
-import { type ServerProcess, startServerProcess } from '../support/serve.ts';
-import { createTaskClient, type TaskClient } from '../support/task-client.ts';
+import { serverOfFile } from '../support/server-of-file.ts';
 
-let server: ServerProcess;
-let tasks: TaskClient;
-
-beforeAll(async () => {
-  server = await startServerProcess({ TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
-  tasks = createTaskClient(server);
-});
-afterAll(async () => {
-  await expectHealthy(server);
-  await server?.stop();
-});
+const { server, tasks } = await serverOfFile({ TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
+afterAll(() => expectHealthy(server));
 
 describe('a task that asks for a sandbox', () => {
   test('runs in it on an agent, and survives the agent’s death like any other', async (context) => {

@@ -1,31 +1,22 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { DequeuedTask } from '../../src/contract/attempt.ts';
 import type { Task } from '../../src/contract/task.ts';
-import { type RunOptions, run, taskejo, taskejoFile } from '../support/command-line.ts';
-import { type ServerProcess, startServerProcess } from '../support/serve.ts';
+import { commandsFor, type RunOptions, run, taskejoFile } from '../support/command-line.ts';
+import { serverOfFile } from '../support/server-of-file.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const ESC = '\u001b';
-let server: ServerProcess;
-let env: Record<string, string>;
-let agentToken: string;
-
-beforeAll(async () => {
-  server = await startServerProcess();
-  env = { TASKEJO_URL: server.url, TASKEJO_TOKEN: server.adminToken };
-  const made = await server.api<{ token: string }>('POST', '/api/v1/tokens', {
-    name: 'puller',
-    scope: 'agent',
-    agent_name: 'puller',
-  });
-  agentToken = made.token;
+const { server } = await serverOfFile();
+const { env, cli } = commandsFor(server);
+const { token: agentToken } = await server.api<{ token: string }>('POST', '/api/v1/tokens', {
+  name: 'puller',
+  scope: 'agent',
+  agent_name: 'puller',
 });
-afterAll(() => server.stop());
 
-const cli = (args: readonly string[], options: RunOptions = {}) => taskejo(args, { env, ...options });
 const asAgent = <T>(method: string, path: string, body?: unknown) => server.api<T>(method, path, body, agentToken);
 
 /** Creates a task that only our agent may take. */

@@ -3,29 +3,16 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Task } from '../../src/contract/task.ts';
-import { type RunOptions, taskejo } from '../support/command-line.ts';
-import { type PlayedAgent, playAgent } from '../support/played-agent.ts';
-import { type ServerProcess, startServerProcess } from '../support/serve.ts';
+import { commandsFor } from '../support/command-line.ts';
+import { playAgent } from '../support/played-agent.ts';
+import { serverOfFile } from '../support/server-of-file.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
-let server: ServerProcess;
-let env: Record<string, string>;
-let agent: PlayedAgent;
-beforeAll(async () => {
-  server = await startServerProcess();
-  env = { TASKEJO_URL: server.url, TASKEJO_TOKEN: server.adminToken };
-  agent = await playAgent(server, 'player', ['played']);
-});
-afterAll(() => server.stop());
-
-const cli = (args: readonly string[], options: RunOptions = {}) => taskejo(['task', ...args], { env, ...options });
-async function ok(...args: string[]): Promise<string> {
-  const { stdout, stderr, code } = await cli(args);
-  expect({ args, stderr, code }).toEqual({ args, stderr: '', code: 0 });
-  return stdout.trim();
-}
+const { server } = await serverOfFile();
+const agent = await playAgent(server, 'player', ['played']);
+const { env, cli, ok } = commandsFor(server, 'task');
 const create = (...args: string[]) => ok('create', '--title', 'Steered', ...args, '--', 'true');
 const json = async (...args: string[]) => JSON.parse(await ok(...args, '--json')) as Task;
 const fail = async () => {

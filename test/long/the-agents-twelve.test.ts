@@ -1,30 +1,21 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { type AgentOptions, type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
 import { type AgentWay, startAgentWay } from '../support/agent-way.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { listProcesses } from '../support/proc.ts';
-import { type ServerProcess, startServerProcess } from '../support/serve.ts';
-import { createTaskClient, type TaskClient } from '../support/task-client.ts';
+import { aliveWith, sleepMark } from '../support/proc.ts';
+import { serverOfFile } from '../support/server-of-file.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-let server: ServerProcess;
-let tasks: TaskClient;
-beforeAll(async () => {
-  server = await startServerProcess({
-    TASKEJO_LEASES__SECONDS: '60',
-    TASKEJO_LEASES__RENEW_SECONDS: '0.5',
-    TASKEJO_PREEMPTION__MIN_RUN_SECONDS: '0',
-  });
-  tasks = createTaskClient(server);
+const { server, tasks } = await serverOfFile({
+  TASKEJO_LEASES__SECONDS: '60',
+  TASKEJO_LEASES__RENEW_SECONDS: '0.5',
+  TASKEJO_PREEMPTION__MIN_RUN_SECONDS: '0',
 });
 afterEach(() => expectHealthy(server));
-afterAll(() => server?.stop());
 
-const mark = () => `600.${Math.floor(Math.random() * 1e9)}`;
-const aliveWith = (text: string) => listProcesses().filter((process) => process.arguments.includes(text));
 const agentNamed = (name: string, more: Partial<AgentOptions> = {}) => startAgentProcess(server, { name, ...more });
 const types = async (id: string) => (await tasks.events(id)).map(({ type }) => type);
 /** Resolves when nothing of the attempt runs any more, its supervisor included. */
@@ -168,7 +159,7 @@ describe("the agent's twelve", () => {
 
   test('priority higher by 3: preempts', async () => {
     const agent = await agentNamed('preempted', { env: { TASKEJO_AGENT_CAPACITY: '1' } });
-    const text = mark();
+    const text = sleepMark();
     const flag = join(temporaryFolder(), 'flag');
     const low = await tasks.create(`[ -f ${flag} ] || { touch ${flag}; sleep ${text}; }`, {
       agent_id: agent.id,
@@ -204,7 +195,7 @@ describe("the agent's twelve", () => {
 describe('a pulled task', () => {
   test('that takes longer than its timeout is stopped whole, and failed', async () => {
     const agent = await agentNamed('times-out', { env: { TASKEJO_AGENT_KILL_GRACE_SECONDS: '1' } });
-    const text = mark();
+    const text = sleepMark();
     const { id } = await tasks.create(`setsid sleep ${text} & trap '' TERM; sleep ${text}`, {
       agent_id: agent.id,
       timeout_seconds: 1,
@@ -215,7 +206,7 @@ describe('a pulled task', () => {
 
   test('that is cancelled while it runs is stopped whole, and cancelled', async () => {
     const agent = await agentNamed('is-cancelled');
-    const text = mark();
+    const text = sleepMark();
     const { id } = await tasks.create(`setsid sleep ${text} & sleep ${text}`, { agent_id: agent.id });
     await waitFor(() => aliveWith(text).length >= 3);
     await server.api('POST', `/api/v1/tasks/${id}/cancel`, {});

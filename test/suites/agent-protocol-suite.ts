@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import type { Task } from '../../src/contract/task.ts';
 import { type AgentWay, startAgentWay } from '../support/agent-way.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { descendants, killAll, listProcesses } from '../support/proc.ts';
+import { aliveWith, descendants, killAll, sleepMark } from '../support/proc.ts';
 import { environmentWith, exitOf } from '../support/programs.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
 import { createTaskClient, type TaskClient } from '../support/task-client.ts';
@@ -17,8 +17,6 @@ import { waitFor } from '../support/wait-for.ts';
 export type AgentCommand = { command: string; env: (given: { url: string; token: string }) => Record<string, string> };
 
 const LEASE_SECONDS = 6;
-const mark = () => `600.${Math.floor(Math.random() * 1e9)}`;
-const aliveWith = (text: string) => listProcesses().filter((process) => process.arguments.includes(text));
 
 /** What docs/agent-protocol.md asks of any agent, with a real server and a way to it on which things go wrong. */
 export function agentProtocolSuite(title: string, { command, env }: AgentCommand): void {
@@ -143,7 +141,7 @@ export function agentProtocolSuite(title: string, { command, env }: AgentCommand
     });
 
     test('stops a command that is cancelled, and all that it has started', async () => {
-      const seconds = mark();
+      const seconds = sleepMark();
       const { id } = await create(`sleep ${seconds} & sleep ${seconds}`);
       await waitFor(() => aliveWith(`sleep ${seconds}`).length >= 2);
       await cancel(id);
@@ -152,7 +150,7 @@ export function agentProtocolSuite(title: string, { command, env }: AgentCommand
     });
 
     test('ends a command after its time', async () => {
-      const seconds = mark();
+      const seconds = sleepMark();
       const task = await done(`sleep ${seconds}`, { timeout_seconds: 1 });
       expect(task.result).toMatchObject({ outcome: 'failed', failure_class: 'timeout' });
       await waitFor(() => aliveWith(`sleep ${seconds}`).length === 0);
@@ -186,7 +184,7 @@ export function agentProtocolSuite(title: string, { command, env }: AgentCommand
     });
 
     test('lets go of what is not its own any more, and goes on with other work', async () => {
-      const seconds = mark();
+      const seconds = sleepMark();
       const { id } = await create(`sleep ${seconds}`, { repeatable: false });
       await tasks.until(id, ({ status }) => status === 'running');
       way.cut();

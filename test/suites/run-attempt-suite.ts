@@ -6,7 +6,7 @@ import { NO_LIMITS } from '../../src/domain/task.ts';
 import { type Machine, MachineError } from '../../src/executor/machine.ts';
 import { type AttemptEnd, type Resumed, type RunAttemptOptions, runAttempt } from '../../src/executor/run-attempt.ts';
 import { createMemoryControlPlane, type MemoryControlPlane } from '../support/memory-control-plane.ts';
-import { listProcesses } from '../support/proc.ts';
+import { aliveWith, sleepMark } from '../support/proc.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { MachineSubject } from './machine-suite.ts';
 
@@ -93,7 +93,6 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
     };
     const running = (one: Trial) => waitFor(() => one.control.kept.process);
     const report = (one: Trial): Promise<MachineReport> => machine.status(one.spec.attemptId, signal);
-    const aliveWith = (mark: string) => listProcesses().filter((process) => process.arguments.includes(mark));
 
     describe('ends', () => {
       test('as completed with both streams, its input read and its process reported', async () => {
@@ -270,7 +269,7 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
       });
 
       test('leaves no process, even of a command that ignores being asked', async () => {
-        const mark = `600.${Math.floor(Math.random() * 1e9)}`;
+        const mark = sleepMark();
         const one = trial(`trap "" TERM; setsid sleep ${mark} & sleep ${mark}; sleep ${mark}`);
         const run = one.run();
         await waitFor(() => aliveWith(mark).length >= 2);

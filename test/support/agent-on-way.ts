@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { startAgentProcess } from './agent-process.ts';
 import { startAgentWay } from './agent-way.ts';
-import { listProcesses } from './proc.ts';
+import { aliveWith } from './proc.ts';
 import type { ServerProcess } from './serve.ts';
 import type { TaskClient } from './task-client.ts';
 import { waitFor } from './wait-for.ts';
@@ -12,9 +12,6 @@ export async function startAgentOnWay(server: ServerProcess, name: string, env: 
   const agent = await startAgentProcess(server, { name, env: { TASKEJO_AGENT_SERVER__URL: way.url, ...env } });
   return { way, agent };
 }
-
-/** The processes whose arguments hold this text. */
-export const aliveWith = (text: string) => listProcesses().filter((process) => process.arguments.includes(text));
 
 /** A task that runs until `end` tells it to end as the script `ending` does; its process is known. */
 export async function beginTask(

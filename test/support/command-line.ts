@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
 import { environmentWith } from './programs.ts';
 
 export const taskejoFile = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url));
@@ -15,6 +16,22 @@ export type RunOptions = {
 /** Runs the command line to its end, with nothing in its environment but PATH, HOME and what is given. */
 export function taskejo(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   return run(process.execPath, [...(options.nodeOptions ?? []), taskejoFile, ...args], options);
+}
+
+/** The commands of a server's administrator, all of which may begin with the same words. */
+export function commandsFor({ url, adminToken }: { url: string; adminToken: string }, ...first: string[]) {
+  const env = { TASKEJO_URL: url, TASKEJO_TOKEN: adminToken };
+  const cli = (args: readonly string[], options: RunOptions = {}) => taskejo([...first, ...args], { env, ...options });
+  return {
+    env,
+    cli,
+    /** What it prints, where it does what it is told and has nothing else to say. */
+    async ok(...args: string[]): Promise<string> {
+      const { stdout, stderr, code } = await cli(args);
+      expect({ args, stderr, code }).toEqual({ args, stderr: '', code: 0 });
+      return stdout.trim();
+    },
+  };
 }
 
 /** Runs a program to its end. */

@@ -22,6 +22,13 @@ function seen(pid: number): SeenProcess | null {
   }
 }
 
+/** The processes whose arguments hold this text. */
+export const aliveWith = (text: string): SeenProcess[] =>
+  listProcesses().filter((process) => process.arguments.includes(text));
+
+/** Ten minutes and a little, to sleep for: seen among the arguments of no other process. */
+export const sleepMark = (): string => `600.${Math.floor(Math.random() * 1e9)}`;
+
 /** Processes whose current directory lies in `directory`: all that a test's attempts and supervisors are. */
 export function processesIn(directory: string): SeenProcess[] {
   return listProcesses().filter(({ pid }) => {
