@@ -1,15 +1,6 @@
-import {
-  CompiledQuery,
-  type DatabaseConnection,
-  Kysely,
-  PostgresDialect,
-  type QueryResult,
-  type Transaction,
-} from 'kysely';
+import { CompiledQuery, type DatabaseConnection, Kysely, PostgresDialect, type Transaction } from 'kysely';
 import { isFailedSince } from './database-errors.ts';
 import type { Database } from './schema.ts';
-
-type Answer = Promise<QueryResult<{ command: string }>>;
 
 /**
  * A transaction that doesn't wait for its `begin`: on connections of `hot` statements go out before the answers to those
@@ -22,17 +13,22 @@ export function transact<T>(
   work: (trx: Transaction<Database>, oneMore: () => void) => Promise<T>,
 ): Promise<T> {
   return db.getExecutor().provideConnection(async (connection) => {
-    const tell = (statement: string): Answer => connection.executeQuery(CompiledQuery.raw(statement));
-    const commit = createCommit(() => tell('commit'));
-    const { trx, close } = withoutWaiting(db, commit.behindLast(connection));
+    const tell = (statement: string) => connection.executeQuery<{ command: string }>(CompiledQuery.raw(statement));
+    let committed: ReturnType<typeof tell> | null = null;
+    const commit = () => {
+      committed ??= tell('commit');
+      return committed;
+    };
+    // Whoever waits for the last statement hears of its fault; what becomes of the commit is looked at below.
+    const { trx, oneMore, close } = withoutWaiting(db, connection, () => void commit().catch(() => {}));
     const begun = tell('begin');
-    const working = work(trx, commit.oneMore);
+    const working = work(trx, oneMore);
     await Promise.allSettled([begun, working]);
     close();
     try {
       await begun;
       const result = await working;
-      const { rows } = await commit.send();
+      const { rows } = await commit();
       // What PostgreSQL answers where something has failed, which isn't an error to it.
       if (rows[0]?.command === 'ROLLBACK') throw new Error('a statement had failed; the transaction was rolled back');
       return result;
@@ -44,54 +40,37 @@ export function transact<T>(
   });
 }
 
-/** Sends the commit once: behind the last statement if that was announced, else when it is asked for. */
-function createCommit(tell: () => Answer) {
-  let last = false;
-  let sent: Answer | null = null;
-  const send = (): Answer => {
-    sent ??= tell();
-    return sent;
-  };
-  return {
-    send,
-    oneMore: () => {
-      last = true;
-    },
-    behindLast: (connection: DatabaseConnection): DatabaseConnection => ({
-      streamQuery: () => {
-        throw new Error('nothing is streamed in here');
-      },
-      executeQuery(query) {
-        if (sent !== null) return Promise.reject(new Error('the transaction has ended'));
-        const answer = connection.executeQuery(query);
-        // Who waits for the statement hears of the fault; who looks at the commit hears it too.
-        if (last) send().catch(() => {});
-        return answer as never;
-      },
-    }),
-  };
-}
-
 const nowhere = new PostgresDialect({ pool: () => Promise.reject(new Error('this connects to nothing')) });
 const NOWHERE = { config: { dialect: nowhere }, dialect: nowhere, driver: nowhere.createDriver() };
 
 /**
  * Kysely itself lends a connection to one statement at a time, so that each would wait for the one before it. Once
- * closed it takes no more: what came after the end of the transaction would be done for good.
+ * closed it takes no more: what came after the end of the transaction would be done for good. The statement after
+ * `oneMore` is the last one, and `afterLast` is called as soon as it is sent.
  */
 function withoutWaiting(
   db: Kysely<Database>,
   connection: DatabaseConnection,
-): { trx: Transaction<Database>; close(): void } {
+  afterLast: () => void,
+): { trx: Transaction<Database>; oneMore(): void; close(): void } {
   let closed = false;
+  let last = false;
   const executor = db.getExecutor().withConnectionProvider({
     async provideConnection(consumer) {
       if (closed) throw new Error('the transaction has ended');
-      return consumer(connection);
+      const used = consumer(connection);
+      if (last) {
+        closed = true;
+        afterLast();
+      }
+      return used;
     },
   });
   return {
     trx: new Kysely<Database>({ ...NOWHERE, executor }) as Transaction<Database>,
+    oneMore: () => {
+      last = true;
+    },
     close: () => {
       closed = true;
     },
