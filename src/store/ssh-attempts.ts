@@ -64,8 +64,8 @@ export async function lapseLeasesOf(db: Db, replicaIds: readonly string[]): Prom
 
 /**
  * Written before a start is sent: for which memory of the host, if that isn't known yet, and when its watchdog has
- * surely ended the command. The task's row is locked, so that nobody adopts or ends the attempt in between. Answers false if the
- * lease isn't this replica's any more.
+ * surely ended the command. The task's row is locked, so that nobody adopts or ends the attempt in between. Answers
+ * false if the lease isn't this replica's any more.
  */
 export async function recordStarting(
   db: Db,

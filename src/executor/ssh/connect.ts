@@ -57,7 +57,8 @@ const straight: Way = async ({ address, port }) => connectSocket({ host: address
 /**
  * Opens an authenticated connection to a host that shows a pinned key. A bare fingerprint doesn't say its type: then
  * the types are asked one after the other until one matches, each time before authentication; some servers offer types
- * that they have no key of, and hang up when one is asked for. The deadline is for all of it. Throws {@link MachineError}: `unreachable`, `host_key`, `auth` or `configuration`.
+ * that they have no key of, and hang up when one is asked for. The deadline is for all of it. Throws
+ * {@link MachineError}: `unreachable`, `host_key`, `auth` or `configuration`.
  */
 export async function connect(to: Endpoint, pinned: PinnedHostKeys, options: ConnectOptions): Promise<Connection> {
   const over = new AbortController();
