@@ -18,7 +18,8 @@ import { alice, newTask } from '../support/tasks.ts';
 
 const RUNS = 150;
 /** A slow machine tries fewer. */
-const AT_MOST_MS = 15_000;
+const ENOUGH_MS = 15_000;
+const MUST_BE_SEEN = ['offline', 'labels_missing', 'no_capacity', 'recently_failed_here', 'named'] as const;
 const earlier = '2026-11-20T00:00:00Z';
 const later = '2026-11-22T00:00:00Z';
 const never = new AbortController().signal;
@@ -216,8 +217,11 @@ async function tryNaming(id: string, told: Explained, seen: Set<string>): Promis
 
 it('an agent is takeable exactly if its next dequeue, or pass of dispatch, takes the task that is first in order', async () => {
   const seen = new Set<string>();
+  const enough = Date.now() + ENOUGH_MS;
   await fc.assert(
     fc.asyncProperty(fc.array(anyAgent, { maxLength: 4 }), anyTask, async (agents, wish) => {
+      // A limit of fast-check's would leave a round behind that is still at work.
+      if (Date.now() > enough && MUST_BE_SEEN.every((what) => seen.has(what))) return;
       round += 1;
       await clearTheStage();
       const ids: string[] = [];
@@ -249,9 +253,7 @@ it('an agent is takeable exactly if its next dequeue, or pass of dispatch, takes
         expect((await explainTask(deps, behind.id, null))?.ahead).toBe(1);
       }
     }),
-    { numRuns: RUNS, interruptAfterTimeLimit: AT_MOST_MS, markInterruptAsFailure: false },
+    { numRuns: RUNS },
   );
-  expect([...seen]).toEqual(
-    expect.arrayContaining(['offline', 'labels_missing', 'no_capacity', 'recently_failed_here', 'named']),
-  );
+  expect([...seen]).toEqual(expect.arrayContaining([...MUST_BE_SEEN]));
 }, 60_000);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tellDependants } from '../../src/usecases/upkeep/tell-dependants.ts';
 import { type Call, startTestApp, type TestApp } from '../support/app.ts';
+import { openTransactionsEnd } from '../support/open-transactions.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let app: TestApp;
@@ -86,6 +87,7 @@ describe('a token restricted to repositories', () => {
     const ranked = (await app.call('GET', '/api/v1/tasks?sort=rank&status=pending', { token })).json;
     expect(ranked.items.map(({ id }: { id: string }) => id)).toEqual([mine.id]);
 
+    await openTransactionsEnd(app.deps.db);
     const events = (await app.call('GET', '/api/v1/events?limit=200', { token })).json;
     expect(new Set(events.items.map((one: { task_id: string }) => one.task_id))).toEqual(new Set([mine.id]));
     const reading = new AbortController();
@@ -135,6 +137,7 @@ describe('a token restricted to repositories', () => {
     while ((await tellDependants(app.deps)) > 0);
     expect(JSON.parse(await read(`/tasks/${mine.id}`)).status).toBe('cancelled');
     expect(await read(`/tasks/${runs.id}/events`)).toContain('dependency_met');
+    await openTransactionsEnd(app.deps.db);
     const paths = [mine.id, runs.id].flatMap((id) => [`/tasks/${id}`, `/tasks/${id}/events`]);
     for (const path of [...paths, '/tasks?limit=200', '/events?limit=200']) {
       expect([path, (await read(path, token)).includes(hers.id)]).toEqual([path, false]);

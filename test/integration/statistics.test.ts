@@ -4,6 +4,7 @@ import type { NewTask } from '../../src/domain/task.ts';
 import { countNewEnds } from '../../src/usecases/figures/count-ends.ts';
 import { createStatistics } from '../../src/usecases/figures/statistics.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
+import { openTransactionsEnd } from '../support/open-transactions.ts';
 import { failed, succeeded } from '../support/tasks.ts';
 import { workOn } from '../support/worked-task.ts';
 
@@ -13,7 +14,10 @@ beforeEach(async () => {
 });
 afterEach(() => app.stop());
 
-const stats = (query = '') => app.call('GET', `/api/v1/stats${query}`);
+const stats = async (query = '') => {
+  await openTransactionsEnd(app.deps.db);
+  return app.call('GET', `/api/v1/stats${query}`);
+};
 
 type End = { waited: number; took: number; cost?: number; result?: typeof succeeded };
 /** A task that ended now, as if it had waited and taken so many seconds. */

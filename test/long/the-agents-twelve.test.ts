@@ -81,12 +81,16 @@ describe("the agent's twelve", () => {
     }
     way.restore();
     for (const one of order) expect(await tasks.ended(one.id)).toMatchObject({ status: 'completed' });
-    const { items } = await server.api<{ items: { task_id: string; type: string }[] }>(
-      'GET',
-      '/api/v1/events?limit=200',
-    );
-    const completed = items.filter(({ type }) => type === 'completed').map(({ task_id }) => task_id);
-    expect(completed.filter((id) => order.some((one) => one.id === id))).toEqual(order.map(({ id }) => id));
+    const completed = await waitFor(async () => {
+      const { items } = await server.api<{ items: { task_id: string; type: string }[] }>(
+        'GET',
+        '/api/v1/events?limit=200',
+      );
+      const ends = items.filter(({ type }) => type === 'completed').map(({ task_id }) => task_id);
+      const ours = ends.filter((id) => order.some((one) => one.id === id));
+      return ours.length === order.length && ours;
+    });
+    expect(completed).toEqual(order.map(({ id }) => id));
     for (const one of order) {
       expect(await types(one.id)).toEqual(['created', 'assigned', 'started', 'completed']);
       expect(await tasks.printed(one.attemptId)).toBe('done\n');
