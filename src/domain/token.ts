@@ -26,7 +26,7 @@ export type Principal =
       name: string;
       restriction: Restriction | null;
     }
-  | ({ kind: 'agent'; agentId: string } & FromNetworks)
+  | ({ kind: 'agent'; agentId: string } & OfAgent)
   | ({
       kind: 'attempt';
       attemptId: string;
@@ -34,10 +34,14 @@ export type Principal =
       agentId: string;
       executionMode: AgentMode;
       open: boolean;
-    } & FromNetworks);
+    } & OfAgent);
 
-/** From where its agent may call; none: from anywhere. */
-type FromNetworks = { networks: readonly string[] };
+type OfAgent = {
+  /** From where the agent may call; none: from anywhere. */
+  networks: readonly string[];
+  /** Of what tasks it may know; null: of any. */
+  restriction: Restriction | null;
+};
 
 const CHECK_LENGTH = 6;
 const checksum = (text: string) => hash('sha256', text).slice(0, CHECK_LENGTH);

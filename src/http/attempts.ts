@@ -29,6 +29,7 @@ import { holderOf } from './auth.ts';
 import type { HttpContext } from './env.ts';
 import { presentRenewal } from './present.ts';
 import { presentTask } from './present-task.ts';
+import { asSeen } from './restricted.ts';
 import { answers, api, apiRoute, endpoint, takes } from './route.ts';
 
 const tags = ['attempts'];
@@ -48,7 +49,9 @@ const start = endpoint(
     const { process } = c.req.valid('json');
     const identity = process ? { pid: process.pid, startedAt: process.started_at, bootId: process.boot_id } : null;
     const { attempt_id } = c.req.valid('param');
-    return c.json(presentTask(await startAttempt(c.get('http').deps, holderOf(c), attempt_id, identity)), 200);
+    const started = await startAttempt(c.get('http').deps, holderOf(c), attempt_id, identity);
+    const [task = started] = await asSeen(c, [started]);
+    return c.json(presentTask(task), 200);
   },
 );
 

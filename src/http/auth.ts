@@ -6,7 +6,7 @@ import type { Actor, Creator } from '../domain/task.ts';
 import type { Principal, Scope } from '../domain/token.ts';
 import { hasHeldTask } from '../usecases/agents/read-agents.ts';
 import type { HttpContext, HttpEnv } from './env.ts';
-import { aboutOf, requireWithin, restrictionOf } from './restricted.ts';
+import { aboutOf, requireWithin } from './restricted.ts';
 
 type Role = Scope | 'attempt';
 
@@ -37,7 +37,8 @@ export const admit = (who: Admitted, { path, method }: { path: string; method: s
     if (!(ADMITTED[who] as readonly Role[]).includes(roleOf(principal))) throw forbidden(principal);
     await requireOneInstance(c, principal);
     c.set('principal', principal);
-    const restriction = restrictionOf(c);
+    // What an agent comes to is bound to what it holds or held.
+    const restriction = principal.kind === 'token' ? principal.restriction : null;
     if (restriction !== null) await requireWithin(c, restriction, about);
     await next();
   });

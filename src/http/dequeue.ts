@@ -1,10 +1,13 @@
 import { dequeue as dequeueBody, dequeued } from '../contract/attempt.ts';
+import type { LeasedAttempt } from '../domain/attempt.ts';
+import type { Task } from '../domain/task.ts';
 import { releaseUnanswered } from '../usecases/attempt/release-unanswered.ts';
 import type { Taken } from '../usecases/dequeue/dequeue.ts';
 import { agentOf } from './auth.ts';
 import type { HttpContext } from './env.ts';
 import { presentLeased } from './present.ts';
 import { presentTask } from './present-task.ts';
+import { asSeen } from './restricted.ts';
 import { answers, api, apiRoute, endpoint, takes } from './route.ts';
 
 const take = endpoint(
@@ -33,11 +36,15 @@ const take = endpoint(
     const taken = await call.answer;
     if (taken.length === 0) return c.body(null, 204);
     if (wish.requestId === null) releaseIfUnwritten(c, taken);
-    return c.json({ tasks: taken.map(presentTaken) }, 200);
+    const tasks = await asSeen(
+      c,
+      taken.map(({ task }) => task),
+    );
+    return c.json({ tasks: taken.map(({ attempt }, index) => presentTaken(tasks[index] as Task, attempt)) }, 200);
   },
 );
 
-const presentTaken = ({ task, attempt }: Taken) =>
+const presentTaken = (task: Task, attempt: LeasedAttempt) =>
   Object.assign(presentTask(task) as Omit<ReturnType<typeof presentTask>, 'attempt'>, {
     attempt: presentLeased(attempt),
   });

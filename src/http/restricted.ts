@@ -27,11 +27,8 @@ export function aboutOf(path: string, method: string): About {
   return NARROWED.includes(path) && !changesAgent ? 'narrowed' : 'everything';
 }
 
-/** What the token of a request is restricted to; null: to nothing. */
-export function restrictionOf(c: HttpContext): Restriction | null {
-  const principal = c.get('principal');
-  return principal.kind === 'token' ? principal.restriction : null;
-}
+/** The tasks that the caller may know of, who is a token's owner or an agent made with one; null: any. */
+export const restrictionOf = (c: HttpContext): Restriction | null => c.get('principal').restriction;
 
 /** Tasks as the caller may see them. */
 export const asSeen = async (c: HttpContext, tasks: readonly Task[]): Promise<Task[]> => [

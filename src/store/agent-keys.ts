@@ -1,5 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Abilities } from '../domain/may-run.ts';
+import type { Restriction } from '../domain/restriction.ts';
 import type { AgentRow, Database } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -10,6 +11,7 @@ export type AgentKey = {
   public_key: string;
   /** From where the agent may call; none: from anywhere. */
   networks: string[];
+  restriction: Restriction | null;
   offline: boolean;
   /** It counts as offline, or was last seen more than a second ago. */
   unseen: boolean;
@@ -18,7 +20,7 @@ export type AgentKey = {
 /** The keys of these agents, but of those that are deleted or have none. */
 export async function findAgentKeys(db: Db, agentIds: readonly string[]): Promise<AgentKey[]> {
   const { rows } = await sql<AgentKey>`
-    select id as agent_id, public_key, allowed_networks as networks, not online as offline,
+    select id as agent_id, public_key, allowed_networks as networks, restriction, not online as offline,
       coalesce(not online or last_seen_at < now() - interval '1 second', true) as unseen
     from agents
     where id = any(${agentIds}::text[]) and public_key is not null and deleted_at is null`.execute(db);

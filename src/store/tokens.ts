@@ -72,7 +72,9 @@ export async function hadAdminToken(trx: Trx): Promise<boolean> {
   return row !== undefined;
 }
 
-export type TokenUse = Pick<TokenRow, 'id' | 'name' | 'scope' | 'agent_id' | 'hash' | 'restriction'> & {
+export type TokenUse = Pick<TokenRow, 'id' | 'name' | 'scope' | 'agent_id' | 'hash'> & {
+  /** Its agent's, where it is one of an agent. */
+  restriction: Restriction | null;
   /** From where its agent may call; none: from anywhere. */
   networks: string[];
   /** Its last use was noted more than a minute ago, or never. */
@@ -86,7 +88,8 @@ export type TokenUse = Pick<TokenRow, 'id' | 'name' | 'scope' | 'agent_id' | 'ha
 /** The tokens of these hashes but those that are revoked or expired, or whose agent is deleted. */
 export async function findValidTokens(db: Db, hashes: readonly Buffer[]): Promise<TokenUse[]> {
   const { rows } = await sql<TokenUse>`
-    select t.id, t.name, t.scope, t.agent_id, t.hash, t.restriction, coalesce(a.allowed_networks, '{}') as networks,
+    select t.id, t.name, t.scope, t.agent_id, t.hash, case when a.id is null then t.restriction else a.restriction end as restriction,
+      coalesce(a.allowed_networks, '{}') as networks,
       coalesce(t.last_used_at < now() - interval '1 minute', true) as unnoted,
       a.id is not null and not a.online as offline,
       a.id is not null and coalesce(not a.online or a.last_seen_at < now() - interval '1 second', true) as unseen
@@ -131,13 +134,15 @@ export type AttemptTokenUse = {
   open: boolean;
   token_hash: Buffer;
   networks: string[];
+  /** Its agent's. */
+  restriction: Restriction | null;
 };
 
 /** The attempts of these ids with the hashes of their tokens, each while it is open and for ten minutes after its end. */
 export async function findTokensOfAttempts(db: Db, ids: readonly string[]): Promise<AttemptTokenUse[]> {
   const { rows } = await sql<AttemptTokenUse>`
     select t.id, t.task_id, t.agent_id, t.execution_mode, t.finished_at is null as open, t.token_hash,
-      a.allowed_networks as networks
+      a.allowed_networks as networks, a.restriction
     from attempts t join agents a on a.id = t.agent_id
     where t.id = any(${ids}::uuid[])
       and (t.finished_at is null or t.finished_at > now() - interval '10 minutes')`.execute(db);

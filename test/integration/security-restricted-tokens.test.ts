@@ -247,6 +247,37 @@ describe('an agent made with a restricted token', () => {
     expect(verdict).toMatchObject({ takeable: false, reasons: [{ code: 'policy' }] });
     expect(verdict.reasons[0].message).toBe('named is for tasks of other repositories or labels only.');
   });
+
+  it('is told of no task of others that one of its own waited for', async () => {
+    const requires = ['dependant'];
+    const hers = await make({ repository: 'main:bob/secret' });
+    const ours = await make({ repository: 'main:carol/x' });
+    const mine = await make({
+      ...{ requires, repository: 'main:carol/x' },
+      ...{ depends_on: [hers.id, ours.id], on_dependency_failure: 'run' },
+    });
+    for (const { id } of [hers, ours]) await app.call('POST', `/api/v1/tasks/${id}/cancel`, { body: {} });
+    while ((await tellDependants(app.deps)) > 0);
+    const register = await tokenFor('register', ofCarol);
+    const body = { name: 'dependants', labels: requires };
+    const { token } = (await app.call('POST', '/api/v1/agents/register', { token: register, body })).json;
+
+    const call = { token, body: { request_id: 'twice' } };
+    for (const time of ['first', 'again']) {
+      const { status, json, text } = await app.call('POST', '/api/v1/tasks/dequeue', call);
+      expect([time, status, json.tasks[0].id, json.tasks[0].depends_on]).toEqual([time, 200, mine.id, [ours.id]]);
+      expect(text).not.toContain(hers.id);
+    }
+    const { attempt } = (await app.call('POST', '/api/v1/tasks/dequeue', call)).json.tasks[0];
+    for (const as of [attempt.token, token]) {
+      const started = await app.call('POST', `/api/v1/attempts/${attempt.id}/start`, { token: as, body: {} });
+      expect([started.status, started.json.depends_on]).toEqual([200, [ours.id]]);
+    }
+    for (const path of ['', '/events', '/explain']) {
+      const { status, text } = await app.call('GET', `/api/v1/tasks/${mine.id}${path}`, { token });
+      expect([path, status, text.includes(hers.id)]).toEqual([path, 200, false]);
+    }
+  });
 });
 
 describe('the networks of an agent', () => {

@@ -13,6 +13,7 @@ export async function tasksAsSeen<T extends Task>(
   restriction: Restriction | null,
   tasks: readonly T[],
 ): Promise<readonly T[]> {
+  if (restriction === null) return tasks;
   const others = await othersAmong(
     deps,
     restriction,

@@ -78,9 +78,9 @@ async function addSigned(
   tokens.forEach(({ hash, address }, index) => {
     const signer = signers[index] ?? null;
     if (signer === null) return;
-    const { agent_id: agentId, networks } = signer;
+    const { agent_id: agentId, networks, restriction } = signer;
     if (networks.length === 0 || isInNetworks(address, networks)) calling.push(signer);
-    byHash.set(hash.toString('base64'), { kind: 'agent', agentId, networks });
+    byHash.set(hash.toString('base64'), { kind: 'agent', agentId, networks, restriction });
   });
   await noteCalls(deps, calling);
 }
@@ -100,13 +100,14 @@ async function addAttempts(
       executionMode: attempt.execution_mode,
       open: attempt.open,
       networks: attempt.networks,
+      restriction: attempt.restriction,
     });
   }
 }
 
 function principalOf({ id, scope, name, agent_id, restriction, networks }: TokenUse): Principal | null {
   if (scope !== 'agent') return { kind: 'token', tokenId: id, scope, name, restriction };
-  return agent_id === null ? null : { kind: 'agent', agentId: agent_id, networks };
+  return agent_id === null ? null : { kind: 'agent', agentId: agent_id, networks, restriction };
 }
 
 async function noteUse(
