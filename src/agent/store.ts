@@ -147,7 +147,7 @@ function attempts(database: DatabaseSync, write: Write, path: string): AttemptPa
     'update attempts set left_as = ?, left_at = unixepoch(), task = null where attempt_id = ?',
   );
   const leftBefore = database.prepare(
-    'select attempt_id from attempts where not cleaned and left_at <= unixepoch() - ? order by left_at limit 100',
+    'select attempt_id from attempts where not cleaned and left_at <= unixepoch() - ? order by left_at',
   );
   const cleaned = database.prepare('update attempts set cleaned = 1 where attempt_id = ?');
   const forget = database.prepare(

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../executor/log.ts';
 import { type Machine, MachineError } from '../executor/machine.ts';
+import { cleanAttempts } from './clean-attempts.ts';
 import type { AgentConfig } from './config.ts';
 import type { AgentStore } from './store.ts';
 import { StoreFull } from './store-file.ts';
@@ -23,10 +24,8 @@ export type TidyDeps = {
 export async function tidyLoop({ config, store, machine, log }: TidyDeps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
-      for (const attemptId of store.leftBefore(KEEP_SECONDS)) {
-        await machine.clean(attemptId, signal);
-        store.forget(attemptId);
-      }
+      const [first, ...more] = await cleanAttempts({ store, machine }, store.leftBefore(KEEP_SECONDS), signal);
+      if (first !== undefined) log.warn({ ...first, more: more.length }, 'what an attempt left is not removed');
       await machine.tidy(KEEP_SECONDS, signal);
       store.dropKept(config.resultsSeconds);
     } catch (error) {

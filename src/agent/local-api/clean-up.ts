@@ -2,8 +2,9 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cleanup } from '../../contract/local-api.ts';
 import { AppError } from '../../domain/errors.ts';
-import { type Machine, MachineError } from '../../executor/machine.ts';
+import type { Machine } from '../../executor/machine.ts';
 import { attemptFolder } from '../bounds/places.ts';
+import { cleanAttempts, type Uncleaned } from '../clean-attempts.ts';
 import type { AgentConfig } from '../config.ts';
 import type { AgentStore } from '../store.ts';
 
@@ -20,25 +21,21 @@ export function createCleaner({ config, installationId, store, machine, signal }
   const sizeOf = (attemptId: string) => bytesIn(attemptFolder(config.workDir, installationId, attemptId));
 
   return async (dryRun: boolean): Promise<Cleanup> => {
+    const found = store.leftBefore(0);
     const items: Cleanup['items'] = [];
-    const seen = new Set<string>();
-    const next = () => store.leftBefore(0).filter((attemptId) => !seen.has(attemptId));
-    for (let found = next(); found.length > 0; found = dryRun ? [] : next()) {
-      for (const attemptId of found) {
-        seen.add(attemptId);
-        items.push({ attempt_id: attemptId, bytes: await sizeOf(attemptId) });
-        if (dryRun) continue;
-        await machine.clean(attemptId, signal).catch(cannot);
-        store.forget(attemptId);
-      }
-    }
+    for (const attemptId of found) items.push({ attempt_id: attemptId, bytes: await sizeOf(attemptId) });
+    if (!dryRun) refuse(await cleanAttempts({ store, machine }, found, signal));
     return { dry_run: dryRun, items, bytes: items.reduce((sum, { bytes }) => sum + bytes, 0) };
   };
 }
 
-function cannot(error: unknown): never {
-  if (!(error instanceof MachineError)) throw error;
-  throw new AppError('unavailable', `The files can't be removed: ${error.message}`, { cause: error });
+function refuse([first, ...more]: readonly Uncleaned[]): void {
+  if (first === undefined) return;
+  const others = more.length === 0 ? '' : `, nor those of ${more.length} others`;
+  throw new AppError(
+    'unavailable',
+    `What ${first.attemptId} left can't be removed${others}: ${first.cause}. The rest is gone.`,
+  );
 }
 
 /** What is in a folder, links not followed. */
