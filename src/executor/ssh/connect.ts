@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream';
 import { Client, type ClientErrorExtensions, type ConnectConfig } from 'ssh2';
 import { MachineError } from '../machine.ts';
 import { guard } from '../wrapper/transport.ts';
-import { algorithmsOf, fingerprint, keyType, type PinnedHostKeys } from './host-key.ts';
+import { algorithmsOf, type PinnedHostKeys } from './host-key.ts';
+import { createKeySearch, HungUp, NoSuchKey, WrongKey } from './key-search.ts';
 import { type Identity, methodOf } from './sign-in.ts';
 
 export type Address = { address: string; port: number };
@@ -29,61 +30,25 @@ export type Connection = {
 
 const FAREWELL_MS = 5_000;
 
-/** The host showed a key that isn't pinned; nothing was sent to it. */
-class WrongKey extends MachineError {
-  readonly shown: string;
-  constructor(shown: Buffer, pinned: PinnedHostKeys) {
-    super('host_key', `the host showed ${keyType(shown)} ${fingerprint(shown)}, pinned is ${pinned.text}`);
-    this.shown = keyType(shown);
-  }
-}
-
-/** The host can't show a key of the types asked for. */
-class NoSuchKey extends MachineError {
-  constructor(types: readonly string[]) {
-    super('host_key', `the host has no key of a pinned type (${types.join(', ')})`);
-  }
-}
-
-/** The host began to speak and hung up before we were in. */
-class HungUp extends MachineError {
-  constructor({ message, cause }: Error) {
-    super('unreachable', message, { cause });
-  }
-}
-
 const straight: Way = async ({ address, port }) => connectSocket({ host: address, port });
 
 /**
  * Opens an authenticated connection to a host that shows a pinned key. A bare fingerprint doesn't say its type: then
- * the types are asked one after the other until one matches, each time before authentication; some servers offer types
- * that they have no key of, and hang up when one is asked for. The deadline is for all of it. Throws
- * {@link MachineError}: `unreachable`, `host_key`, `auth` or `configuration`.
+ * the types are asked one after the other until one matches, each time before authentication. The deadline is for all of
+ * it. Throws {@link MachineError}: `unreachable`, `host_key`, `auth` or `configuration`.
  */
 export async function connect(to: Endpoint, pinned: PinnedHostKeys, options: ConnectOptions): Promise<Connection> {
   const over = new AbortController();
   const release = guard(options, (error) => over.abort(error));
-  let untried = [...pinned.types];
-  let asked = untried;
-  let wrong: MachineError | null = null;
+  const search = createKeySearch(pinned);
   try {
     for (;;) {
       try {
         const socket = await (options.way ?? straight)(to, over.signal);
-        return await signIn(socket, to, {
-          pinned,
-          types: asked,
-          keepaliveMs: options.keepaliveMs,
-          signal: over.signal,
-        });
+        const how = { pinned, types: search.asked(), keepaliveMs: options.keepaliveMs, signal: over.signal };
+        return await signIn(socket, to, how);
       } catch (error) {
-        const hasNone = error instanceof NoSuchKey || (error instanceof HungUp && wrong !== null);
-        if (!pinned.typeUnknown || !(error instanceof WrongKey || hasNone)) throw error;
-        if (error instanceof WrongKey) wrong = error;
-        const gone = error instanceof WrongKey ? error.shown : asked[0];
-        untried = untried.filter((type) => type !== gone);
-        asked = untried.slice(0, 1);
-        if (asked.length === 0) throw wrong ?? error;
+        search.goOn(error);
       }
     }
   } finally {

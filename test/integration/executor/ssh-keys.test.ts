@@ -9,7 +9,7 @@ import { startLinkProxy } from '../../support/link-proxy.ts';
 import { describeIf } from '../../support/require.ts';
 import { startSshAgent } from '../../support/ssh-agent.ts';
 import { sshHostOf } from '../../support/ssh-host.ts';
-import { sshParts } from '../../support/ssh-parts.ts';
+import { kindOf, sshParts } from '../../support/ssh-parts.ts';
 import type { Sshd } from '../../support/sshd.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -156,23 +156,66 @@ describeIf('sshd', 'a host over SSH', () => {
       expect(await machine.ping(signal)).toEqual(before);
     });
 
-    test('is told by that key also where it hangs up when it is asked for one of another type', async () => {
-      const sshd = await sshdWith();
-      let links = 0;
-      const server = createServer((near) => {
-        links += 1;
-        near.on('error', () => {});
-        if (links > 1) return void near.end('SSH-2.0-dropbear_2022.83\r\n');
-        const far = connect({ host: '127.0.0.1', port: sshd.port }).on('error', () => {});
-        near.pipe(far).pipe(near);
+    describe('by a key of which only the fingerprint is known', () => {
+      const unknown = `SHA256:${'A'.repeat(43)}`;
+      const fingerprintOf = (line = '') =>
+        execFileSync('ssh-keygen', ['-lf', '-'], { input: line, encoding: 'utf8' }).split(' ')[1] ?? '';
+
+      /** A host behind a link that breaks where `breaks` says so, when a key of certain types is asked for. */
+      const behindLink = async (sshd: Sshd, pin: string, breaks: (asked: string, link: number) => boolean) => {
+        let links = 0;
+        const server = createServer((near) => {
+          links += 1;
+          const link = links;
+          const far = connect({ host: '127.0.0.1', port: sshd.port });
+          const close = () => void [near.destroy(), far.destroy()];
+          for (const one of [near, far]) one.on('error', () => {}).on('close', close);
+          far.pipe(near);
+          let asked = '';
+          near.on('data', function look(bytes: Buffer) {
+            asked += bytes.toString('latin1');
+            if (!asked.includes('hmac-')) return; // the types stand before them
+            if (breaks(asked, link)) return close();
+            near.off('data', look);
+            far.write(Buffer.from(asked, 'latin1'));
+            near.pipe(far);
+          });
+        });
+        await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+        onTestFinished(() => void server.close());
+        const { port } = server.address() as AddressInfo;
+        return hostOf(sshd, { port, hostKeys: [pin], connectDeadlineMs: 3_000 });
+      };
+
+      test('is told by that also where it hangs up when it is asked for one of another type', async () => {
+        const sshd = await sshdWith();
+        const machine = await behindLink(sshd, unknown, (asked) => !asked.includes('ssh-ed25519'));
+        await expect(machine.ping(signal)).rejects.toMatchObject({
+          kind: 'host_key',
+          message: expect.stringContaining(sshd.hostKeyFingerprint),
+        });
       });
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      onTestFinished(() => void server.close());
-      const { port } = server.address() as AddressInfo;
-      const machine = hostOf(sshd, { port, hostKeys: [`SHA256:${'A'.repeat(43)}`] });
-      await expect(machine.ping(signal)).rejects.toMatchObject({
-        kind: 'host_key',
-        message: expect.stringContaining(sshd.hostKeyFingerprint),
+
+      test('is only away where its link breaks after it has shown one', async () => {
+        const sshd = await sshdWith({ hostKeyTypes: ['ed25519', 'rsa'] });
+        const pin = fingerprintOf(sshd.hostKeyLines[1]);
+        for (const pinned of [pin, unknown]) {
+          const machine = await behindLink(sshd, pinned, (_, link) => link > 1);
+          expect(await kindOf(machine.ping(signal))).toBe('unreachable');
+        }
+      });
+
+      test('is found though its link breaks once, when that very type is asked for', async () => {
+        const sshd = await sshdWith({ hostKeyTypes: ['ed25519', 'rsa'] });
+        let times = 0;
+        const breaks = (asked: string) => {
+          if (asked.includes('ssh-ed25519') || !asked.includes('rsa-sha2')) return false;
+          times += 1;
+          return times === 1;
+        };
+        const machine = await behindLink(sshd, fingerprintOf(sshd.hostKeyLines[1]), breaks);
+        expect(await kindOf(machine.ping(signal))).toBe('none');
+        expect(times).toBeGreaterThan(1);
       });
     });
 
