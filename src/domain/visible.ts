@@ -17,6 +17,9 @@ export const visible = (text: string): string => text.replace(HIDDEN, picture);
 /** The same for text of several lines. */
 export const visibleLines = (text: string): string => text.replaceAll('\r\n', '\n').replace(HIDDEN_IN_LINES, picture);
 
+/** What a program said, within a sentence: without control characters, so without line breaks. */
+export const inOneLine = (text: string): string => text.replace(/\p{Cc}+/gu, ' ').trim();
+
 function picture(character: string): string {
   const code = character.charCodeAt(0);
   if (code < 0x20) return String.fromCharCode(PICTURES + code);

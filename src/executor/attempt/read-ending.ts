@@ -3,6 +3,7 @@ import { BLANK_RESULT, type Result } from '../../domain/attempt.ts';
 import type { Json } from '../../domain/canonical-json.ts';
 import type { MachineReport } from '../../domain/machine.ts';
 import type { FailureClass } from '../../domain/task.ts';
+import { inOneLine } from '../../domain/visible.ts';
 
 /** Why the command could not be begun; proven that it never will be. */
 export type LaunchFailure = {
@@ -38,7 +39,7 @@ const failed = (failureClass: FailureClass, error: string): Result => ({
 });
 
 /** What a machine said is text of any kind and length. */
-const sentence = (said: string): string => said.replaceAll('\0', ' ').slice(0, MAX_ERROR).toWellFormed();
+const sentence = (said: string): string => inOneLine(said).slice(0, MAX_ERROR).toWellFormed();
 
 /**
  * What the holder says about an attempt that is over, from the machine's last word on it; null where the machine was

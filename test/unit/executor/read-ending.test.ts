@@ -56,6 +56,11 @@ describe('the end of a command that ran', () => {
     expect(result.error).toContain('7 s');
   });
 
+  test('is told in one sentence, whatever the machine said', () => {
+    const message = 'OCI runtime error:\r\n\u001b[31mno such file\u0000\u0085\n';
+    expect(end({ exitCode: 126, reason: 'setup', message }).error).toBe('OCI runtime error: [31mno such file');
+  });
+
   test('is cancelled when the control plane asked, else a failure of the machinery', () => {
     expect(end({ exitCode: 0, reason: 'cancel' }, { stopReason: 'cancel' })).toMatchObject({ outcome: 'cancelled' });
     expect(end({ exitCode: 143, reason: 'cancel' })).toMatchObject({
