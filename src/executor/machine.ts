@@ -27,6 +27,11 @@ export class MachineError extends Error {
   }
 }
 
+/** Nothing of what was to be asked was sent: it did not happen, whatever becomes of the machine. */
+export class NotSent extends MachineError {
+  override name = 'NotSent';
+}
+
 /** Whoever stands before a machine doesn't let a command start there, now or later. Nothing was sent to the machine. */
 export class StartRefused extends MachineError {
   override name = 'StartRefused';

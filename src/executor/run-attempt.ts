@@ -119,6 +119,7 @@ function driveDeps(life: Life, { environment }: Granted): Parameters<typeof driv
     memory,
     launchMs: (options.launchSeconds ?? LAUNCH_SECONDS) * 1000,
     onStarting: async (store) => options.hooks?.onStarting?.(store),
+    onNotStarted: async () => options.hooks?.onNotStarted?.(),
     store: options.store ?? null,
     onProcess,
     watch: (signal) =>

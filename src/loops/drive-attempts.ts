@@ -7,6 +7,7 @@ import type { Deps } from '../usecases/deps.ts';
 import {
   type AttemptToDrive,
   attemptToDrive,
+  forgetStarting,
   recordContact,
   recordStarting,
   SILENT_SECONDS,
@@ -92,7 +93,7 @@ async function runWatched(
       renewSeconds: deps.settings.leases.renewSeconds,
       contactLease: { seconds: found.leaseSeconds },
       store: options.hosts.storeOf(host.id),
-      hooks: { onStarting: starting.onStarting, onContact: contact.answered },
+      hooks: { onStarting: starting.onStarting, onNotStarted: starting.onNotStarted, onContact: contact.answered },
       stopAsked: stop.asked,
       signal,
       log,
@@ -130,6 +131,7 @@ function startsOnRecord({ deps, replicaId }: DriverOptions, attemptId: string, m
       await recordStarting(deps, replicaId, attemptId, { ...store, wrapper: machine.wrapper });
       recorded = true;
     },
+    onNotStarted: () => forgetStarting(deps, replicaId, attemptId),
     machine: {
       ...machine,
       async start(...args: Parameters<Machine['start']>) {

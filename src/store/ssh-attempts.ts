@@ -86,6 +86,19 @@ export async function recordStarting(
   return affectedRows(result) === 1;
 }
 
+/** The start that was to be sent was not, or began nothing: the next replica may begin as if there had been none. */
+export async function forgetStarting(db: Db, attemptId: string, replicaId: string): Promise<void> {
+  await sql`
+    with t as materialized (
+      select id from tasks
+      where id = (select task_id from attempts where id = ${attemptId}) and attempt_id = ${attemptId}
+        and holder = ${replicaId}::uuid
+      for no key update)
+    update attempts a set host_store = null, dead_by = null
+    from t
+    where a.id = ${attemptId} and a.finished_at is null and a.process is null`.execute(db);
+}
+
 /**
  * Since when its host answers about an attempt, or doesn't: for so many seconds already. Changes nothing where another
  * replica drives the attempt by now: one that is just adopting it holds the task's row, and it is waited for.

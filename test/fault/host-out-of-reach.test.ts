@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
@@ -103,6 +103,23 @@ describeIf('sshd', 'a task on a host that goes out of reach', () => {
     expect(attempt).toMatchObject({ outcome: 'lost', proof: 'empty' });
     expect(processesIn(join(sshd.home, '.taskejo')).filter((one) => one.arguments.includes('sleep 600'))).toEqual([]);
     expect((await client.events(id)).map(({ type }) => type)).toContain('late_result');
+  });
+
+  test('before its start was sent begins when that is back, though it has another memory by then', async () => {
+    const { sshd, start, entries, noted, link, row } = await hosted();
+    const { client, url } = await start(entries);
+    await waitFor(async () => (await agent(url)).online);
+    link.stall(); // what is sent now arrives nowhere
+    const { id } = await client.create(noted('exit 4'), { requires: ['linux'], repeatable: false });
+    await waitFor(async () => (await row(id).catch(() => null))?.dead_by);
+    link.leadTo(1);
+    link.cut();
+    await waitFor(async () => (await row(id)).dead_by === null);
+    for (const name of readdirSync(join(sshd.home, '.taskejo')))
+      if (!name.endsWith('.sh')) rmSync(join(sshd.home, '.taskejo', name), { recursive: true });
+    link.leadTo(sshd.port);
+    expect(await client.ended(id)).toMatchObject({ status: 'failed', result: { exit_code: 4 } });
+    expect(startsOn(sshd)).toHaveLength(1);
   });
 
   test('is ended by a person at once, unproven, and what still runs is ended when the host is back', async () => {

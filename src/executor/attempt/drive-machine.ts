@@ -2,7 +2,7 @@ import type { MachineReport, StartSpec } from '../../domain/machine.ts';
 import type { ProcessIdentity } from '../../domain/process.ts';
 import { linkBackoff } from '../backoff.ts';
 import type { Log } from '../log.ts';
-import { type Machine, MachineError, StartRefused } from '../machine.ts';
+import { type Machine, MachineError, NotSent, StartRefused } from '../machine.ts';
 import { type Act, isForgotten, type Memory, nextAct } from './next-act.ts';
 import type { MachineStore } from './options.ts';
 import type { Orders } from './orders.ts';
@@ -17,6 +17,8 @@ export type DriveDeps = {
   launchMs: number;
   /** Told before the first start is sent, to be remembered past our own death. */
   onStarting: (store: MachineStore) => Promise<void>;
+  /** It was not sent after all, or began nothing. */
+  onNotStarted: () => Promise<void>;
   /** What the machine's memory and boot were a moment ago, if that is known: the start is for no other. */
   store: MachineStore | null;
   onProcess: (process: ProcessIdentity) => void;
@@ -124,9 +126,10 @@ function createLaunch(deps: DriveDeps): Launch {
     if (error instanceof MachineError) lastError = error.message;
   };
   /** Nothing was sent after all, and which memory the machine has is to be asked before anything is. */
-  const forget = () => {
+  const forget = async () => {
     memory.sent = false;
     memory.store = known = null;
+    await deps.onNotStarted();
   };
   return {
     get failure() {
@@ -140,8 +143,8 @@ function createLaunch(deps: DriveDeps): Launch {
         memory.store ??= await prepare(deps, known, signal);
         const first = !memory.sent;
         memory.sent = true;
-        return await machine.start({ ...spec, store: memory.store }, signal).catch((error: unknown) => {
-          if (first && isRefusal(error)) forget();
+        return await machine.start({ ...spec, store: memory.store }, signal).catch(async (error: unknown) => {
+          if (first && beganNothing(error)) await forget();
           throw error;
         });
       } catch (error) {
@@ -169,7 +172,8 @@ async function prepare({ machine, onStarting }: DriveDeps, known: MachineStore |
 
 /** The machine's own answer to a start: it has begun nothing. Of `shell`, `noise` and a dead link this isn't known. */
 const REFUSALS: readonly string[] = ['home', 'disk_full', 'refused', 'store_changed', 'configuration'];
-const isRefusal = (error: unknown): boolean => error instanceof MachineError && REFUSALS.includes(error.kind);
+const beganNothing = (error: unknown): boolean =>
+  error instanceof NotSent || (error instanceof MachineError && REFUSALS.includes(error.kind));
 
 /** Trying again would not help: everything but a machine that is out of reach for now, or has a new memory. */
 const isFinal = (error: unknown): error is MachineError =>

@@ -15,6 +15,8 @@ export type Resumed = { store: MachineStore | null; process: ProcessIdentity | n
 export type AttemptHooks = {
   /** Before the first start is sent. */
   onStarting?: (store: MachineStore) => Promise<void>;
+  /** That start was surely not sent, or the machine said that it began nothing: as if there had been none. */
+  onNotStarted?: () => Promise<void>;
   /** The machine has shown the command's process. */
   onProcess?: (process: ProcessIdentity) => Promise<void>;
   /** It is known how the attempt ended, before anything of that is said. */

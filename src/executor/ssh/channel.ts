@@ -1,10 +1,10 @@
 import type { ClientChannel } from 'ssh2';
-import { MachineError } from '../machine.ts';
+import { MachineError, NotSent } from '../machine.ts';
 import { gather, guard, type RunOptions, type RunResult, TooMuch } from '../wrapper/transport.ts';
 import type { Connection } from './connect.ts';
 
 /** The host would not open one more channel on this connection; nothing ran. */
-export class ChannelRefused extends MachineError {
+export class ChannelRefused extends NotSent {
   constructor(cause: Error) {
     super('unreachable', 'the host refused a channel', { cause });
   }

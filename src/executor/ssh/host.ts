@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { findKeptLimits, type KeptLimits } from '../kept-limits.ts';
-import { type Machine, MachineError } from '../machine.ts';
+import { type Machine, MachineError, NotSent } from '../machine.ts';
 import { WRAPPER } from '../wrapper/protocol.ts';
 import { createShellMachine, type ShellMachineOptions } from '../wrapper/shell-machine.ts';
 import { NoAnswer, type RunOptions, type RunResult, TooMuch, type Transport } from '../wrapper/transport.ts';
@@ -139,23 +139,32 @@ function wasDropped(error: unknown): boolean {
  * changes nothing.
  */
 async function runOnPool(pool: Pool, command: string, options: RunOptions): Promise<RunResult> {
+  let sent = false;
   for (let tries = 1; ; tries += 1) {
-    const lease = await pool.lease(options.signal);
+    const lease = await pool.lease(options.signal).catch((error: unknown) => {
+      throw sent ? error : notSent(error);
+    });
     try {
       const result = await execute(lease.connection, command, options);
       lease.release();
       return result;
     } catch (error) {
       // Neither stops for being asked: who sends without end, and who has said nothing at all for so long.
-      const isDeaf = isOverdue(error) && !lease.heard();
+      const unheard = !lease.heard();
+      const isDeaf = isOverdue(error) && unheard;
       if (isDeaf || error instanceof TooMuch) lease.connection.cut();
       giveBack(lease, error, options.signal);
       const again =
         error instanceof ChannelRefused || (error instanceof ChannelLost && options.repeatable && tries < 2);
-      if (!again || tries >= TRIES) throw error;
+      // The command is sent when the channel is open, and nobody has said so who has said nothing.
+      sent ||= !(unheard || error instanceof ChannelRefused);
+      if (!again || tries >= TRIES) throw sent ? error : notSent(error);
     }
   }
 }
+
+const notSent = (error: unknown) =>
+  error instanceof MachineError ? new NotSent(error.kind, error.message, { cause: error }) : error;
 
 /** A deadline passed, ours or that of whoever asked. */
 const isOverdue = (error: unknown): boolean =>

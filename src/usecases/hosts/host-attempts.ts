@@ -58,6 +58,10 @@ export async function recordStarting(
   }
 }
 
+/** What was recorded of the first start that was to be sent is void: nothing came of it. */
+export const forgetStarting = (deps: Deps, replicaId: string, attemptId: string): Promise<void> =>
+  ssh.forgetStarting(deps.db, attemptId, replicaId);
+
 /** Whether the host answers about an attempt, and for how long it has been so: shown on the task. */
 export async function recordContact(
   deps: Deps,

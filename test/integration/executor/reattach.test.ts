@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Machine } from '../../../src/executor/machine.ts';
+import { type Machine, NotSent } from '../../../src/executor/machine.ts';
 import { type Resumed, type RunAttemptOptions, runAttempt } from '../../../src/executor/run-attempt.ts';
 import { type MachineSubject, startSpec } from '../../suites/machine-suite.ts';
 import { localSubject } from '../../support/local-machine.ts';
@@ -105,6 +105,30 @@ describe('an attempt that is found again', () => {
       const known = { ...store, ...other };
       await one.drive({ store: null, process: null }, { store: known, hooks: { onStarting } });
       expect(noted).toEqual([known, store]);
+      expect(one.plane.kept.results).toMatchObject([{ outcome: 'failed', exitCode: 5 }]);
+      expect(runs()).toBe(before + 1);
+    },
+  );
+
+  test.each([{ storeId: 'another' }, { bootId: 'another' }])(
+    'never sent, since the machine was away, and another store or boot (%o) when it is back: taken back, started, once',
+    async (other) => {
+      const one = attempt();
+      const before = runs();
+      const noted: unknown[] = [];
+      let away = true;
+      const start: Machine['start'] = async (...args) => {
+        if (!away) return machine.start(...args);
+        away = false;
+        throw new NotSent('unreachable', 'the machine is being restarted');
+      };
+      const known = { ...store, ...other };
+      const hooks = {
+        onStarting: async (what: unknown) => void noted.push(what),
+        onNotStarted: async () => void noted.push(null),
+      };
+      await one.drive({ store: null, process: null }, { machine: { ...machine, start }, store: known, hooks });
+      expect(noted).toEqual([known, null, store]);
       expect(one.plane.kept.results).toMatchObject([{ outcome: 'failed', exitCode: 5 }]);
       expect(runs()).toBe(before + 1);
     },

@@ -1,10 +1,14 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeKey } from '../../../src/demo/ssh-keys.ts';
+import { NotSent } from '../../../src/executor/machine.ts';
 import { execute } from '../../../src/executor/ssh/channel.ts';
 import { connect } from '../../../src/executor/ssh/connect.ts';
 import type { SshHostOptions } from '../../../src/executor/ssh/host.ts';
 import { pinHostKeys } from '../../../src/executor/ssh/host-key.ts';
+import { startSpec } from '../../suites/machine-suite.ts';
 import { type LinkProxy, startLinkProxy } from '../../support/link-proxy.ts';
 import { describeIf } from '../../support/require.ts';
 import { sshHostOf } from '../../support/ssh-host.ts';
@@ -49,6 +53,23 @@ describeIf('sshd', 'a link to a host', () => {
     expect(await kindOf(machine.ping(signal))).toBe('unreachable');
     await lost;
     expect(await kindOf(machine.ping(signal))).toBe('none');
+  });
+
+  test('over which a start could not be sent tells it from one over which it may have been', async () => {
+    const { sshd, proxy, machine } = await through({ deadlineMs: 1_000, connectDeadlineMs: 1_000 });
+    const isSent = () =>
+      machine.start(startSpec('true'), signal).then(
+        () => true,
+        (error: unknown) => !(error instanceof NotSent),
+      );
+    expect(await isSent()).toBe(true);
+    proxy.stall(); // signed in, and no channel opens
+    expect(await isSent()).toBe(false);
+    writeFileSync(join(sshd.home, '.rc'), 'exec sleep 300\n'); // the command is taken, and nothing comes of it
+    expect(await isSent()).toBe(true);
+    await sshd.kill();
+    proxy.cut();
+    expect(await isSent()).toBe(false);
   });
 
   test('that goes half-open while nobody asks is noticed by its keepalive', async () => {
