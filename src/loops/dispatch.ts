@@ -60,9 +60,9 @@ export function createDispatchLoop(options: DispatchLoopOptions): Loop {
       timed: look,
       attemptToken,
     });
-    for (const { attemptId, hostId } of dispatched) {
+    for (const { attemptId, hostId, toDrive } of dispatched) {
       lastUsed = hostId;
-      driver.drive(attemptId);
+      driver.drive(attemptId, { ...toDrive, knownMs: beganMs });
     }
     if (began !== null && !signal.aborted) await decideModes(deps, began);
     passed((performance.now() - beganMs) / 1000);

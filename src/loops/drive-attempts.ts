@@ -28,9 +28,14 @@ export type DriverOptions = {
   log: Log;
 };
 
+type Known = AttemptToDrive & { knownMs: number };
+
 export type Driver = {
-  /** Drives an attempt that this replica holds; one that is driven already goes on. */
-  drive(attemptId: string): void;
+  /**
+   * Drives an attempt that this replica holds; one that is driven already goes on. Looks up what is to be known of it
+   * unless that is told, and since when it is known (ms of `performance.now()`).
+   */
+  drive(attemptId: string, told?: Known): void;
   readonly driven: ReadonlySet<string>;
   /** Stops driving; the commands go on. */
   stop(): Promise<void>;
@@ -44,21 +49,25 @@ export function createDriver(options: DriverOptions): Driver {
   const stopping = new AbortController();
   const driving = new Map<string, Promise<void>>();
 
-  const driveOne = async (attemptId: string) => {
-    const askedMs = performance.now();
+  const lookUp = async (attemptId: string): Promise<Known | null> => {
+    const knownMs = performance.now();
     const found = await attemptToDrive(deps, replicaId, attemptId);
+    return found && { ...found, knownMs };
+  };
+  const driveOne = async (attemptId: string, told: Known | null) => {
+    const found = told ?? (await lookUp(attemptId));
     const host = found && hosts.find(found.attempt.hostId);
     if (!found || !host) return;
-    const goneSeconds = (performance.now() - askedMs) / 1000;
+    const goneSeconds = (performance.now() - found.knownMs) / 1000;
     const driven = { ...found, leaseSeconds: found.leaseSeconds - goneSeconds };
     const end = await runWatched(options, driven, host, stopping.signal);
     log.info({ attempt_id: attemptId, task_id: found.task.id, host: host.id, end }, 'attempt is driven no more');
   };
 
   return {
-    drive(attemptId) {
+    drive(attemptId, told) {
       if (driving.has(attemptId) || stopping.signal.aborted) return;
-      const done = driveOne(attemptId)
+      const done = driveOne(attemptId, told ?? null)
         .catch((error: unknown) => log.error({ err: error, attempt_id: attemptId }, 'driving an attempt failed'))
         .finally(() => driving.delete(attemptId));
       driving.set(attemptId, done);

@@ -1,8 +1,9 @@
-import { type Kysely, sql, type Transaction, type Updateable } from 'kysely';
+import { type Kysely, type RawBuilder, sql, type Transaction, type Updateable } from 'kysely';
 import { type EventType, eventHash, eventText } from '../domain/event.ts';
 import type { Actor, Status } from '../domain/task.ts';
 import { onlyRow } from './answers.ts';
 import type { Database, TaskRow } from './schema.ts';
+import { inOrder } from './transact.ts';
 
 type Trx = Transaction<Database>;
 
@@ -90,17 +91,36 @@ export async function lockTask(trx: Trx, id: string): Promise<LockedTask | null>
 }
 
 /** The same for several, locked in the order of their ids, as by everybody who locks many. */
-export async function lockTasks(trx: Trx, ids: readonly string[]): Promise<LockedTask[]> {
-  const { rows } = await sql<Omit<LockedTask, 'at'>>`
-    select ${LIGHT_COLUMNS} from tasks where id = any(${ids}::uuid[]) order by id for update`.execute(trx);
-  const at = rows.length === 0 ? '' : await databaseTime(trx);
+export const lockTasks = (trx: Trx, ids: readonly string[]): Promise<LockedTask[]> =>
+  lockThese(trx, sql`${ids}::uuid[]`);
+
+/** Whose attempt it must be for its task to be locked: null for anybody's. */
+export type Claimed = { attemptId: string; agentId: string | null };
+
+/** Locks the tasks of those of these attempts that are whose they are said to be. They need not be the current ones. */
+export const lockTasksOfAttempts = (trx: Trx, claimed: readonly Claimed[]): Promise<LockedTask[]> =>
+  lockThese(
+    trx,
+    sql`array(
+      select a.task_id
+      from unnest(${claimed.map((one) => one.attemptId)}::uuid[], ${claimed.map((one) => one.agentId)}::text[])
+        x(id, agent_id)
+      join attempts a on a.id = x.id and a.agent_id = coalesce(x.agent_id, a.agent_id))`,
+  );
+
+async function lockThese(trx: Trx, ids: RawBuilder<unknown>): Promise<LockedTask[]> {
+  const [{ rows }, at] = await inOrder(
+    sql<Omit<LockedTask, 'at'>>`
+      select ${LIGHT_COLUMNS} from tasks where id = any(${ids}) order by id for update`.execute(trx),
+    databaseTime(trx),
+  );
   return rows.map((row) => ({ ...row, at }));
 }
 
 /** Locks the task of an attempt. The attempt need not be the current one: the caller compares. */
 export async function lockTaskOfAttempt(trx: Trx, attemptId: string): Promise<LockedTask | null> {
-  const attempt = await trx.selectFrom('attempts').select('task_id').where('id', '=', attemptId).executeTakeFirst();
-  return attempt === undefined ? null : lockTask(trx, attempt.task_id);
+  const [locked] = await lockTasksOfAttempts(trx, [{ attemptId, agentId: null }]);
+  return locked ?? null;
 }
 
 export type Happening = {

@@ -6,6 +6,7 @@ import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { decideModes } from '../../src/usecases/hosts/decide-modes.ts';
 import { dispatchToHosts } from '../../src/usecases/hosts/dispatch.ts';
+import { attemptToDrive } from '../../src/usecases/hosts/host-attempts.ts';
 import { assignTask } from '../../src/usecases/task/assign-task.ts';
 import { getTask, listEvents } from '../../src/usecases/task/read-tasks.ts';
 import { createTestDatabase } from '../support/database.ts';
@@ -51,13 +52,28 @@ const age = (id: string, seconds: number) =>
 it('an undecided task goes to an online host with its labels and a free place', async () => {
   await addHost('h1', ['gpu', 'linux']);
   const { id } = await create({ requires: ['gpu'] });
-  expect(await pass('h1')).toEqual([{ attemptId: expect.any(String), taskId: id, hostId: 'h1' }]);
+  expect(await pass('h1')).toMatchObject([{ attemptId: expect.any(String), taskId: id, hostId: 'h1' }]);
   expect(await getTask(deps, id)).toMatchObject({
     status: 'assigned',
     executionMode: 'ssh_cli',
     requestedMode: 'undecided',
     assignedAgentId: 'h1',
   });
+});
+
+it('what is told of a task that a host has taken is what the database knows', async () => {
+  await addHost('h1', ['gpu']);
+  await create({
+    requires: ['gpu'],
+    body: 'a body',
+    input: 'standard input',
+    environment: { NAME: 'value' },
+    limits: { cpuPercent: 50, memoryBytes: null, processes: 7, fileSizeBytes: null },
+  });
+  const [taken] = await pass('h1');
+  const known = await attemptToDrive(deps, replicaId, taken?.attemptId ?? '');
+  expect({ ...taken?.toDrive, leaseSeconds: null }).toEqual({ ...known, leaseSeconds: null });
+  expect(taken?.toDrive.leaseSeconds).toBe(deps.settings.leases.seconds);
 });
 
 it('the least loaded host takes the next task', async () => {

@@ -2,9 +2,10 @@ import type { Transaction } from 'kysely';
 import { AppError, notFound } from '../../domain/errors.ts';
 import type { Holder } from '../../domain/holder.ts';
 import { type Actor, isTaken } from '../../domain/task.ts';
-import { type AttemptOwner, findAttemptRow, findAttemptRows, ownersOfAttempts } from '../../store/attempts.ts';
+import { findAttemptRow, findAttemptRows } from '../../store/attempts.ts';
 import type { AttemptRow, Database } from '../../store/schema.ts';
-import { type LockedTask, lockTaskOfAttempt, lockTasks } from '../../store/task-changes.ts';
+import { type LockedTask, lockTaskOfAttempt, lockTasksOfAttempts } from '../../store/task-changes.ts';
+import { inOrder } from '../../store/transact.ts';
 
 type Trx = Transaction<Database>;
 
@@ -36,25 +37,27 @@ export async function lockAllOwn(
   trx: Trx,
   claims: readonly { holder: Holder; attemptId: string }[],
 ): Promise<(Held | AppError | null)[]> {
-  const ids = claims.map(({ attemptId }) => attemptId);
-  const owners = await ownersOfAttempts(trx, ids);
-  const refused = claims.map(({ holder, attemptId }) => refusalOf(owners.get(attemptId), holder));
-  const mine = claims.flatMap(({ attemptId }, index) => (refused[index] === null ? [attemptId] : []));
-  const tasks = await lockTasks(
-    trx,
-    mine.flatMap((id) => owners.get(id)?.task_id ?? []),
+  const claimed = claims.map(({ holder, attemptId }) => ({
+    attemptId,
+    agentId: holder.kind === 'agent' ? holder.agentId : null,
+  }));
+  const [tasks, attempts] = await inOrder(
+    lockTasksOfAttempts(trx, claimed),
+    // Behind the lock: what that waited for may have ended the attempt.
+    findAttemptRows(
+      trx,
+      claimed.map(({ attemptId }) => attemptId),
+    ),
   );
   const taskOf = new Map(tasks.map((task) => [task.id, task]));
-  // Read again: what the lock waited for may have ended the attempt.
-  const attempts = await findAttemptRows(trx, mine);
-  return claims.map(({ attemptId }, index) => {
+  return claims.map(({ attemptId, holder }) => {
     const attempt = attempts.get(attemptId);
     const task = attempt && taskOf.get(attempt.task_id);
-    return refused[index] ?? (task && attempt ? { task, attempt } : null);
+    return refusalOf(attempt, holder) ?? (task && attempt ? { task, attempt } : null);
   });
 }
 
-function refusalOf(attempt: AttemptOwner | undefined, holder: Holder): AppError | null {
+function refusalOf(attempt: AttemptRow | undefined, holder: Holder): AppError | null {
   if (attempt === undefined || holder.kind === 'replica') return null;
   if (attempt.agent_id !== holder.agentId) return notFound('attempt');
   if (holder.attemptId !== null && holder.attemptId !== attempt.id) {

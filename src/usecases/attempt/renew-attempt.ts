@@ -2,6 +2,7 @@ import type { ProgressReport, Renewal } from '../../domain/attempt.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { Holder } from '../../domain/holder.ts';
 import { renewLeases, setProgress } from '../../store/leases.ts';
+import { transact } from '../../store/transact.ts';
 import type { Deps } from '../deps.ts';
 import { lockHeld } from './holding.ts';
 import { storableProgress } from './storable-result.ts';
@@ -14,7 +15,7 @@ export async function renewAttempt(
   progress: ProgressReport | null,
 ): Promise<Renewal> {
   const { seconds } = deps.settings.leases;
-  const renewed = await deps.db.transaction().execute(async (trx) => {
+  const renewed = await transact(deps.hot, async (trx) => {
     const { task } = await lockHeld(trx, holder, attemptId);
     const held = holder.kind === 'agent' ? { agentIds: [holder.agentId] } : { replicaId: holder.replicaId };
     const [row] = await renewLeases(trx, held, [attemptId], seconds);

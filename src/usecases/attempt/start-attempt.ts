@@ -8,6 +8,7 @@ import type { Task } from '../../domain/task.ts';
 import { changeOpenAttempt } from '../../store/attempts.ts';
 import type { Database } from '../../store/schema.ts';
 import { changeTask } from '../../store/task-changes.ts';
+import { inOrder, transact } from '../../store/transact.ts';
 import type { Deps } from '../deps.ts';
 import { SERVER } from '../server-actor.ts';
 import { endHeld } from './end-attempt.ts';
@@ -25,43 +26,45 @@ export async function startAttempt(
   attemptId: string,
   process: ProcessIdentity | null,
 ): Promise<Task> {
-  const { taskId, missing } = await deps.db.transaction().execute(async (trx) => {
+  const { task, missing } = await transact(deps.hot, async (trx, oneMore) => {
     const held = await lockHeld(trx, holder, attemptId);
-    if (held.task.status === 'assigned') return begin(trx, deps, holder, held, process);
-    if (process !== null && held.attempt.process === null) await changeOpenAttempt(trx, attemptId, identity(process));
-    return { taskId: held.task.id, missing: null };
+    const missing = held.task.status === 'assigned' ? await whyNot(trx, deps, held) : null;
+    const written = missing === null ? write(trx, holder, held, process) : [];
+    oneMore();
+    const [task] = await inOrder(findChanged({ db: trx }, held.task.id), ...written);
+    return { task, missing };
   });
-  deps.wakeups.emit({ kind: 'task', taskId });
+  deps.wakeups.emit({ kind: 'task', taskId: task.id });
   if (missing !== null) {
     deps.wakeups.emit({ kind: 'ready' });
     throw new AppError('lease_lost', `The attempt was ended, because ${missing}.`);
   }
-  const task = await findChanged(deps, taskId);
   return { ...task, environment: withSecrets(deps.secrets, task) };
 }
 
-/** The task runs from now on, unless a secret that it names is gone from the configuration since it was made. */
-async function begin(
-  trx: Transaction<Database>,
-  deps: Deps,
-  holder: Holder,
-  held: Held,
-  process: ProcessIdentity | null,
-): Promise<{ taskId: string; missing: string | null }> {
-  const { task, attempt } = held;
+/** A secret that the task names is gone from the configuration since it was made: the attempt has ended with that. */
+async function whyNot(trx: Transaction<Database>, deps: Deps, held: Held): Promise<string | null> {
   refuseStopped(held);
   // It doesn't stand any more as it was given out.
-  deps.fresh.forget(attempt.id);
-  const missing = refusedSecret(deps.secrets, task)?.reason ?? null;
-  if (missing !== null) {
-    await endHeld(trx, deps, held, notSetUp(missing), { actor: SERVER, saidHash: null, settled: true });
-    return { taskId: task.id, missing };
+  deps.fresh.forget(held.attempt.id);
+  const missing = refusedSecret(deps.secrets, held.task)?.reason ?? null;
+  if (missing === null) return null;
+  await endHeld(trx, deps, held, notSetUp(missing), { actor: SERVER, saidHash: null, settled: true });
+  return missing;
+}
+
+/** The task runs from now on, and its process is on record once that is known. */
+function write(trx: Transaction<Database>, holder: Holder, held: Held, process: ProcessIdentity | null) {
+  const { task, attempt } = held;
+  if (task.status !== 'assigned') {
+    return process === null || attempt.process !== null ? [] : [changeOpenAttempt(trx, attempt.id, identity(process))];
   }
-  await changeOpenAttempt(trx, attempt.id, { started_at: task.at, ...identity(process) });
   const data = { pid: process?.pid ?? null };
   const started = { type: 'started', actor: actorOf(holder), attemptId: attempt.id, data } as const;
-  await changeTask(trx, task, { status: 'running' }, started);
-  return { taskId: task.id, missing };
+  return [
+    changeOpenAttempt(trx, attempt.id, { started_at: task.at, ...identity(process) }),
+    changeTask(trx, task, { status: 'running' }, started),
+  ];
 }
 
 const identity = (process: ProcessIdentity | null) => (process === null ? {} : { process: JSON.stringify(process) });

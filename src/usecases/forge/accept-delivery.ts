@@ -22,6 +22,7 @@ import {
 } from '../../store/intake.ts';
 import { laneOf } from '../../store/lanes.ts';
 import type { Database } from '../../store/schema.ts';
+import { inOrder, transact } from '../../store/transact.ts';
 import { laneKeyOf } from '../create/create-task.ts';
 import { insertNewTasks, plan } from '../create/insert-tasks.ts';
 import { taskFrom } from '../create/task-request.ts';
@@ -49,11 +50,11 @@ export async function acceptDelivery(
 ): Promise<Accepted> {
   const parsed = parseDelivery(received);
   const delivery = toStore(config.forge, parsed, received);
-  const accepted = await deps.db.transaction().execute(async (trx) => {
+  const accepted = await transact(deps.hot, async (trx, oneMore) => {
     if (!(await insertFirstDelivery(trx, delivery))) return merge(trx, delivery);
     const observation = await compare(trx, config.forge, parsed);
     const verdict = decide({ ...config, secrets: deps.secrets, parsed, observation });
-    return carryOut(trx, deps, config.forge, delivery, verdict, observation);
+    return carryOut({ trx, oneMore }, deps, config.forge, delivery, verdict, observation);
   });
   if (accepted.decision === 'task_created') {
     deps.wakeups.emit({ kind: 'ready' }, ...accepted.taskIds.map((taskId) => ({ kind: 'task', taskId }) as const));
@@ -99,7 +100,7 @@ async function compare(trx: Trx, forge: Forge, parsed: ParsedDelivery): Promise<
 }
 
 async function carryOut(
-  trx: Trx,
+  { trx, oneMore }: { trx: Trx; oneMore: () => void },
   deps: Deps,
   forge: Forge,
   delivery: NewDelivery,
@@ -121,6 +122,7 @@ async function carryOut(
   const [reason = verdict.reason] = failed;
   const outcome = outcomeOf({ ...verdict, reason: made.length > 0 ? verdict.reason : reason }, made, found);
   const facts = { newly_present: observation?.newlyPresent ?? [], stale: observation?.stale ?? false };
+  oneMore();
   await writeDecision(trx, delivery.id, { ...outcome, rules: verdict.rules, facts });
   return { deliveryId: delivery.id, ...outcome };
 }
@@ -145,10 +147,12 @@ async function makeTask(
   { effect, task: draft }: Candidate,
 ): Promise<{ id: string; fresh: boolean }> {
   const id = randomUUIDv7();
-  const owner = await claimEffect(trx, { forge: forge.name, ...effect }, id);
-  if (owner !== id) return { id: owner, fresh: false };
   const task = fromDraft(deps.settings, forge, delivery, draft);
-  const lane = await laneOf(trx, laneKeyOf(task));
+  const [owner, lane] = await inOrder(
+    claimEffect(trx, { forge: forge.name, ...effect }, id),
+    laneOf(trx, laneKeyOf(task)),
+  );
+  if (owner !== id) return { id: owner, fresh: false };
   await insertNewTasks(trx, deps, [plan({ ...task, id }, { kind: 'forge', id: forge.name }, lane)]);
   return { id, fresh: true };
 }

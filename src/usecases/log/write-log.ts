@@ -5,6 +5,7 @@ import type { Stream } from '../../domain/machine.ts';
 import { hideInStream } from '../../domain/redact.ts';
 import { valuesOf } from '../../domain/secrets.ts';
 import { appendLog, lockStream, markLogged, trimLog } from '../../store/logs.ts';
+import { inOrder, transact } from '../../store/transact.ts';
 import { lockHeld } from '../attempt/holding.ts';
 import type { Deps } from '../deps.ts';
 
@@ -29,10 +30,8 @@ export async function writeLog(
   stream: Stream,
   { offset, bytes, gap, end: isLast = false }: LogWrite,
 ): Promise<{ nextOffset: number; followed: boolean }> {
-  const nextOffset = await deps.db.transaction().execute(async (trx) => {
-    const { task } = await lockHeld(trx, holder, attemptId);
-    if (!task.has_log) await markLogged(trx, task.id);
-    const state = await lockStream(trx, attemptId, stream);
+  const nextOffset = await transact(deps.hot, async (trx, oneMore) => {
+    const [{ task }, state] = await inOrder(lockHeld(trx, holder, attemptId), lockStream(trx, attemptId, stream));
     const expected = state.totalBytes;
     if (offset > expected && !gap) {
       throw new AppError('offset_gap', `The next byte expected is ${expected}.`, { extra: { next_offset: expected } });
@@ -44,8 +43,12 @@ export async function writeLog(
     const end = begin + fresh.length;
     if (end === expected || (given.length > 0 && fresh.length === 0)) return expected;
     const leftOutBytes = state.leftOutBytes + (begin - expected);
-    await appendLog(trx, attemptId, stream, begin, fresh, { totalBytes: end, leftOutBytes });
-    if (end > LOG_HEAD_BYTES + LOG_TAIL_BYTES) await trimLog(trx, attemptId, stream, end);
+    const before = [
+      ...(task.has_log ? [] : [markLogged(trx, task.id)]),
+      ...(end > LOG_HEAD_BYTES + LOG_TAIL_BYTES ? [trimLog(trx, attemptId, stream, end)] : []),
+    ];
+    oneMore();
+    await inOrder(...before, appendLog(trx, attemptId, stream, begin, fresh, { totalBytes: end, leftOutBytes }));
     return end;
   });
   deps.wakeups.emit({ kind: 'log', attemptId });
