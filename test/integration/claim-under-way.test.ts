@@ -7,6 +7,7 @@ import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { expectHealthy } from '../support/examine.ts';
 import { holdCommits } from '../support/held-commits.ts';
+import { holdLooks } from '../support/hold-looks.ts';
 import { addAgent, alice, newTask } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -36,8 +37,9 @@ afterEach(async () => {
 const createSilently = () => createTask({ ...deps, wakeups: { ...deps.wakeups, emit: () => {} } }, alice, newTask());
 
 it('who is being claimed for when it is told that there are tasks somewhere does not wait for the next look', async () => {
+  holdLooks();
   commits.hold();
-  const asked = desk.dequeue('waits', { maxTasks: 1, waitSeconds: 0.9, requestId: null });
+  const asked = desk.dequeue('waits', { maxTasks: 1, waitSeconds: 20, requestId: null });
   await waitFor(() => commits.held() === 1);
   const { id } = await createSilently();
   deps.wakeups.emit({ kind: 'ready' });

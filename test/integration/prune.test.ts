@@ -11,6 +11,7 @@ import { getAttempt, getTask } from '../../src/usecases/task/read-tasks.ts';
 import { prune } from '../../src/usecases/upkeep/prune.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createTestDeps, testSettings } from '../support/deps.ts';
+import { fewAtOnce } from '../support/few-at-once.ts';
 import { alice, newTask, succeeded } from '../support/tasks.ts';
 import { workOn } from '../support/worked-task.ts';
 
@@ -89,7 +90,7 @@ describe('tasks', () => {
   });
 
   it('that must stay do not keep those after them', async () => {
-    const blocked = await Promise.all(Array.from({ length: 105 }, cancelled));
+    const blocked = await fewAtOnce(105, cancelled);
     await sql`
       insert into finished_dependencies (task_id) select unnest(${blocked}::uuid[])`.execute(deps.db);
     await cancelled();
@@ -106,7 +107,7 @@ describe('tasks', () => {
   });
 
   it('are deleted once though several replicas prune at once', async () => {
-    await Promise.all(Array.from({ length: 60 }, cancelled));
+    await fewAtOnce(60, cancelled);
     const pruned = await Promise.all(Array.from({ length: 4 }, () => pruneBy({ tasksDays: 0 })));
     const more = await pruneBy({ tasksDays: 0 });
     expect([...pruned, more].reduce((sum, { tasks }) => sum + tasks, 0)).toBe(60);
@@ -205,7 +206,7 @@ describe('what makes a repeat harmless', () => {
 });
 
 it('pruning ends between two batches when it is told to stop', async () => {
-  await Promise.all(Array.from({ length: 101 }, cancelled));
+  await fewAtOnce(101, cancelled);
   const stopping = new AbortController();
   const pruning = pruneBy({ tasksDays: 0 }, stopping.signal);
   stopping.abort();

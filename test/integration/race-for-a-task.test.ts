@@ -9,6 +9,7 @@ import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { dequeue } from '../support/dequeue.ts';
 import { expectHealthy } from '../support/examine.ts';
+import { fewAtOnce } from '../support/few-at-once.ts';
 import { addAgent, alice, newTask } from '../support/tasks.ts';
 
 const ROUNDS = 60;
@@ -82,9 +83,7 @@ async function expectOneWinner(id: string, winners: { dispatch: number; dequeue:
 }
 
 it('many agents that dequeue many tasks at once get each task once', async () => {
-  const created = await Promise.all(
-    Array.from({ length: 100 }, () => createTask(deps, alice, newTask({ requires: ['many'] }))),
-  );
+  const created = await fewAtOnce(100, () => createTask(deps, alice, newTask({ requires: ['many'] })));
   const agents = await Promise.all(
     Array.from({ length: 8 }, (_, n) => addAgent(deps.db, `many-${n}`, { labels: ['many'], capacity: 1000 })),
   );

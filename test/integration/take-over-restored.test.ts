@@ -11,6 +11,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { dequeue } from '../support/dequeue.ts';
 import { expectHealthy } from '../support/examine.ts';
+import { fewAtOnce } from '../support/few-at-once.ts';
 import { approved, holderOf } from '../support/gates.ts';
 import { take } from '../support/taken.ts';
 import { addAgent, alice, newTask, succeeded } from '../support/tasks.ts';
@@ -81,7 +82,7 @@ it('open attempts end as lost, and whatever has not ended waits for a person', a
 });
 
 it('many tasks are gone through in steps, and nothing is done where a server was heard of', async () => {
-  const ids = await Promise.all(Array.from({ length: 1100 }, () => create()));
+  const ids = await fewAtOnce(1100, () => create());
   const replica = { boot_id: 'b', pid_namespace: 'n', pid: 1, process_started_at: '1', id: randomUUIDv7() };
   await deps.db
     .insertInto('replicas')
