@@ -8,6 +8,7 @@ import { MigrationError, migrate } from '../store/migrate.ts';
 import { checkDurability, openDatabase } from '../store/pool.ts';
 import { createWakeups } from '../store/wakeups.ts';
 import type { Deps } from '../usecases/deps.ts';
+import { createFarLooks } from '../usecases/dequeue/far-looks.ts';
 import { createFreshAttempts } from '../usecases/dequeue/fresh-attempts.ts';
 import { createFollowers } from '../usecases/log/followers.ts';
 import { StartError } from './start-error.ts';
@@ -73,6 +74,7 @@ export async function openStore(
     fresh: createFreshAttempts(),
     wakeups,
     lanes: createLanes(database.db),
+    farLooks: createFarLooks(),
     settings,
     secrets,
     random: Math.random,

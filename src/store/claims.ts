@@ -1,4 +1,4 @@
-import { type Kysely, sql, type Transaction } from 'kysely';
+import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import type { AgentMode } from '../domain/task.ts';
 import type { AgentRow, Database, TaskRow } from './schema.ts';
 import { type Happening, type Heavy, headOf, LIGHT_COLUMNS, nextEvent } from './task-changes.ts';
@@ -56,6 +56,11 @@ export const keptFrom = sql`array(
       and not exists (
         select from avoidances w where w.task_id = tasks.id and w.agent_id = o.id and w.until > now())))`;
 
+/** What one of these agents may take, as far as it is told here. */
+export const mayBeHad = (mode: AgentMode, agentIds: readonly string[]) => sql`
+  status = 'pending' and ready and ${forMode(mode)}
+  and (attempts = 0 or named_agent_id is not null or not ${agentIds}::text[] <@ ${keptFrom})`;
+
 export type Asking = {
   mode: AgentMode;
   /** Who asks: a task that is kept from all of them is not looked at, or it would stand before what they may take. */
@@ -78,19 +83,28 @@ export async function lockCandidates(
 ): Promise<Candidate[]> {
   if (lanes.length === 0 || limit <= 0) return [];
   const window = limit + heldByOthers;
-  const { rows } = await sql<Candidate>`
-    select ${LIGHT_COLUMNS}, case when attempts = 0 then '{}' else ${keptFrom} end as avoided
-    from tasks
-    where id = any(array(
+  const best = sql`array(
         select t.id
         from unnest(${lanes}::int[]) l(id)
         cross join lateral (
           select id, rank from tasks
-          where lane = l.id and status = 'pending' and ready and ${forMode(mode)}
-            and (attempts = 0 or named_agent_id is not null or not ${agentIds}::text[] <@ ${keptFrom})
+          where lane = l.id and ${mayBeHad(mode, agentIds)}
           order by rank, id limit ${window}) t
-        order by t.rank, t.id limit ${window}))
-      and coalesce(status = 'pending' and ready and ${forMode(mode)}, false)
+        order by t.rank, t.id limit ${window})`;
+  return lockAnyOf(trx, mode, best, limit);
+}
+
+/** Locks those of these tasks that are still to be had and that nobody else holds. */
+export async function lockAnyOf(
+  trx: Trx,
+  mode: AgentMode,
+  ids: RawBuilder<unknown>,
+  limit: number,
+): Promise<Candidate[]> {
+  const { rows } = await sql<Candidate>`
+    select ${LIGHT_COLUMNS}, case when attempts = 0 then '{}' else ${keptFrom} end as avoided
+    from tasks
+    where id = any(${ids}) and coalesce(status = 'pending' and ready and ${forMode(mode)}, false)
     order by rank, id limit ${limit}
     for update skip locked`.execute(trx);
   return rows;

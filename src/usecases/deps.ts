@@ -4,6 +4,7 @@ import type { Settings } from '../domain/settings.ts';
 import type { Lanes } from '../store/lane-cache.ts';
 import type { Database } from '../store/schema.ts';
 import type { Wakeups } from '../store/wakeups.ts';
+import type { FarLooks } from './dequeue/far-looks.ts';
 import type { FreshAttempts } from './dequeue/fresh-attempts.ts';
 import type { Followers } from './log/followers.ts';
 
@@ -17,6 +18,8 @@ export type Deps = {
   wakeups: Wakeups;
   /** What this process knows of the lanes. */
   lanes: Lanes;
+  /** How far those have looked who find nothing in front. */
+  farLooks: FarLooks;
   settings: Settings;
   /** Values that tasks may name. Nothing of them is stored. */
   secrets: Secrets;

@@ -3,6 +3,7 @@ import type { Settings } from '../../src/domain/settings.ts';
 import { createLanes } from '../../src/store/lane-cache.ts';
 import { createWakeups } from '../../src/store/wakeups.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
+import { createFarLooks } from '../../src/usecases/dequeue/far-looks.ts';
 import { createFreshAttempts } from '../../src/usecases/dequeue/fresh-attempts.ts';
 import { createFollowers } from '../../src/usecases/log/followers.ts';
 import type { TestDatabase } from './database.ts';
@@ -40,6 +41,7 @@ export async function createTestDeps(
     fresh: createFreshAttempts(),
     wakeups,
     lanes: createLanes(database.db),
+    farLooks: createFarLooks(),
     settings: { ...testSettings, ...settings },
     secrets: NO_SECRETS,
     random: () => 0.5,

@@ -8,6 +8,7 @@ import { takenTaskOf } from '../../store/tasks.ts';
 import { inOrder } from '../../store/transact.ts';
 import type { Deps } from '../deps.ts';
 import { isFor } from './is-for.ts';
+import { lookBehind } from './look-behind.ts';
 import { type Ask, leased, type Taken } from './taken.ts';
 
 type Trx = Transaction<Database>;
@@ -47,6 +48,7 @@ export async function look(
 /**
  * How many tasks a look sees, and how many in front may be held by claims that run at the same moment. The last one is
  * for tasks in front that none of who asks may run, for what these ask for: they stay, and would keep off all others.
+ * What not even that shows is looked for behind it.
  */
 const WINDOWS = [
   { tasks: (places: number) => places, heldByOthers: 32 },
@@ -56,13 +58,15 @@ const WINDOWS = [
 
 /** Gives out tasks until nobody wants more or there is none. Answers those that were locked for nothing. */
 export async function giveOut(
-  { trx, oneMore }: Session,
+  session: Session,
   deps: Deps,
   seats: readonly Seat[],
   free: Map<string, number>,
   early: (Seen & { lanes: ReadonlySet<number>; limit: number }) | null,
 ): Promise<Candidate[]> {
+  const { trx, oneMore } = session;
   const spare = new Map((early?.candidates ?? []).map((candidate) => [candidate.id, candidate]));
+  let front: Candidate | undefined;
   // Tasks in front that none of them may take, or that other claims hold, may fill a window: again then with a larger.
   for (const [window, { tasks }] of WINDOWS.entries()) {
     const asking = seats.filter((seat) => wants(seat, free) > 0);
@@ -76,14 +80,35 @@ export async function giveOut(
     const given = match(candidates, asking, free);
     const satisfied = asking.every((seat) => wants(seat, free) === 0);
     const seenAll = given.length === candidates.length || candidates.length < limit;
-    const isLast = satisfied || (seenAll && (candidates.length > 0 || window > 0)) || window === WINDOWS.length - 1;
+    const isLast = satisfied || (seenAll && (candidates.length > 0 || window > 0));
     if (isLast && given.length > 0) oneMore();
     await give(trx, deps, given, at);
     for (const candidate of candidates) spare.set(candidate.id, candidate);
     for (const { take } of given) spare.delete(take.candidate.id);
+    front = isLast ? undefined : candidates.at(-1);
     if (isLast) break;
   }
-  return [...spare.values()];
+  const left = front === undefined ? [] : await giveBehind(session, deps, seats, free, front);
+  return [...spare.values(), ...left];
+}
+
+/** The same, behind all that was looked at, for those who were given nothing. Answers what was locked for nothing. */
+async function giveBehind(
+  { trx, oneMore }: Session,
+  deps: Deps,
+  seats: readonly Seat[],
+  free: Map<string, number>,
+  front: Candidate,
+): Promise<Candidate[]> {
+  const asking = seats.filter((seat) => seat.promised === 0 && wants(seat, free) > 0);
+  if (asking.length === 0) return [];
+  const agents = asking.flatMap(({ agent }) => agent ?? []);
+  const { candidates, at } = await lookBehind(trx, deps, 'http_pull', agents, front);
+  const given = match(candidates, asking, free);
+  if (given.length > 0) oneMore();
+  await give(trx, deps, given, at);
+  const ids = new Set(given.map(({ take }) => take.candidate.id));
+  return candidates.filter(({ id }) => !ids.has(id));
 }
 
 const wants = ({ ask, agent, promised }: Seat, free: ReadonlyMap<string, number>): number =>

@@ -1,6 +1,6 @@
 import { hasLabels } from '../../domain/match.ts';
 import { mayRun } from '../../domain/may-run.ts';
-import type { Candidate } from '../../store/claims.ts';
+import type { FarCandidate } from '../../store/far-candidates.ts';
 import type { AgentRow } from '../../store/schema.ts';
 
 /**
@@ -8,7 +8,7 @@ import type { AgentRow } from '../../store/schema.ts';
  * at its lane the task may have been assigned to somebody else. A name stands in place of the labels, and where the task
  * failed a moment ago it isn't given, unless it is named there.
  */
-export const isFor = (candidate: Candidate, agent: AgentRow): boolean =>
+export const isFor = (candidate: FarCandidate, agent: AgentRow): boolean =>
   mayRun(candidate, agent) &&
   (candidate.named_agent_id === null
     ? hasLabels(agent.labels, candidate.requires) && !candidate.avoided.includes(agent.id)
