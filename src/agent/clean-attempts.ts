@@ -12,7 +12,7 @@ export async function cleanAttempts(
 ): Promise<Uncleaned[]> {
   const uncleaned: Uncleaned[] = [];
   for (const attemptId of attemptIds) {
-    if (signal.aborted)
+    if (signal.aborted) break;
     try {
       await machine.clean(attemptId, signal);
       store.forget(attemptId);
