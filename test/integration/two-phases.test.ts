@@ -103,7 +103,7 @@ it('a host whose places are all taken gets nothing more', async () => {
 });
 
 it.each([
-  ['before the threshold', 'undecided', 29],
+  ['before the threshold', 'undecided', 15],
   ['at the threshold', 'http_pull', 30],
   ['after the threshold', 'http_pull', 31],
 ])('%s a task that no host matches is %s', async (_, mode, seconds) => {

@@ -6,15 +6,17 @@ import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, tak
 import type { AgentRow, Database } from '../../store/schema.ts';
 import { hostsToAsk } from '../../store/ssh-attempts.ts';
 import { databaseTime } from '../../store/task-changes.ts';
+import { takenTaskOf } from '../../store/tasks.ts';
 import { inOrder, transact } from '../../store/transact.ts';
 import type { Deps } from '../deps.ts';
-import { MOST_TASKS } from '../dequeue/give-out.ts';
+import { MOST_TASKS, type Session } from '../dequeue/give-out.ts';
 import { isFor } from '../dequeue/is-for.ts';
 import { lookBehind } from '../dequeue/look-behind.ts';
 import { SERVER } from '../server-actor.ts';
+import type { AttemptToDrive } from './host-attempts.ts';
 
 /** An attempt that this replica is to start on a host. */
-export type Dispatched = { attemptId: string; taskId: string; hostId: string };
+export type Dispatched = { attemptId: string; taskId: string; hostId: string; toDrive: AttemptToDrive };
 
 /** `began`: by the database's clock, if it was to be asked; what became ready later was not seen. */
 export type DispatchPass = { began: string | null; dispatched: Dispatched[] };
@@ -39,12 +41,13 @@ export type DispatchOptions = {
 export async function dispatchToHosts(deps: Deps, options: DispatchOptions): Promise<DispatchPass> {
   const began = options.timed === true ? await databaseTime(deps.db) : null;
   if (options.hostIds.length === 0) return { began, dispatched: [] };
-  const dispatched = await transact(deps.hot, (trx) => claimForHosts(trx, deps, options));
+  const dispatched = await transact(deps.hot, (trx, oneMore) => claimForHosts({ trx, oneMore }, deps, options));
   for (const { taskId } of dispatched) deps.wakeups.emit({ kind: 'task', taskId });
   return { began, dispatched };
 }
 
-async function claimForHosts(trx: Transaction<Database>, deps: Deps, options: DispatchOptions): Promise<Dispatched[]> {
+async function claimForHosts(session: Session, deps: Deps, options: DispatchOptions): Promise<Dispatched[]> {
+  const { trx } = session;
   const { hostIds } = options;
   const [locked, toAsk, { taken, newestLane }] = await inOrder(
     lockAgents(trx, hostIds),
@@ -57,37 +60,37 @@ async function claimForHosts(trx: Transaction<Database>, deps: Deps, options: Di
   await deps.lanes.upTo(trx, newestLane);
   const places = hosts.map((host) => ({ host, taken: taken.get(host.id) ?? 0 }));
   const all: Dispatched[] = [];
-  const withPlaces = () => places.filter(({ host, taken }) => taken < host.capacity);
   // Again while it fills hosts: tasks of those that became full stood before those of the hosts that are left.
   for (;;) {
-    const free = withPlaces();
+    const free = places.filter(hasPlace);
     if (free.length === 0) return all;
     const lastUsed = all.at(-1)?.hostId ?? options.lastUsed;
-    const { dispatched, sawAll } = await fillPlaces(trx, deps, { ...options, lastUsed }, free);
-    all.push(...dispatched);
-    if (dispatched.length === 0 || (sawAll && withPlaces().length === free.length)) return all;
+    const { placed, sawAll, at } = await placeBest(trx, deps, free, lastUsed);
+    const isLast = placed.length === 0 || (sawAll && free.every(hasPlace));
+    if (isLast && placed.length > 0) session.oneMore();
+    all.push(...(await take(trx, deps, options, placed, at)));
+    if (isLast) return all;
   }
 }
 
-/**
- * Gives out as many tasks as these hosts have places for, as far as the best-ranked ones fit. Counts them there.
- * `sawAll`: there were no more tasks than were looked at.
- */
-async function fillPlaces(
+const hasPlace = ({ host, taken }: Counted): boolean => taken < host.capacity;
+
+async function take(
   trx: Transaction<Database>,
   deps: Deps,
-  { replicaId, lastUsed, attemptToken }: DispatchOptions,
-  places: Counted[],
-): Promise<{ dispatched: Dispatched[]; sawAll: boolean }> {
-  const { placed, sawAll, at } = await placeBest(trx, deps, places, lastUsed);
+  { replicaId, attemptToken }: DispatchOptions,
+  placed: readonly Placed[],
+  at: string,
+): Promise<Dispatched[]> {
   const takes = placed.map((one): Take => {
     const attemptId = randomUUIDv7();
     return { ...one, attemptId, tokenHash: tokenHash(attemptToken(attemptId)), requestId: null };
   });
+  const leaseSeconds = deps.settings.leases.seconds;
   const opened = await takeTasks(trx, takes, {
     mode: 'ssh_cli',
     at,
-    leaseSeconds: deps.settings.leases.seconds,
+    leaseSeconds,
     holder: replicaId,
     happening: (take) => ({
       type: 'assigned',
@@ -96,10 +99,13 @@ async function fillPlaces(
       data: { agent_id: take.agentId, execution_mode: 'ssh_cli' },
     }),
   });
-  const dispatched = takes
-    .filter((take) => opened.has(take.attemptId))
-    .map(({ attemptId, candidate, agentId }) => ({ attemptId, taskId: candidate.id, hostId: agentId }));
-  return { dispatched, sawAll };
+  return takes.flatMap(({ attemptId, agentId: hostId }) => {
+    const row = opened.get(attemptId);
+    if (row === undefined) return [];
+    const attempt = { id: attemptId, number: row.attempts, hostId };
+    const toDrive = { task: takenTaskOf(row), attempt, resume: null, wrapper: null, leaseSeconds };
+    return [{ attemptId, taskId: row.id, hostId, toDrive }];
+  });
 }
 
 type Placed = { candidate: Candidate; agentId: string };
