@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { NO_LIMITS } from '../../src/domain/task.ts';
 import { completeAttempt } from '../../src/usecases/attempt/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
@@ -68,7 +69,7 @@ it('what is told of a task that a host has taken is what the database knows', as
     body: 'a body',
     input: 'standard input',
     environment: { NAME: 'value' },
-    limits: { cpuPercent: 50, memoryBytes: null, processes: 7, fileSizeBytes: null },
+    limits: { ...NO_LIMITS, cpuPercent: 50, processes: 7 },
   });
   const [taken] = await pass('h1');
   const known = await attemptToDrive(deps, replicaId, taken?.attemptId ?? '');
