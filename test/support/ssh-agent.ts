@@ -13,9 +13,9 @@ export type SshAgent = {
 };
 
 /** A real ssh-agent without keys. */
-export async function startSshAgent(): Promise<SshAgent> {
+export async function startSshAgent(env: Readonly<Record<string, string>> = {}): Promise<SshAgent> {
   const socket = join(temporaryFolder(), 'agent');
-  const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+  const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore', env: { ...process.env, ...env } });
   const ended = new Promise<void>((resolve) => agent.once('exit', () => resolve()));
   const stop = async () => {
     agent.kill();

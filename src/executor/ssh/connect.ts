@@ -5,7 +5,7 @@ import { MachineError } from '../machine.ts';
 import { guard } from '../wrapper/transport.ts';
 import { algorithmsOf, type PinnedHostKeys } from './host-key.ts';
 import { createKeySearch, HungUp, NoSuchKey, WrongKey } from './key-search.ts';
-import { type Identity, methodOf } from './sign-in.ts';
+import { type Identity, methodOf, NoAgentKey } from './sign-in.ts';
 
 export type Address = { address: string; port: number };
 export type Endpoint = Address & Identity & { user: string };
@@ -82,7 +82,7 @@ function signIn(socket: Duplex, to: Endpoint, how: SigningIn): Promise<Connectio
     };
     client.setMaxListeners(0);
     // Stays for the life of the connection: an error without a listener would end the process.
-    client.on('error', (error) => settle(wrong ?? classify(error, types)));
+    client.on('error', (error) => settle(wrong ?? classify(error, types, to)));
     client.once('connect', () => client.setNoDelay(true)); // else each step of the handshake waits for a delayed ACK
     client.once('ready', () => settle(null));
     client.once('close', () => settle(wrong ?? new MachineError('unreachable', 'the host closed the connection')));
@@ -131,13 +131,18 @@ const connectConfig = (to: Endpoint, { types, keepaliveMs }: SigningIn): Connect
   keepaliveCountMax: 3,
 });
 
+const REFUSED = 'the host refused the key of this user';
+const REFUSED_AGENT = 'the host refused the keys of the ssh-agent (client certificates are not supported)';
+const NO_SIGNATURE = 'the ssh-agent does not sign with the key that the host knows';
+
 const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-function classify(error: Error & ClientErrorExtensions, types: readonly string[]): MachineError {
+function classify(error: Error & ClientErrorExtensions, types: readonly string[], identity: Identity): MachineError {
   const cause = { cause: error };
-  if (error.level === 'agent') return new MachineError('auth', error.message, cause);
+  if (error.level === 'agent')
+    return new MachineError('auth', error instanceof NoAgentKey ? error.message : NO_SIGNATURE, cause);
   if (error.level === 'client-authentication')
-    return new MachineError('auth', 'the host refused the key of this user', cause);
+    return new MachineError('auth', 'agentSocket' in identity ? REFUSED_AGENT : REFUSED, cause);
   if (/too many authentication failures/i.test(error.message))
     return new MachineError(
       'auth',

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import ssh2, { type AgentAuthMethod, type BaseAgent, type ParsedKey, type PublicKeyAuthMethod } from 'ssh2';
 import { MachineError } from '../machine.ts';
 import { openKey } from './own-key.ts';
@@ -20,17 +21,31 @@ export function methodOf(identity: Identity, username: string): PublicKeyAuthMet
   return { type: 'publickey', username, key };
 }
 
+/** The ssh-agent has nothing to sign in with. */
+export class NoAgentKey extends Error {
+  override name = 'NoAgentKey';
+}
+
+/** One that says nothing, or asks its owner who isn't there, must not look like a host that is away. */
+const AGENT_MS = 4_000;
+
 /** The agent behind a socket, of whose keys only the one asked for is offered. */
 function agentAt(socket: string, publicKey: string | undefined): BaseAgent {
   const agent = ssh2.createAgent(socket);
+  const open = agent.getStream?.bind(agent);
+  agent.getStream = (tell) =>
+    open?.((error, stream) => {
+      if (stream instanceof Socket) stream.setTimeout(AGENT_MS, () => stream.destroy());
+      tell(error, stream);
+    });
   const list = agent.getIdentities.bind(agent);
   agent.getIdentities = (tell) =>
     list((error, keys) => {
-      if (error) return tell(new Error(`the ssh-agent at ${socket} does not answer`));
+      if (error) return tell(new NoAgentKey(`the ssh-agent at ${socket} does not answer`));
       const offered = ((keys ?? []) as ParsedKey[]).filter((key) => publicKey === undefined || isKey(key, publicKey));
       if (offered.length > 0) return tell(undefined, offered);
       const which = publicKey === undefined ? 'no key' : 'not the key of public_key';
-      tell(new Error(`the ssh-agent at ${socket} has ${which} (client certificates are not supported)`));
+      tell(new NoAgentKey(`the ssh-agent at ${socket} has ${which} (client certificates are not supported)`));
     });
   return agent;
 }

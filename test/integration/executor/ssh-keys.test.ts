@@ -108,6 +108,42 @@ describeIf('sshd', 'a host over SSH', () => {
       await hostOf(sshd, identity(agent.socket, publicKey)).ping(signal);
     });
 
+    test('that says nothing, or does not sign: auth, and which of these', async () => {
+      const sshd = await sshdWith();
+      const { promise: said, resolve: say } = Promise.withResolvers<string>();
+      const asked = (agentSocket: string) => hostOf(sshd, identity(agentSocket)).ping(signal);
+      const socket = join(temporaryFolder(), 'deaf');
+      const deaf = createServer((one) => void one.on('close', () => say('parted')).resume());
+      await new Promise<void>((resolve) => deaf.listen(socket, resolve));
+      onTestFinished(() => void deaf.close());
+      await expect(asked(socket)).rejects.toMatchObject({
+        kind: 'auth',
+        message: `the ssh-agent at ${socket} does not answer`,
+      });
+      expect(await said).toBe('parted');
+      const agent = await startSshAgent({ DISPLAY: '', SSH_ASKPASS: '/bin/false' });
+      agent.add('-c', sshd.privateKeyPath); // it asks before it signs
+      await expect(asked(agent.socket)).rejects.toMatchObject({
+        kind: 'auth',
+        message: expect.stringContaining('does not sign'),
+      });
+    });
+
+    test('with a certificate beside its key: by the key, and without it the host refuses us in words', async () => {
+      const sshd = await sshdWith();
+      const folder = temporaryFolder();
+      const [authority = ''] = keysIn(folder, 1);
+      execFileSync('ssh-keygen', ['-q', '-s', authority, '-I', 'me', '-n', sshd.user, `${sshd.privateKeyPath}.pub`]);
+      const agent = await startSshAgent();
+      agent.add(sshd.privateKeyPath); // with its certificate
+      await hostOf(sshd, identity(agent.socket)).ping(signal);
+      writeFileSync(sshd.authorizedKeysPath, `cert-authority ${readFileSync(`${authority}.pub`, 'utf8')}`);
+      await expect(hostOf(sshd, identity(agent.socket)).ping(signal)).rejects.toMatchObject({
+        kind: 'auth',
+        message: expect.stringContaining('client certificates are not supported'),
+      });
+    });
+
     test('that is away, has no key, or certificates alone: auth, and which of these', async () => {
       const sshd = await sshdWith();
       const agent = await startSshAgent();
