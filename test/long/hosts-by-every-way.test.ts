@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { findServer } from '../../src/config/running-server.ts';
 import type { Agent } from '../../src/contract/agent.ts';
+import { lines, printing, underWay } from '../support/hosted.ts';
 import { listProcesses } from '../support/proc.ts';
 import { describeIf } from '../support/require.ts';
 import { startServerProcess } from '../support/serve.ts';
 import { startSshAgent } from '../support/ssh-agent.ts';
 import { hostEntryOf } from '../support/ssh-host.ts';
-import { startSshd } from '../support/sshd.ts';
+import { type Sshd, startSshd } from '../support/sshd.ts';
 import { createTaskClient } from '../support/task-client.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -23,18 +24,28 @@ describeIf('sshd', 'tasks run on hosts', () => {
     return started;
   };
 
+  /** A certificate beside the key, which `ssh-add` takes too. */
+  const certify = ({ privateKeyPath, user }: Sshd) => {
+    const authority = join(temporaryFolder(), 'authority');
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', authority]);
+    execFileSync('ssh-keygen', ['-q', '-s', authority, '-I', 'me', '-n', user, `${privateKeyPath}.pub`]);
+  };
+
   it('by a key with a passphrase, by an ssh-agent and known_hosts, and through another host', async () => {
     const [locked, held, behind] = await Promise.all([sshd(), sshd(), sshd()]);
     execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', PASSPHRASE, '-f', locked.privateKeyPath]);
     const agent = await startSshAgent();
+    certify(held);
     agent.add(held.privateKeyPath);
+    agent.add(behind.privateKeyPath);
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'known'), `[127.0.0.1]:${held.port} ${held.hostKeyLines[0]}\n`);
     const { private_key: _key, host_key: _hostKey, ...heldEntry } = hostEntryOf(held, { id: 'held', labels: ['held'] });
+    const { private_key: _otherKey, ...behindEntry } = hostEntryOf(behind, { id: 'behind', labels: ['behind'] });
     const configuration = {
       ssh: { probe_seconds: 1, known_hosts: 'known' },
       hosts: [
-        { ...hostEntryOf(behind, { id: 'behind', labels: ['behind'] }), jump: 'locked' },
+        { ...behindEntry, ssh_agent: agent.socket, jump: 'locked' },
         { ...hostEntryOf(locked, { id: 'locked', labels: ['locked'] }), passphrase: { env: 'PASSPHRASE' } },
         { ...heldEntry, ssh_agent: { env: 'SSH_AUTH_SOCK' } },
       ],
@@ -50,6 +61,12 @@ describeIf('sshd', 'tasks run on hosts', () => {
       expect(ended).toMatchObject({ status: 'completed', assigned_agent_id: label });
       expect(await tasks.printed(ended.attempt?.id ?? '')).toBe(`on ${label}\n\n`);
     }
+    const { id } = await tasks.create(printing(50), { requires: ['behind'] });
+    await underWay(tasks, id);
+    await server.killAndRestart();
+    const found = await tasks.ended(id);
+    expect(found).toMatchObject({ status: 'completed', attempt: { number: 1 } });
+    expect(await tasks.printed(found.attempt?.id ?? '')).toBe(lines(50));
     expect(server.log()).not.toContain(PASSPHRASE);
     expect(server.log()).not.toContain('PRIVATE KEY');
     expect(listProcesses().filter((one) => one.arguments.includes(PASSPHRASE))).toEqual([]);
