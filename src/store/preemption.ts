@@ -3,6 +3,7 @@ import type { Abilities } from '../domain/may-run.ts';
 import type { ContestedPlace, PreemptionLimits, RunningTask } from '../domain/preempt.ts';
 import type { AgentMode } from '../domain/task.ts';
 import { forMode, keptFrom } from './claims.ts';
+import type { Spot } from './far-candidates.ts';
 import type { Database, TaskRow } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -22,22 +23,30 @@ const mayBeStopped = ({ minRunSeconds, maxPerTask }: PreemptionLimits) => sql`
 const isBeingServed = (id: ReturnType<typeof sql.ref>) => sql<boolean>`exists (
   select from tasks s where s.stop_for = ${id} and s.status in ('assigned', 'running'))`;
 
-/** The first ready tasks of each lane; one further behind would not get the place that it makes free. */
-const nextOfLanes = (mode: AgentMode, limit: number) => sql`
+/** The first ready tasks of each lane, behind a spot if one is given. */
+const nextOfLanes = (mode: AgentMode, limit: number, behind: Spot | null) => sql`
   select w.lane, w.mode, n.* from (select distinct lane, mode from ways where mode = ${mode}) w cross join lateral (
     select id, rank, priority from tasks
     where lane = w.lane and status = 'pending' and ready
       and ${forMode(mode)}
       and not ${isBeingServed(sql.ref('tasks.id'))}
+      ${behind === null ? sql`` : sql`and (rank, id) > (${behind.rank}::bigint, ${behind.id}::uuid)`}
     order by rank, id limit ${limit}) n`;
 
 /**
  * The best-ranked ready tasks that might have something stopped for them, were every place taken. It goes from what
- * runs to the lanes that could have its place, so that neither tasks without a chance nor their number hide others. The
- * `offset 0` keeps the planner from guessing how few attempts pass and joining all with all.
+ * runs to the lanes that could have its place, so that neither tasks without a chance nor their number hide others. That
+ * nobody may run one of them for what it asks for isn't seen here; whoever finds none goes on behind them. The `offset 0`
+ * keeps the planner from guessing how few attempts pass and joining all with all.
  */
-export async function tasksThatMayPreempt(db: Db, limits: PreemptionLimits, limit: number): Promise<string[]> {
-  const { rows } = await sql<{ id: string }>`
+export async function tasksThatMayPreempt(
+  db: Db,
+  limits: PreemptionLimits,
+  limit: number,
+  behind: Spot | null = null,
+): Promise<Spot[]> {
+  const next = (mode: AgentMode) => nextOfLanes(mode, limit, behind);
+  const { rows } = await sql<Spot>`
     with running as materialized (
       select t.assigned_agent_id as agent_id, t.priority, max(t.rank) as rank
       from tasks t join lateral (select * from attempts where id = t.attempt_id offset 0) a on true
@@ -53,12 +62,12 @@ export async function tasksThatMayPreempt(db: Db, limits: PreemptionLimits, limi
       where l.agent_id is null
       union all
       select l.id, p.mode, p.priority, p.rank from lanes l join places p on p.id = l.agent_id)
-    select distinct n.id, n.rank from (${nextOfLanes('http_pull', limit)} union all ${nextOfLanes('ssh_cli', limit)}) n
+    select distinct n.id, n.rank from (${next('http_pull')} union all ${next('ssh_cli')}) n
     where exists (
         select from ways w
         where w.lane = n.lane and w.mode = n.mode and w.priority <= n.priority - ${limits.gap}::int and w.rank > n.rank)
     order by n.rank, n.id limit ${limit}`.execute(db);
-  return rows.map((row) => row.id);
+  return rows;
 }
 
 export type WaitingTask = Pick<

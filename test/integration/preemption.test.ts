@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type NewTask, PLAIN } from '../../src/domain/task.ts';
+import { type NewTask, NO_LIMITS, PLAIN } from '../../src/domain/task.ts';
 import { completeAttempt } from '../../src/usecases/attempt/complete-attempt.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { recordContact } from '../../src/usecases/hosts/host-attempts.ts';
@@ -45,6 +45,17 @@ describe('a ready task that finds every place taken', () => {
     await runs('a', { priority: 4 });
     await create(changes);
     expect(await preempt(deps)).toBe(0);
+  });
+
+  it('has one stopped though many stand before it that no agent may run', async () => {
+    await addAgent(deps.db, 'a', { capacity: 1 });
+    await sql`update agents set limits = '{}' where id = 'a'`.execute(deps.db);
+    const running = await runs('a');
+    for (let n = 0; n < 50; n++) await urgent({ limits: { ...NO_LIMITS, cpuPercent: 50 } });
+    const { id } = await urgent();
+    const asked = [await preempt(deps), await preempt(deps), await preempt(deps)];
+    expect(asked).toEqual([0, 1, 0]);
+    expect(await stopOf(running.id)).toMatchObject({ reason: 'preempted', for: id });
   });
 
   it.each<[string, Partial<NewTask>, number]>([

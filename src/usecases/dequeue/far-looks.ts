@@ -2,26 +2,26 @@ import type { Spot } from '../../store/far-candidates.ts';
 
 /** How far those have looked who found nothing in front, so that the next look goes on there. */
 export type FarLooks = {
-  /** Up to where all of these have looked; at least to the end of what is in front. */
-  from(agentIds: readonly string[], front: Spot): Spot;
+  /** Up to where all of these, agents mostly, have looked; at least to the end of what is in front. */
+  from(lookers: readonly string[], front: Spot): Spot;
   /** They have seen everything up to there; null: up to the end, and begin anew. */
-  note(agentIds: readonly string[], spot: Spot | null): void;
+  note(lookers: readonly string[], spot: Spot | null): void;
 };
 
-/** Agents remembered at most. */
+/** So many are remembered at most. */
 const REMEMBERED = 10_000;
 
 export function createFarLooks(): FarLooks {
   const spots = new Map<string, Spot>();
   return {
-    from(agentIds, front) {
-      const own = agentIds.map((id) => spots.get(id) ?? front);
+    from(lookers, front) {
+      const own = lookers.map((id) => spots.get(id) ?? front);
       const nearest = own.reduce((near, spot) => (isBehind(near, spot) ? spot : near), own[0] ?? front);
       return isBehind(front, nearest) ? front : nearest;
     },
-    note(agentIds, spot) {
+    note(lookers, spot) {
       if (spots.size >= REMEMBERED) spots.clear();
-      for (const id of agentIds) {
+      for (const id of lookers) {
         const known = spots.get(id);
         if (spot === null) spots.delete(id);
         else if (known === undefined || isBehind(spot, known)) spots.set(id, spot);

@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from 'kysely';
 import { mayRun } from '../../domain/may-run.ts';
 import { chooseVictim, type RunningTask } from '../../domain/preempt.ts';
+import type { Spot } from '../../store/far-candidates.ts';
 import {
   findWaitingTask,
   matchingPlaces,
@@ -13,19 +14,33 @@ import { changeTask, type LockedTask, lockTasks } from '../../store/task-changes
 import type { Deps } from '../deps.ts';
 import { SERVER } from '../server-actor.ts';
 
-/** Of the waiting tasks so many are looked at in one pass. */
+/** Of the waiting tasks so many are looked at in one pass, in front and behind. */
 const BATCH = 20;
+/** No agent has this id. */
+const LOOKER = '(preemption)';
 
 type Preemption = { waiting: WaitingTask; victim: RunningTask };
 
 /**
  * Asks running tasks to stop whose places much more urgent ones wait for, on hosts and on agents that pull alike.
- * Answers how many were asked. Nothing keeps the places: once free, they go to whoever is first in order.
+ * Answers how many were asked. Nothing keeps the places: once free, they go to whoever is first in order. Where those in
+ * front have nothing stopped, for what they ask for or since a place is free, one pass after the other looks further
+ * behind.
  */
 export async function preempt(deps: Deps, signal?: AbortSignal): Promise<number> {
-  const waiting = await tasksThatMayPreempt(deps.db, deps.settings.preemption, BATCH);
+  const { db, farLooks, settings } = deps;
+  const front = await tasksThatMayPreempt(db, settings.preemption, BATCH);
+  const asked = await preemptForEach(deps, front, signal);
+  const last = front.at(-1);
+  if (asked > 0 || front.length < BATCH || last === undefined) return asked;
+  const behind = await tasksThatMayPreempt(db, settings.preemption, BATCH, farLooks.from([LOOKER], last));
+  farLooks.note([LOOKER], behind.length < BATCH ? null : (behind.at(-1) ?? null));
+  return preemptForEach(deps, behind, signal);
+}
+
+async function preemptForEach(deps: Deps, waiting: readonly Spot[], signal?: AbortSignal): Promise<number> {
   let asked = 0;
-  for (const taskId of waiting) if (!signal?.aborted && (await preemptFor(deps, taskId))) asked++;
+  for (const { id } of waiting) if (!signal?.aborted && (await preemptFor(deps, id))) asked++;
   return asked;
 }
 
