@@ -2,13 +2,16 @@ import { sql } from 'kysely';
 import { afterAll, expect, it } from 'vitest';
 import { NO_LIMITS } from '../../src/domain/task.ts';
 import { openDatabase } from '../../src/store/pool.ts';
+import { completeAttempt } from '../../src/usecases/attempt/complete-attempt.ts';
 import { createTask } from '../../src/usecases/create/create-task.ts';
 import { claimForAgents } from '../../src/usecases/dequeue/claim-for-agents.ts';
 import { createDequeues } from '../../src/usecases/dequeue/dequeue.ts';
 import { blindConnection } from '../support/blind.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
-import { addAgent, alice, newTask } from '../support/tasks.ts';
+import { recordStatements } from '../support/recorded-statements.ts';
+import { holderOf } from '../support/running-tasks.ts';
+import { addAgent, alice, newTask, succeeded } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const database = await createTestDatabase();
@@ -89,4 +92,27 @@ it('tasks that an agent can not run do not stand before those that it can, howev
   const taken = await desk.dequeue('bounded', { ...now, requestId: null }).answer;
   expect(taken.map(({ task }) => task.id)).toEqual([free.id]);
   desk.stop();
+});
+
+it('an agent that waits without a place has no task locked for it, and is given the first when it has one', async () => {
+  const { db, pool, close } = openDatabase({ connectionString: database.connectionString, byKeys: true });
+  const sent: string[] = [];
+  recordStatements(pool, (line) => sent.push(line));
+  const claims = () => sent.filter((line) => line.includes('for no key update is sent')).length;
+  const looks = () => sent.filter((line) => line.includes('skip locked is sent')).length;
+  const desk = createDequeues({ ...deps, hot: db });
+  await addAgent(deps.db, 'full', { labels: ['full'], capacity: 1 });
+  const requires = ['full'];
+  for (let n = 0; n < 3; n++) await createTask(deps, alice, newTask({ requires }));
+  const wish = { maxTasks: 5, waitSeconds: 60, requestId: null };
+  const [first] = await desk.dequeue('full', wish).answer;
+  const { answer } = desk.dequeue('full', wish);
+  await waitFor(async () => claims() === 2);
+  const before = looks();
+  await waitFor(async () => claims() === 4);
+  expect(looks()).toBe(before);
+  await completeAttempt(deps, holderOf('full'), first?.attempt.id ?? '', succeeded, { hash: 'h' });
+  expect(await answer).toHaveLength(1);
+  desk.stop();
+  await close();
 });

@@ -13,6 +13,8 @@ export type Claimed = {
   labels: readonly string[];
   /** The agent had no place, or somebody else's task was in the way: another who waits may have better luck. */
   passed: boolean;
+  /** The agent had no place. */
+  full: boolean;
   /** What it asks for was asked for before: there is nothing to wait for. */
   repeated: boolean;
 };
@@ -23,7 +25,7 @@ export type Claimed = {
  */
 export async function claimForAgents(deps: Deps, asked: readonly Ask[]): Promise<Claimed[]> {
   const { asks, places } = withoutRepeats(asked);
-  const lately = deps.lanes.servedLately(asks.map(({ agentId }) => agentId));
+  const lately = deps.lanes.servedLately(asks.filter(({ wasFull }) => !wasFull).map(({ agentId }) => agentId));
   const claimed = (await claimOnce(deps, asks, lately)) ?? (await claimOnce(deps, asks, null)) ?? [];
   return places.map((place) => claimed[place] as Claimed);
 }
@@ -80,8 +82,9 @@ type Claim = {
 
 /**
  * Where it is remembered what the agents may serve, tasks are looked for in the same breath as their rows are locked;
- * what is said of both is judged by the rows. Nothing is claimed if a request was asked before while others' tasks are
- * held: its leases are to be renewed, and who waits for a row must hold none that others wait for.
+ * what is said of both is judged by the rows. Not for agents that had no place: theirs would be locked for nothing.
+ * Nothing is claimed if a request was asked before while others' tasks are held: its leases are to be renewed, and who
+ * waits for a row must hold none that others wait for.
  */
 async function claimAll(
   session: Session,
@@ -92,7 +95,7 @@ async function claimAll(
   const { trx } = session;
   const ids = [...new Set(asks.map(({ agentId }) => agentId))].sort();
   const most = Math.min(
-    asks.reduce((sum, { maxTasks }) => sum + maxTasks, 0),
+    asks.reduce((sum, { maxTasks, wasFull }) => sum + (wasFull ? 0 : maxTasks), 0),
     MOST_TASKS,
   );
   const [locked, earlier, { taken, newestLane }, early] = await inOrder(
@@ -119,12 +122,16 @@ async function claimAll(
   );
   const spareLanes = [...new Set(spare.map(({ lane }) => lane))];
   const sees = (agent: AgentRow) => spareLanes.some((lane) => deps.lanes.serves(agent, lane));
-  const claimed = seats.map(({ taken: got, agent, ask }, index) => ({
-    labels: agents.get(ask.agentId)?.labels ?? [],
-    taken: again.get(index) ?? got,
-    repeated: again.has(index),
-    passed: got.length === 0 && (agent === null || (free.get(ask.agentId) ?? 0) <= 0 || sees(agent)),
-  }));
+  const claimed = seats.map(({ taken: got, agent, ask }, index) => {
+    const full = (free.get(ask.agentId) ?? 0) <= 0;
+    return {
+      labels: agents.get(ask.agentId)?.labels ?? [],
+      taken: again.get(index) ?? got,
+      repeated: again.has(index),
+      passed: got.length === 0 && (agent === null || full || sees(agent)),
+      full,
+    };
+  });
   return { claimed, online: offline.length > 0, spare };
 }
 

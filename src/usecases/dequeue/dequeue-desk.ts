@@ -64,6 +64,7 @@ export function hear(desk: Desk, hint: Hint): void {
 export function askAgain(desk: Desk, waiters: readonly Waiter[]): void {
   for (const waiter of waiters) {
     waiter.passed = false;
+    waiter.ask.wasFull = false;
     waiter.wokenFor = null;
     desk.fresh.push(waiter);
   }

@@ -131,7 +131,7 @@ async function claim(desk: Desk, batch: readonly Waiter[]): Promise<void> {
   passOn(desk, batch);
 }
 
-function tell(desk: Desk, waiter: Waiter, { taken, labels, passed, repeated }: Claimed): void {
+function tell(desk: Desk, waiter: Waiter, { taken, labels, passed, full, repeated }: Claimed): void {
   if (taken.length > 0 || repeated || desk.stopped || waiter.untilMs <= performance.now()) {
     answer(desk, waiter, taken);
     return;
@@ -139,6 +139,7 @@ function tell(desk: Desk, waiter: Waiter, { taken, labels, passed, repeated }: C
   waiter.looked = true;
   waiter.labels = labels;
   waiter.passed = passed;
+  waiter.ask.wasFull = full;
   desk.room.add(waiter);
   watch(desk);
 }

@@ -56,13 +56,16 @@ const WINDOWS = [
   { tasks: () => MOST_TASKS, heldByOthers: 2 * MOST_TASKS },
 ];
 
+/** What was looked at before it was known how many places they have. */
+type Early = Seen & { lanes: ReadonlySet<number>; limit: number };
+
 /** Gives out tasks until nobody wants more or there is none. Answers those that were locked for nothing. */
 export async function giveOut(
   session: Session,
   deps: Deps,
   seats: readonly Seat[],
   free: Map<string, number>,
-  early: (Seen & { lanes: ReadonlySet<number>; limit: number }) | null,
+  early: Early | null,
 ): Promise<Candidate[]> {
   const { trx, oneMore } = session;
   const spare = new Map((early?.candidates ?? []).map((candidate) => [candidate.id, candidate]));
@@ -73,7 +76,8 @@ export async function giveOut(
     const places = asking.reduce((sum, seat) => sum + wants(seat, free), 0);
     if (places === 0) break;
     const lanes = deps.lanes.servedBy(asking.flatMap(({ agent }) => agent ?? []));
-    const known = window === 0 && early !== null && lanes.every((lane) => early.lanes.has(lane)) ? early : null;
+    const isEnough = ({ lanes: seen, limit }: Early) => places <= limit && lanes.every((lane) => seen.has(lane));
+    const known = window === 0 && early !== null && isEnough(early) ? early : null;
     const limit = known?.limit ?? Math.min(tasks(places), MOST_TASKS);
     const agentIds = [...new Set(asking.map(({ ask }) => ask.agentId))];
     const { candidates, at } = known ?? (await look(trx, agentIds, lanes, limit, window));
