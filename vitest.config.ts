@@ -31,8 +31,8 @@ export default defineConfig({
     reporters: ['default', installingReporter(), acceptanceReporter(), countingReporter()],
     passWithNoTests: false,
     // Deadlines, not expectations: a loaded machine of two cores must not fail a right program.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     teardownTimeout: 20_000,
     pool: 'forks',
     // Node itself loads the code, as it does in use; what child processes cover is then added up line by line. No module

@@ -50,7 +50,7 @@ describeIf('sshd', 'what a command finds', () => {
   const create = (way: Way, body: object) =>
     two.server.api<Task>('POST', '/api/v1/tasks', { title: 'look', requires: [way], ...body });
   const run = async (way: Way, body: object) => {
-    const task = await two.tasks.ended((await create(way, body)).id, { timeoutMs: 30_000 });
+    const task = await two.tasks.ended((await create(way, body)).id);
     expect(task.result).toMatchObject({ outcome: 'completed' });
     return { task, stdout: await two.tasks.printed(task.attempt?.id ?? '') };
   };
@@ -116,12 +116,10 @@ describeIf('sshd', 'what a command finds', () => {
         'printf \'{"n": [1, null, "ä"]}\' >"$TASKEJO_OUTPUT"; while [ ! -f "$1" ]; do sleep 0.05; done';
       const go = `${two.folder}/go-${way}`;
       const { id } = await create(way, { command: ['sh', '-c', command, 'sh', go] });
-      const running = await two.tasks.until(id, ({ attempt }) => attempt?.progress?.percent === 40, {
-        timeoutMs: 30_000,
-      });
+      const running = await two.tasks.until(id, ({ attempt }) => attempt?.progress?.percent === 40);
       expect(running.attempt?.progress?.message).toBe('with "quotes" and \\033[31m');
       writeFileSync(go, '');
-      const task = await two.tasks.ended(id, { timeoutMs: 30_000 });
+      const task = await two.tasks.ended(id);
       expect(task.result).toMatchObject({ outcome: 'completed', output: { n: [1, null, 'ä'] } });
     });
 

@@ -68,4 +68,4 @@ test('an agent whose disk is full takes nothing new and says so, finishes what r
   expect(await agent.stop()).toBe(0);
   await expectHealthy(server);
   await server.stop();
-}, 90_000);
+});

@@ -53,7 +53,7 @@ describe('an agent killed between taking a task and the last word on it', () => 
         expect(readFileSync(file, 'utf8')).toBe('');
       }
     }
-  }, 180_000);
+  }, 400_000);
 
   test('does it once, wherever in its talk with the server it died', async () => {
     const way = await startAgentWay(server.url);
@@ -69,5 +69,5 @@ describe('an agent killed between taking a task and the last word on it', () => 
         await diesAndGoesOn(agent, `${call} ${when}`, () => way.once(path, when, () => void agent.kill()));
       }
     }
-  }, 120_000);
+  }, 300_000);
 });

@@ -256,4 +256,4 @@ it('an agent is takeable exactly if its next dequeue, or pass of dispatch, takes
     { numRuns: RUNS },
   );
   expect([...seen]).toEqual(expect.arrayContaining([...MUST_BE_SEEN]));
-}, 60_000);
+});

@@ -85,12 +85,12 @@ describeIf('sshd', 'the health of hosts', () => {
     await startWith({ keptLimits: async () => kept }, 'box');
     const limitsOf = async () => (await deps.db.selectFrom('agents').select('limits').executeTakeFirst())?.limits;
     const known = ['memory_bytes', 'processes', 'file_size_bytes'];
-    await waitFor(async () => (await limitsOf())?.join() === known.join(), { timeoutMs: 20_000 });
+    await waitFor(async () => (await limitsOf())?.join() === known.join());
     const cpu = { ...NO_LIMITS, cpuPercent: 50 };
     const first = await createTask(deps, alice, newTask({ limits: cpu, command: ['true'] }));
     const second = await createTask(deps, alice, newTask({ sandbox: 'container', command: ['true'] }));
     const third = await createTask(deps, alice, newTask({ limits: { ...cpu, cpuPercent: null }, command: ['true'] }));
-    expect(await waitFor(isEnded(third.id), { timeoutMs: 20_000 })).toMatchObject({ status: 'completed' });
+    expect(await waitFor(isEnded(third.id))).toMatchObject({ status: 'completed' });
     for (const [{ id }, missing] of [
       [first, 'cpu_percent'],
       [second, 'container'],

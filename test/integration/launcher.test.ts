@@ -84,7 +84,7 @@ describe.each(olderNodes)('the launcher under %s', (_, [file, ...flags]) => {
     const child = launch('stay');
     const { pid }: Told = JSON.parse(await firstLine(child));
     child.kill('SIGKILL');
-    await waitFor(() => !isAlive(pid), { timeoutMs: 5_000 });
+    await waitFor(() => !isAlive(pid));
   });
 
   test('says what is missing when no Node comes with it', async () => {

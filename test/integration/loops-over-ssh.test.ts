@@ -58,7 +58,7 @@ describeIf('sshd', 'the loops over a real SSH host', () => {
         const task = await getTask(deps, id);
         return task?.finishedAt ? task : null;
       },
-      { timeoutMs: 30_000, what: 'the task has ended' },
+      { what: 'the task has ended' },
     );
   const stdout = async (attemptId: string) => Buffer.from((await readLog(deps, attemptId, 'stdout'))?.bytes ?? []);
 

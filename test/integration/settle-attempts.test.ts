@@ -95,7 +95,7 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
     const id = await unsettled('quick');
     expect(await getAgent(deps, 'quick')).toMatchObject({ running: 1 });
     await start();
-    await waitFor(async () => (await getAgent(deps, 'quick'))?.running === 0, { timeoutMs: 20_000 });
+    await waitFor(async () => (await getAgent(deps, 'quick'))?.running === 0);
     const [attempt] = (await listAttempts(deps, id, { limit: 1, cursor: null })).items;
     expect(attempt).toMatchObject({ outcome: 'lost', proof: 'empty' });
   });
@@ -104,7 +104,7 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
     await unsettled('slow');
     writeFileSync(join(slow.home, '.rc'), 'case "$SSH_ORIGINAL_COMMAND" in *status*) sleep 300;; esac\n');
     await start();
-    await waitFor(async () => (await getAgent(deps, 'slow'))?.online, { timeoutMs: 20_000 });
+    await waitFor(async () => (await getAgent(deps, 'slow'))?.online);
     const { id } = await createTask(deps, alice, newTask({ requires: ['quick'], command: ['true'] }));
     await waitFor(async () => (await getTask(deps, id))?.status === 'completed', { timeoutMs: 8_000 });
     expect(await getAgent(deps, 'slow')).toMatchObject({ running: 1 });
@@ -119,13 +119,10 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
     await sql`update agents set online = false, state_reason = jsonb_build_object('code', 'unreachable',
       'message', 'long ago', 'since', now() - interval '1 day')`.execute(deps.db);
     await start();
-    const ended = await waitFor(
-      async () => {
-        const task = await getTask(deps, id);
-        return task?.finishedAt ? task : null;
-      },
-      { timeoutMs: 20_000 },
-    );
+    const ended = await waitFor(async () => {
+      const task = await getTask(deps, id);
+      return task?.finishedAt ? task : null;
+    });
     expect(ended).toMatchObject({ status: 'completed', infraRetries: 0, attempt: { number: 1 } });
   });
 
@@ -138,13 +135,13 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
     await start();
     const command = ['sh', '-c', 'trap "" TERM; while :; do sleep 1; done'];
     const { id } = await createTask(deps, alice, newTask({ requires: ['quick'], command, maxInfraRetries: 0 }));
-    await waitFor(async () => (await getTask(deps, id))?.attempt?.process ?? null, { timeoutMs: 20_000 });
+    await waitFor(async () => (await getTask(deps, id))?.attempt?.process ?? null);
     await loops?.stop();
     await sql`update tasks set lease_expires_at = now() - interval '1 second' where id = ${id}`.execute(deps.db);
     await sql`update attempts set dead_by = now() - interval '1 second'`.execute(deps.db);
     await giveUp();
     await start();
-    await waitFor(async () => (await getAgent(deps, 'quick'))?.running === 0, { timeoutMs: 30_000 });
+    await waitFor(async () => (await getAgent(deps, 'quick'))?.running === 0);
     expect(readFileSync(orders, 'utf8')).toBe('one\n');
     rmSync(join(quick.home, '.rc'));
   });
@@ -154,9 +151,9 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
     await start();
     const command = ['sh', '-c', `sleep 2; touch ${ended}; exit 3`];
     const { id } = await createTask(deps, alice, newTask({ requires: ['quick'], command, maxInfraRetries: 0 }));
-    await waitFor(async () => (await getTask(deps, id))?.attempt?.process ?? null, { timeoutMs: 20_000 });
+    await waitFor(async () => (await getTask(deps, id))?.attempt?.process ?? null);
     await loops?.stop();
-    await waitFor(() => existsSync(ended), { timeoutMs: 20_000 });
+    await waitFor(() => existsSync(ended));
     await sql`update tasks set lease_expires_at = now() - interval '1 second' where id = ${id}`.execute(deps.db);
     await sql`update attempts set dead_by = now() - interval '1 second'`.execute(deps.db);
     await giveUp();
@@ -165,8 +162,8 @@ describeIf('sshd', 'attempts that ended without the word of their host', () => {
       const { items } = await listEvents(deps, id, { limit: 20, cursor: null });
       return items.find(({ type }) => type === 'late_result');
     };
-    expect(await waitFor(late, { timeoutMs: 20_000 })).toMatchObject({ data: { outcome: 'failed', exit_code: 3 } });
+    expect(await waitFor(late)).toMatchObject({ data: { outcome: 'failed', exit_code: 3 } });
     expect(await getTask(deps, id)).toMatchObject({ status: 'failed', result: { outcome: 'lost', exitCode: null } });
-    await waitFor(async () => (await getAgent(deps, 'quick'))?.running === 0, { timeoutMs: 20_000 });
+    await waitFor(async () => (await getAgent(deps, 'quick'))?.running === 0);
   });
 });

@@ -34,7 +34,7 @@ test('who follows and takes nothing is dropped, and its source ends; the server 
   const socket = connect(Number(url.port), url.hostname, () => socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'));
   onTestFinished(() => void socket.destroy());
   socket.pause();
-  await waitFor(() => said.ended, { timeoutMs: 10_000 });
+  await waitFor(() => said.ended);
   // What the system buffers for a connection, and not more.
   expect(said.taken).toBeLessThan(200);
 

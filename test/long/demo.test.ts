@@ -11,7 +11,7 @@ import { waitFor } from '../support/wait-for.ts';
 const LAUNCHER = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url));
 /** The story takes half a minute, and here several are told at once. */
 const PATIENCE = { timeoutMs: 120_000 };
-const TIMES = { timeout: 150_000 };
+const TIMES = { timeout: 200_000 };
 
 type Demo = { process: ChildProcess; said(): string; leftovers(): string[] };
 
@@ -79,7 +79,7 @@ describe('four demos at once:', () => {
     await waitFor(() => demo.said().includes('│'), { ...PATIENCE, what: 'the first line of a task' });
     expect(demo.leftovers().length).toBeGreaterThan(5);
     demo.process.kill('SIGKILL');
-    await waitFor(() => demo.leftovers().length === 0, { timeoutMs: 30_000, what: 'nothing is left' });
+    await waitFor(() => demo.leftovers().length === 0, { what: 'nothing is left' });
   });
 
   test('one whose server dies says so, keeps what its programs wrote and ends the rest', TIMES, async () => {

@@ -145,7 +145,7 @@ describe('the embedded database', () => {
   test('ends by itself when its server is killed', async () => {
     const { child, pid } = await startElsewhere(usedDataDirectory());
     child.kill('SIGKILL');
-    await waitFor(() => !isAlive(pid), { timeoutMs: 5_000 });
+    await waitFor(() => !isAlive(pid));
   });
 
   test('starts at once after its server was killed, with every acknowledged row', async () => {

@@ -26,7 +26,7 @@ describeIf('sshd', 'a hundred tasks at once on one sshd as it comes', () => {
     }));
     const { items } = await server.api<{ items: Task[] }>('POST', '/api/v1/tasks', body);
     for (const [n, { id }] of items.entries()) {
-      const ended = await tasks.ended(id, { timeoutMs: 240_000 });
+      const ended = await tasks.ended(id, { timeoutMs: 120_000 });
       expect(ended).toMatchObject({ status: 'completed', attempt: { number: 1 } });
       expect(await tasks.printed(ended.attempt?.id ?? '')).toBe(`input ${n}\n`);
     }

@@ -46,13 +46,11 @@ describeIf('sshd', 'a secret', () => {
   async function run(label: string, hidden: () => string) {
     const body = { title: label, template: 'ask', requires: [label], input_base64: input.toString('base64') };
     const made = await server.api<{ id: string }>('POST', '/api/v1/tasks', body);
-    const { attempt } = await tasks.until(made.id, ({ attempt }) => attempt?.progress?.percent === 50, {
-      timeoutMs: 30_000,
-    });
+    const { attempt } = await tasks.until(made.id, ({ attempt }) => attempt?.progress?.percent === 50);
     expect(listProcesses().filter((one) => one.arguments.includes(SECRET))).toEqual([]);
     expect(hidden().includes(SECRET)).toBe(false);
     writeFileSync(`/proc/${attempt?.process?.pid}/cwd/go`, '');
-    const ended = await tasks.ended(made.id, { timeoutMs: 30_000 });
+    const ended = await tasks.ended(made.id);
     expect(ended).toMatchObject({ status: 'completed', result: { output: { key: STARS } } });
     expect(ended.attempt?.progress).toMatchObject({ percent: 50, message: `with ${STARS}` });
     const sum = execFileSync('cksum', { input, encoding: 'utf8' });

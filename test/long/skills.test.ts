@@ -94,7 +94,7 @@ test('the skill of a worker renews while the command runs, and stops it when the
   const client = createTaskClient(server);
   const task = await client.create('echo begun; sleep 300', { environment: { WORDS: "two 'quoted' words" } });
   const running = runSkill('worker', await environmentFor(server, 'agent', 'ai'));
-  await client.until(task.id, ({ attempt }) => attempt?.started_at != null, { timeoutMs: 30_000 });
+  await client.until(task.id, ({ attempt }) => attempt?.started_at != null);
   const { attempt } = await client.task(task.id);
   await client.until(task.id, (now) => (now.attempt?.lease_expires_at ?? '') > (attempt?.lease_expires_at ?? ''));
   await server.api('POST', `/api/v1/tasks/${task.id}/cancel`, { reason: 'enough' });

@@ -438,7 +438,7 @@ export function modelSuite({ runs, steps, seconds }: { runs: number; steps: numb
   }
 
   it('whatever is done in whatever order, tasks are what a simple model says, and no invariant is breached', {
-    timeout: seconds * 2000,
+    timeout: seconds * 1000 + 120_000,
   }, async () => {
     // Also looking for a shorter failure ends then, so that it is told. A limit of fast-check's would leave a run behind
     // that is still at work.

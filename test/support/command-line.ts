@@ -40,7 +40,7 @@ export function run(file: string, args: readonly string[], { env = {}, input = '
     env: environmentWith(env),
     cwd,
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: 50_000,
+    timeout: 120_000,
   });
   const ended: Ended = { code: null, stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

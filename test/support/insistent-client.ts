@@ -21,7 +21,7 @@ export type InsistentClient = {
   refusals: readonly { code: string; retryAfter: string | null }[];
 };
 
-const DEADLINE_MS = 40_000;
+const DEADLINE_MS = 90_000;
 const AGAIN_MS = 50;
 
 /**

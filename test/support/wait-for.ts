@@ -5,7 +5,7 @@ export type WaitOptions = { timeoutMs?: number; intervalMs?: number; what?: stri
 /** Waits until `fact` answers something other than null, undefined or false, and answers that; throws at the deadline. */
 export async function waitFor<T>(
   fact: () => T | null | undefined | false | Promise<T | null | undefined | false>,
-  { timeoutMs = 40_000, intervalMs = 20, what = fact.toString() }: WaitOptions = {},
+  { timeoutMs = 90_000, intervalMs = 20, what = fact.toString() }: WaitOptions = {},
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown;
