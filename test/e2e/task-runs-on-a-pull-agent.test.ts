@@ -34,8 +34,8 @@ describe('a task on a pull agent', () => {
     const { attempt } = running;
     if (attempt === null) throw new Error('no attempt');
     expect(attempt.process?.pid).toBeGreaterThan(0);
-    expect(await tasks.printed(attempt.id)).toBe('žluť\nblue yes \n');
-    expect(await tasks.printed(attempt.id, 'stderr')).toBe('err\n');
+    await waitFor(async () => (await tasks.printed(attempt.id)) === 'žluť\nblue yes \n');
+    await waitFor(async () => (await tasks.printed(attempt.id, 'stderr')) === 'err\n');
     writeFileSync(`/proc/${attempt.process?.pid}/cwd/go`, '');
     expect(await tasks.ended(id)).toMatchObject({
       status: 'completed',

@@ -79,9 +79,15 @@ describe('the agent of this machine', () => {
     expect(info).toMatchObject({ agent_id: agent.id, name: 'status', server: { url: server.url, online: true } });
     expect(info.metrics.gpus).toMatchObject([{ name: 'Fake GPU', utilization_percent: 83 }]);
     expect((await command('info')).stdout).toContain('gpu 0:        Fake GPU, 83 % busy');
-    const shown = await server.api<{ metrics: SystemInfo['metrics'] }>('GET', `/api/v1/agents/${agent.id}`);
-    expect(shown.metrics).toMatchObject({ gpus: [{ utilization_percent: 83 }], disk_free_bytes: expect.any(Number) });
-    const one = await ask(socketOf(agent), 'GET', `/api/v1/tasks/${attempt?.id}`);
+    const shown = await waitFor(async () => {
+      const { metrics } = await server.api<{ metrics?: SystemInfo['metrics'] }>('GET', `/api/v1/agents/${agent.id}`);
+      return metrics;
+    });
+    expect(shown).toMatchObject({ gpus: [{ utilization_percent: 83 }], disk_free_bytes: expect.any(Number) });
+    const one = await waitFor(async () => {
+      const answer = await ask(socketOf(agent), 'GET', `/api/v1/tasks/${attempt?.id}`);
+      return answer.body.stdout_bytes !== 0 && answer;
+    });
     expect(one).toMatchObject({ status: 200, body: { machine_state: 'running', stdout_bytes: 6, number: 1 } });
   });
 

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type AgentOptions, type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
@@ -231,11 +231,15 @@ describe('a pulled task', () => {
   test('is one of many on a queue of two agents: each runs once, on one of them', async () => {
     const env = { TASKEJO_AGENT_LABELS: 'both-of-us', TASKEJO_AGENT_CAPACITY: '2' };
     await Promise.all([agentNamed('one-of-two', { env }), agentNamed('other-of-two', { env })]);
-    const ran = join(temporaryFolder(), 'ran');
+    const [ran, go] = ['ran', 'go'].map((name) => join(temporaryFolder(), name)) as [string, string];
+    const command = `echo $TASKEJO_TASK_ID >>${ran}; until [ -f ${go} ]; do sleep 0.05; done`;
     const ids = Array.from({ length: 12 }, () =>
-      tasks.create(`echo $TASKEJO_TASK_ID >>${ran}; sleep 0.2`, { requires: ['both-of-us'] }).then(({ id }) => id),
+      tasks.create(command, { requires: ['both-of-us'] }).then(({ id }) => id),
     );
     const made = await Promise.all(ids);
+    // As many as there are places: so each of the two has some.
+    await waitFor(() => existsSync(ran) && readFileSync(ran, 'utf8').trim().split('\n').length === 4);
+    writeFileSync(go, '');
     const ended = await Promise.all(made.map((id) => tasks.ended(id)));
     expect(ended.every(({ status }) => status === 'completed')).toBe(true);
     expect(new Set(ended.map(({ assigned_agent_id }) => assigned_agent_id)).size).toBe(2);

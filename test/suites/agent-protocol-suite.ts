@@ -159,9 +159,13 @@ export function agentProtocolSuite(title: string, { command, env }: AgentCommand
     test.each(['dequeue', 'start', 'renew', 'log/stdout', 'complete'])(
       'asks again for a lost answer of %s',
       async (call) => {
-        const count = join(temporaryFolder(), 'count');
+        const folder = temporaryFolder();
+        const [count, file] = [join(folder, 'count'), join(folder, 'go')];
         const lost = way.loseAnswer(new RegExp(`/${call}(?:\\?|$)`));
-        const task = await done(`echo ran >>${count}; sleep 2; echo out`);
+        const { id } = await create(`echo ran >>${count}; ${untilThere(file)}; echo out`);
+        if (call === 'renew') await waitFor(() => lost.lost() === 1);
+        writeFileSync(file, '');
+        const task = await tasks.ended(id);
         expect(lost.lost()).toBe(1);
         expect(task).toMatchObject({ status: 'completed' });
         expect(await tasks.attempts(task.id)).toHaveLength(1);

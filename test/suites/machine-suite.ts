@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { MachineReport, StartSpec, Stream } from '../../src/domain/machine.ts';
 import { type Limits, NO_LIMITS } from '../../src/domain/task.ts';
 import type { LogPiece, Machine } from '../../src/executor/machine.ts';
 import { environmentOf, isAlive, listProcesses, processesIn } from '../support/proc.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** One implementation under test. */
@@ -221,18 +222,21 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
 
       test('shows nothing of its environment or input in the list of processes', async () => {
         const secret = `s3cret-${crypto.randomUUID()}`;
-        const spec = startSpec('sleep 0.5', { environment: { KEY: secret.repeat(2000) }, input: Buffer.from(secret) });
-        const seen: string[] = [];
+        const go = join(temporaryFolder(), 'go');
+        const environment = { KEY: secret.repeat(2000) };
+        const spec = startSpec(`until [ -f ${go} ]; do sleep 0.05; done`, { environment, input: Buffer.from(secret) });
+        const seen = new Set<string>();
         const watching = (async () => {
           for (;;) {
-            seen.push(...listProcesses().map((one) => one.arguments));
-            if ((await machine.status(spec.attemptId, signal)).state === 'done') return;
+            for (const one of listProcesses()) seen.add(one.arguments);
+            const { state } = await machine.status(spec.attemptId, signal);
+            if (state === 'done') return;
+            if (state === 'running' && [...seen].some((one) => one.includes(spec.attemptId))) writeFileSync(go, '');
           }
         })();
         await machine.start(spec, signal);
         await watching;
-        expect(seen.some((one) => one.includes(spec.attemptId))).toBe(true);
-        expect(seen.filter((one) => one.includes(secret))).toEqual([]);
+        expect([...seen].filter((one) => one.includes(secret))).toEqual([]);
       });
 
       test('tells its progress and leaves its output', async () => {
@@ -369,8 +373,11 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
       });
 
       test('by fence does not end what runs', async () => {
-        const spec = await start('sleep 0.5; exit 6');
+        const go = join(temporaryFolder(), 'go');
+        const spec = await start(`until [ -f ${go} ]; do sleep 0.05; done; exit 6`);
+        await waitFor(async () => (await machine.status(spec.attemptId, signal)).state === 'running');
         expect(await machine.fence(spec.attemptId, signal)).toMatchObject({ state: 'running' });
+        writeFileSync(go, '');
         expect(await ended(spec.attemptId)).toMatchObject({ exitCode: 6, reason: 'exit' });
       });
     });

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUIDv7 } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { MachineReport, StartSpec } from '../../src/domain/machine.ts';
 import { NO_LIMITS } from '../../src/domain/task.ts';
@@ -7,6 +9,7 @@ import { type Machine, MachineError } from '../../src/executor/machine.ts';
 import { type AttemptEnd, type Resumed, type RunAttemptOptions, runAttempt } from '../../src/executor/run-attempt.ts';
 import { createMemoryControlPlane, type MemoryControlPlane } from '../support/memory-control-plane.ts';
 import { aliveWith, sleepMark } from '../support/proc.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { MachineSubject } from './machine-suite.ts';
 
@@ -351,38 +354,46 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
 
     describe('outlives', () => {
       test('its driver: the next one goes on at the byte, and the command never ran twice', async () => {
-        const one = trial('i=0; while [ $i -lt 40 ]; do echo $i; i=$((i+1)); sleep 0.05; done');
+        const parts = inParts(4);
+        const one = trial(parts.command);
         for (let round = 0; round < 3; round++) {
           const driver = new AbortController();
           const before = one.control.kept.streams.stdout.next;
           const run = one.run({ signal: driver.signal, resume: round === 0 ? null : one.record });
+          parts.goOn();
           await waitFor(() => one.control.kept.streams.stdout.next > before);
           driver.abort();
           expect(await run).toEqual({ kind: 'detached' });
         }
+        parts.goOn();
         expect(await resultOf(one, { resume: one.record })).toMatchObject({ outcome: 'completed', exitCode: 0 });
-        expect(one.control.text('stdout')).toBe(Array.from({ length: 40 }, (_, i) => `${i}\n`).join(''));
+        expect(one.control.text('stdout')).toBe(parts.text);
         expect(one.control.kept.streams.stdout.gaps).toEqual([]);
       });
 
       test('its connections', async () => {
-        const one = trial('i=0; while [ $i -lt 30 ]; do echo $i; i=$((i+1)); sleep 0.05; done; exit 4');
+        const parts = inParts(4);
+        const one = trial(`${parts.command}; exit 4`);
         const run = one.run();
         for (let round = 0; round < 3; round++) {
           const before = one.control.kept.streams.stdout.next;
+          parts.goOn();
           await waitFor(() => one.control.kept.streams.stdout.next > before);
           await subject.disconnect();
         }
+        parts.goOn();
         await run;
         expect(one.control.kept.results).toMatchObject([{ outcome: 'failed', exitCode: 4 }]);
-        expect(one.control.text('stdout')).toBe(Array.from({ length: 30 }, (_, i) => `${i}\n`).join(''));
+        expect(one.control.text('stdout')).toBe(parts.text);
       });
 
       test('a control plane that is away from the start to the end', async () => {
-        const one = trial('echo before; sleep 0.5; echo after; exit 5');
+        const go = join(temporaryFolder(), 'go');
+        const one = trial(`echo before; until [ -f ${go} ]; do sleep 0.05; done; echo after; exit 5`);
         const run = one.run();
         await running(one);
         one.control.away(true);
+        writeFileSync(go, '');
         await waitFor(async () => (await report(one)).state === 'done');
         expect(one.control.kept.results).toEqual([]);
         one.control.away(false);
@@ -467,6 +478,20 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
       });
     });
   });
+}
+
+/** A command that prints in so many parts, a few lines in a while each, and before each one waits to be told to go on. */
+function inParts(count: number) {
+  const folder = temporaryFolder();
+  const parts = Array.from({ length: count }, (_, n) => n);
+  let next = 0;
+  return {
+    command:
+      `for part in ${parts.join(' ')}; do until [ -f ${folder}/$part ]; do sleep 0.05; done; ` +
+      'for line in a b c d e f; do echo $part$line; sleep 0.05; done; done',
+    text: parts.flatMap((part) => [...'abcdef'].map((line) => `${part}${line}\n`)).join(''),
+    goOn: () => writeFileSync(join(folder, String(next++)), ''),
+  };
 }
 
 /** The same machine behind a link that can be cut: what is asked then is refused, and live output ends. */

@@ -79,7 +79,7 @@ describe('the wrapper script, asked about an attempt', () => {
 
   test('whose supervisor was killed goes on writing its log, and its timeout still holds', async () => {
     const spec = await running('echo before; sleep 0.3; echo after; sleep 300', {
-      timeoutSeconds: 2,
+      timeoutSeconds: 6,
       killGraceSeconds: 0,
     });
     await end([supervisorOf(spec.attemptId)]);
