@@ -7,6 +7,7 @@ import type { SshHost } from '../../src/executor/ssh/host.ts';
 import { startSpec } from '../suites/machine-suite.ts';
 import { processesIn } from '../support/proc.ts';
 import { describeIf } from '../support/require.ts';
+import { killSessionsOften } from '../support/session-killer.ts';
 import { sshHostOf } from '../support/ssh-host.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -34,20 +35,16 @@ describeIf('sshd', 'every session of sshd killed again and again', () => {
       hosts.push(host);
       return host.machine;
     };
-    let killed = 0;
-    const killing = setInterval(() => {
-      killed += here.killSessions();
-    }, 400);
+    const { killed, stop } = await killSessionsOften(here);
     const specs = Array.from({ length: TASKS }, (_, i) => startSpec(script(i)));
-    const results = await Promise.all(specs.map((spec) => drive(spec, machine(), machine()))).finally(() =>
-      clearInterval(killing),
-    );
+    const results = await Promise.all(specs.map((spec) => drive(spec, machine(), machine())));
+    stop();
     results.forEach(({ exitCode, logs }, i) => {
       expect(exitCode).toBe(i + 1);
       expect(logs.stdout).toBe(expected('out'));
       expect(logs.stderr).toBe(expected('err'));
     });
-    expect(killed).toBeGreaterThan(TASKS);
+    expect(killed()).toBeGreaterThan(TASKS);
     const runs = join(here.home, '.taskejo', 'suite', 'runs');
     expect(readFileSync(runs, 'utf8').trim().split('\n').sort()).toEqual(specs.map((spec) => spec.taskId).sort());
     await waitFor(() => processesIn(here.home).length === 0, { what: 'nothing is left' });
@@ -84,17 +81,14 @@ describeIf('sshd', 'every session of sshd killed again and again', () => {
   }
 
   const insist = <T>(asked: () => Promise<T>): Promise<T> =>
-    waitFor(
-      async () => {
-        try {
-          return { answer: await asked() };
-        } catch (error) {
-          if (error instanceof MachineError && error.kind === 'unreachable') return null;
-          throw error;
-        }
-      },
-      { timeoutMs: 40_000 },
-    ).then(({ answer }) => answer);
+    waitFor(async () => {
+      try {
+        return { answer: await asked() };
+      } catch (error) {
+        if (error instanceof MachineError && error.kind === 'unreachable') return null;
+        throw error;
+      }
+    }).then(({ answer }) => answer);
 
   const uploadsLeft = (home: string) =>
     readdirSync(join(home, '.taskejo', 'suite')).flatMap((folder) =>
