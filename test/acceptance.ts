@@ -871,7 +871,7 @@ export const acceptance: Part[] = [
         line: 'register and leave: below one second each',
         proofs: [
           'test/integration/http-agents.test.ts > registering > is done within a second',
-          'test/integration/http-agents.test.ts > leaving > ends what the agent holds as lost at once, and its credential',
+          'test/integration/http-agents.test.ts > leaving > is done within a second, also by who holds something',
         ],
       },
       { line: 'availability above 99.9 % while replicas are killed and upgraded', proofs: [], planned: true },

@@ -71,8 +71,8 @@ it('a sweep that is told to stop leaves what is due to the next one', async () =
 
 it('a lease that lapsed since the beat before is left alone', async () => {
   const { taskId } = await taken();
-  await lapse(taskId, 1);
   await beatAgo(2);
+  await lapse(taskId, 1);
   expect(await sweep(deps)).toEqual({ outage: false, lost: 0 });
 });
 

@@ -77,7 +77,7 @@ it('a host stays as long as a replica that was heard of within a minute has it i
   await syncHosts(deps, [host('b'), host('c')]);
   expect(await names()).toEqual(['a', 'b', 'c']);
   await hasSweptFor(3600);
-  await isSilentFor(59);
+  await isSilentFor(40);
   await keepReplica(deps, replica(), ['b', 'c']);
   expect(await names()).toEqual(['a', 'b', 'c']);
   await isSilentFor(61);
