@@ -4,7 +4,7 @@ import { findAbilities } from './agent/bounds/abilities.ts';
 import { createContainers } from './agent/bounds/containers.ts';
 import { MACHINE_PATH } from './agent/bounds/find-program.ts';
 import { guardMachine } from './agent/bounds/guard-machine.ts';
-import { findSandboxes, type Sandboxes } from './agent/bounds/sandboxes.ts';
+import { type Sandboxes, sandboxesOf } from './agent/bounds/sandboxes.ts';
 import { type AgentConfig, loadAgentConfig } from './agent/config.ts';
 import { createHttpControlPlane, createSayEndings } from './agent/control-plane.ts';
 import { type Enrolled, enrol } from './agent/enrol.ts';
@@ -69,7 +69,7 @@ export async function leaveStopped({ file, env, force }: Pick<RunAgentOptions, '
     const instance = instanceOf(state.store, config.stateDir);
     const enrolled = await enrol({ ...state, instance, version: version(), abilities: {} }, signal);
     if (enrolled === null) throw new AgentError('this agent has joined no server');
-    const stops = machineOf(state, await findSandboxes(config, env), enrolled.identity.installationId);
+    const stops = machineOf(state, sandboxesOf(config, env), enrolled.identity.installationId);
     const nothing = { attempts: { idle: async () => {} }, onLeft: () => {} };
     return leave({ ...state, ...enrolled, ...nothing, stops, signal }, force);
   });
@@ -120,7 +120,10 @@ function machineOf({ config, random }: State, sandboxes: Sandboxes, installation
 
 async function live(agent: Agent): Promise<number> {
   const { config, store, signals } = agent;
-  const { abilities, sandboxes } = await findAbilities(config, agent.env);
+  const told = readSelf(config).identity?.registered ?? null;
+  const found = await findAbilities({ ...agent, told }, signals.stop);
+  if (found === null) return EXIT.stopped;
+  const { abilities, sandboxes } = found;
   const instance = instanceOf(store, config.stateDir);
   const enrolled = await enrol({ ...agent, instance, version: version(), abilities }, signals.stop);
   if (enrolled === null) return EXIT.stopped;

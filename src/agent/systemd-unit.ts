@@ -14,13 +14,13 @@ const REPORT_SECONDS = 30;
 const CONTROL = /[\x00-\x1f\x7f]/g;
 
 /**
- * The unit that runs the agent. What it started must outlive its restart, so only the agent itself is ended by a stop;
- * what another start would not mend isn't tried again.
+ * The unit that runs the agent, after docker where there is one. What it started must outlive its restart, so only the
+ * agent itself is ended by a stop; what another start would not mend isn't tried again.
  */
 export function systemdUnit({ command, user, stopSeconds, target }: UnitOptions): string {
   return `[Unit]
 Description=Taskejo pull agent
-After=network-online.target
+After=network-online.target docker.service
 Wants=network-online.target
 
 [Service]

@@ -6,13 +6,13 @@ import { type Machine, MachineError } from './machine.ts';
 type Limit = Exclude<keyof Limits, 'costUsd'>;
 const GIB = 1024 ** 3;
 /** So much that nothing comes near it. */
-const PLENTY: Record<Limit, number> = {
+export const PLENTY: Record<Limit, number> = {
   cpuPercent: 1_000,
   memoryBytes: 64 * GIB,
   processes: 10_000,
   fileSizeBytes: GIB,
 };
-const LIMITS = Object.keys(PLENTY) as Limit[];
+export const LIMITS = Object.keys(PLENTY) as Limit[];
 
 /** Why the machine can't keep a limit; null: it can. */
 export type KeptLimits = Record<Limit, string | null>;

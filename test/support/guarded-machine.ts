@@ -2,7 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { onTestFinished } from 'vitest';
 import { createContainers } from '../../src/agent/bounds/containers.ts';
 import { guardMachine } from '../../src/agent/bounds/guard-machine.ts';
-import { findSandboxes } from '../../src/agent/bounds/sandboxes.ts';
+import { sandboxesOf } from '../../src/agent/bounds/sandboxes.ts';
+import { tryContainer } from '../../src/agent/bounds/try-container.ts';
 import { loadAgentConfig } from '../../src/agent/config.ts';
 import { createStoppableMachine, type StoppableMachine } from '../../src/agent/stoppable-machine.ts';
 import type { MachineReport, StartSpec } from '../../src/domain/machine.ts';
@@ -22,8 +23,10 @@ export async function guardedMachine(settings: Record<string, string> = {}): Pro
   const env = { TASKEJO_AGENT_SERVER__URL: 'http://127.0.0.1:1', TASKEJO_AGENT_STATE_DIR: root, ...settings };
   const config = await loadAgentConfig({ env });
   mkdirSync(config.workDir, { recursive: true });
-  const sandboxes = await findSandboxes(config, process.env);
-  const { container } = sandboxes;
+  const found = sandboxesOf(config, process.env);
+  const container =
+    'missing' in found.container ? found.container : await tryContainer(found.container, config.workDir, 60_000);
+  const sandboxes = { ...found, container };
   const containers = createContainers(root, 'missing' in container ? null : container);
   const local = createLocalMachine({ directory: config.workDir, installationId: 'here' });
   const stops = createStoppableMachine(guardMachine(local, { config, sandboxes, containers }), Math.random);

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import type { LeftProcess, MachineReport } from '../../domain/machine.ts';
+import { inOneLine } from '../../domain/visible.ts';
 import { MachineError } from '../../executor/machine.ts';
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from '../private-files.ts';
 import { type ContainerOptions, containerName } from './container.ts';
@@ -81,7 +82,10 @@ async function inspect(attemptId: string, { program, environment }: ContainerOpt
   } catch (error) {
     const { stderr = '', message } = error as Error & { stderr?: string };
     if (/no such (container|object)/i.test(stderr)) return null;
-    throw new MachineError('unreachable', `${program} can't say what became of a container: ${stderr || message}`);
+    throw new MachineError(
+      'unreachable',
+      `${program} can't say what became of a container: ${inOneLine(stderr || message)}`,
+    );
   }
 }
 

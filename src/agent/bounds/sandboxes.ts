@@ -1,16 +1,12 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { SANDBOXES, type Sandbox } from '../../domain/task.ts';
 import type { AgentConfig } from '../config.ts';
 import { bubblewrapArguments, type Hidden } from './bubblewrap.ts';
 import type { ContainerOptions } from './container.ts';
 import { findProgram, MACHINE_PATH } from './find-program.ts';
-
-const run = promisify(execFile);
-const PROBE_MS = 20_000;
+import { tryProgram } from './probe.ts';
 
 export type Bubblewrap = { program: string; hidden: Hidden };
 /** Why the machine hasn't it. */
@@ -18,16 +14,16 @@ export type Missing = { missing: string };
 /** What the machine has of each sandbox. */
 export type Sandboxes = { bubblewrap: Bubblewrap | Missing; container: ContainerOptions | Missing };
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What the container's program may need of the agent's own environment. */
 const CLIENTS_OWN = ['HOME', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADDRESS', 'DOCKER_HOST', 'DOCKER_CONFIG'];
 
-/** Tries which sandboxes work here. */
-export async function findSandboxes(config: AgentConfig, env: Environment): Promise<Sandboxes> {
-  const [bubblewrap, container] = await Promise.all([findBubblewrap(config), findContainer(config, env)]);
-  return { bubblewrap, container };
-}
+/** By which programs commands would be shut in here. Whether these can do it isn't tried. */
+export const sandboxesOf = (config: AgentConfig, env: Environment): Sandboxes => ({
+  bubblewrap: bubblewrapOf(config),
+  container: containerOf(config, env),
+});
 
 export function whyMissing(found: Sandboxes, sandbox: Sandbox): string | null {
   if (sandbox === 'none') return null;
@@ -39,15 +35,10 @@ export function whyMissing(found: Sandboxes, sandbox: Sandbox): string | null {
 export const namesOf = (found: Sandboxes): Sandbox[] =>
   SANDBOXES.filter((one) => one !== 'none' && whyMissing(found, one) === null);
 
-async function findBubblewrap(config: AgentConfig): Promise<Sandboxes['bubblewrap']> {
+function bubblewrapOf(config: AgentConfig): Bubblewrap | Missing {
   const program = findProgram('bwrap', MACHINE_PATH);
   if (program === null) return { missing: 'there is no program bwrap (Debian: apt-get install bubblewrap)' };
-  try {
-    await tryBubblewrap(program);
-    return { program, hidden: hiddenOf(config) };
-  } catch (error) {
-    return { missing: said(error) };
-  }
+  return { program, hidden: hiddenOf(config) };
 }
 
 function hiddenOf({ file, secretFiles, localApi, stateDir, workDir }: AgentConfig): Hidden {
@@ -55,48 +46,34 @@ function hiddenOf({ file, secretFiles, localApi, stateDir, workDir }: AgentConfi
   return { folders: [stateDir, workDir], files };
 }
 
-/** Shuts something in that does nothing, in a folder of its own. */
-async function tryBubblewrap(program: string): Promise<void> {
+/** Shuts something in that does nothing, in a folder of its own. @throws {Unsaid} */
+export async function tryBubblewrap(bubblewrap: Bubblewrap, patienceMs: number): Promise<Bubblewrap | Missing> {
   const folder = await mkdtemp(join(tmpdir(), 'taskejo-probe-'));
   try {
     const file = join(folder, 'file');
     await writeFile(file, '');
     const places = { workspace: folder, temporary: folder, files: [file] };
-    const [first = '', ...rest] = bubblewrapArguments(program, { folders: [], files: [] }, places);
-    await run(first, [...rest, '/bin/sh', '-c', ':'], { timeout: PROBE_MS });
+    const shutIn = bubblewrapArguments(bubblewrap.program, { folders: [], files: [] }, places);
+    const { reason } = await tryProgram([...shutIn, '/bin/sh', '-c', ':'], { patienceMs });
+    return reason === null ? bubblewrap : { missing: reason };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function findContainer(
-  { container, environment }: AgentConfig,
-  env: Environment,
-): Promise<Sandboxes['container']> {
+function containerOf({ container, environment }: AgentConfig, env: Environment): ContainerOptions | Missing {
   const { program: kind, image } = container;
   if (image === null) return { missing: 'container.image is not set' };
   const path = `${environment.PATH ?? MACHINE_PATH}:/usr/local/sbin:/usr/sbin:/sbin`;
   const program = findProgram(kind, path);
   if (program === null) return { missing: `there is no program ${kind}` };
   const own = CLIENTS_OWN.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
-  const options = {
+  return {
     program,
     kind,
     image,
     environment: { PATH: path, ...Object.fromEntries(own) },
     user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+    kept: { cpuPercent: null, memoryBytes: null, processes: null, fileSizeBytes: null },
   };
-  try {
-    await run(program, ['image', 'inspect', image], { env: options.environment, timeout: PROBE_MS });
-    return options;
-  } catch (error) {
-    return { missing: `image ${image}: ${said(error)}` };
-  }
-}
-
-/** The last thing that a program said before it failed. */
-function said(error: unknown): string {
-  const { stderr = '', message } = error as Error & { stderr?: string };
-  const lines = stderr.trim().split('\n');
-  return (lines.at(-1) || message).slice(0, 300);
 }

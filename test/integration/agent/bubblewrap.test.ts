@@ -2,7 +2,7 @@ import { realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { guarded } from '../../../src/agent/bounds/guard-machine.ts';
-import { findSandboxes } from '../../../src/agent/bounds/sandboxes.ts';
+import { sandboxesOf } from '../../../src/agent/bounds/sandboxes.ts';
 import { loadAgentConfig } from '../../../src/agent/config.ts';
 import type { StartSpec } from '../../../src/domain/machine.ts';
 import { endOf, guardedMachine, runOn, specOf } from '../../support/guarded-machine.ts';
@@ -116,7 +116,7 @@ test('what is the agent’s own among the programs is hidden by each of its name
   const file = join(folder, 'agent.yaml');
   writeFileSync(file, 'server: {url: "http://127.0.0.1:1", registration_token: {file: secret}}\nstate_dir: state\n');
   const config = await loadAgentConfig({ file, env: {} });
-  const { command } = guarded(shutIn('true'), { config, sandboxes: await findSandboxes(config, {}) });
+  const { command } = guarded(shutIn('true'), { config, sandboxes: sandboxesOf(config, {}) });
   expect(command[command.indexOf('/usr/share') - 1]).toBe('--tmpfs');
   const names = ['/usr/lib/os-release', '/lib/os-release', '/etc/os-release'].filter(
     (name) => realpathSync(name) === '/usr/lib/os-release',
