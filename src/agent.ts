@@ -130,7 +130,7 @@ async function live(agent: Agent): Promise<number> {
   const { installationId, agentId } = enrolled.identity;
   const stops = machineOf(agent, sandboxes, installationId);
   const { machine } = stops;
-  await checkMachine(machine, config);
+  await checkMachine(machine, agent);
   const attempts = attemptsOf(agent, enrolled, machine);
   const standing: Standing = { online: false, agentId };
   const readMetrics = metricsOf(config);
@@ -192,12 +192,19 @@ function openLocalApi(parts: LocalParts): ReturnType<typeof startLocalApi> {
   return startLocalApi({ ...parts.config.localApi, agent, log: parts.log });
 }
 
-async function checkMachine(machine: Machine, { workDir }: AgentConfig): Promise<void> {
-  try {
-    await machine.ping(new AbortController().signal);
-  } catch (error) {
-    if (!(error instanceof MachineError)) throw error;
-    throw new AgentError(`cannot run commands in ${workDir}: ${error.message}`, undefined, { cause: error });
+/** Whether commands can be run here. One that is too busy to say is asked again. */
+async function checkMachine(machine: Machine, { config, log, signals }: Agent): Promise<void> {
+  while (!signals.stop.aborted) {
+    try {
+      await machine.ping(signals.stop);
+      return;
+    } catch (error) {
+      if (signals.stop.aborted) return;
+      if (!(error instanceof MachineError)) throw error;
+      const sentence = `cannot run commands in ${config.workDir}: ${error.message}`;
+      if (error.kind !== 'unreachable') throw new AgentError(sentence, undefined, { cause: error });
+      log.warn({ cause: sentence }, 'the machine did not say whether it can run commands: asked again');
+    }
   }
 }
 
