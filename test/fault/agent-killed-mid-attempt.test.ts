@@ -93,7 +93,7 @@ describe('an agent killed for good', () => {
   let tasks: TaskClient;
   beforeAll(async () => {
     server = await startServerProcess({
-      TASKEJO_LEASES__SECONDS: '2',
+      TASKEJO_LEASES__SECONDS: '4',
       TASKEJO_LEASES__RENEW_SECONDS: '0.5',
       TASKEJO_LEASES__SWEEP_SECONDS: '0.2',
     });

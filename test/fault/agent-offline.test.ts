@@ -34,7 +34,7 @@ const begin = (agentId: string, more: Record<string, unknown> = {}) =>
 const lateResult = { outcome: 'failed', failureClass: 'exit', exitCode: 9, output: { n: 1 } };
 
 describe('an agent that was offline for longer than its lease', () => {
-  withServer('2');
+  withServer('4');
 
   test('says its result all the same: the server notes it as late, and it is kept here for a person', async () => {
     const { agent, way } = await agentOnWay('too-late');

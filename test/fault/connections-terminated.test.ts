@@ -15,7 +15,7 @@ test('connections that the database ends under load are made again, and nothing 
        where datname = current_database() and pid <> pg_backend_pid()`,
     );
   }
-  await load.goesOn({ timeoutMs: 10_000 });
+  await load.isBack();
   await load.finish();
   await expectOnlyRefused(postgres.url, load);
 });

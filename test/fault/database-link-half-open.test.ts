@@ -13,7 +13,7 @@ test('connections to the database that fall silent without an end are given up, 
   const load = await startLoad({ urls: [server.url], patienceMs: 10_000 });
   await load.goesOn();
   expect(way.silence('taskejo') + way.silence('taskejo wakeups')).toBeGreaterThan(2);
-  await load.goesOn({ timeoutMs: 10_000 });
+  await load.isBack();
   await load.finish();
   server.signal('SIGTERM');
   expect(await server.exited).toEqual({ code: 0, signal: null });

@@ -20,7 +20,7 @@ test('while the database has no connection to give requests are refused with 503
   await postgres.query(`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'`);
   await waitFor(() => load.client.refusals.length >= refused + 20);
   await postgres.query('alter role app connection limit -1');
-  await load.goesOn({ timeoutMs: 10_000 });
+  await load.isBack();
   await load.finish();
   await expectOnlyRefused(postgres.url, load);
 });

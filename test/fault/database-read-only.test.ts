@@ -20,7 +20,7 @@ test('while the database can only be read, what writes is refused with 503, and 
   const read = await fetch(`${server.url}/api/v1/tasks`, { headers: { Authorization: `Bearer ${ADMIN_TOKEN}` } });
   expect(read.status).toBe(200);
   await readOnly('off');
-  await load.goesOn({ timeoutMs: 10_000 });
+  await load.isBack();
   await load.finish();
   await expectOnlyRefused(postgres.url, load);
 });
@@ -46,7 +46,7 @@ test('so it is where another database answers in place of the one that can be wr
     await load.goesOn();
     return load.client.refusals.length === before;
   };
-  await waitFor(isCalm, { timeoutMs: 10_000 });
+  await waitFor(isCalm);
   await load.finish();
   await expectOnlyRefused(postgres.url, load);
 });

@@ -50,7 +50,7 @@ describeIf('sshd', 'a task over SSH whose link breaks', () => {
       await waitFor(() => existsSync(`${go}.over`));
       mend();
     }
-    const task = await client.ended(id, { timeoutMs: 60_000 });
+    const task = await client.ended(id);
     expect(task).toMatchObject({ status: 'failed', result: { exit_code: 6 }, attempt: { id: attemptId, number: 1 } });
     expect(await client.printed(attemptId)).toBe(lines(10) + lines(10));
     expect(startsOn(sshd)).toHaveLength(1);

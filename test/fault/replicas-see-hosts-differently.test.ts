@@ -48,14 +48,17 @@ describeIf('sshd', 'two replicas that see a host differently', () => {
   test('where the way from the one that drives a task is cut, the other goes on with it', async () => {
     const { sshd, link, start, noted, row } = await hosted();
     const first = await start([{ id: 'box', sshd, port: link.port }]);
-    const { id } = await first.client.create(noted(`${printing(150)}; exit 5`), { requires: ['linux'] });
+    const go = join(sshd.home, 'go');
+    const command = `${printing(10)}; until [ -f ${go} ]; do sleep 0.1; done; ${printing(10)}; exit 5`;
+    const { id } = await first.client.create(noted(command), { requires: ['linux'] });
     const attemptId = await underWay(first.client, id);
     const { holder } = await row(id);
     const second = await start([{ id: 'box', sshd }]);
     loseTheWay(link);
     await waitFor(async () => (await row(id)).holder !== holder);
+    writeFileSync(go, '');
     expect(await second.client.ended(id)).toMatchObject({ status: 'failed', result: { exit_code: 5 } });
-    expect(await second.client.printed(attemptId)).toBe(lines(150));
+    expect(await second.client.printed(attemptId)).toBe(lines(10) + lines(10));
     expect((await second.client.events(id)).filter(({ type }) => type === 'reattached')).toHaveLength(1);
     expect(startsOn(sshd)).toHaveLength(1);
   });

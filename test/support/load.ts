@@ -24,11 +24,15 @@ export type Load = {
   othersThan(...expected: number[]): number[];
   /** Resolves when so many more tasks were completed than now. */
   goesOn(how?: { tasks?: number; timeoutMs?: number }): Promise<void>;
+  /** The same after a fault: within ten seconds, and more where the machine took its time before the fault too. */
+  isBack(how?: { tasks?: number }): Promise<void>;
   /** Makes no more tasks, waits until all that were made are completed, and ends. */
   finish(): Promise<void>;
 };
 
 const WAIT_SECONDS = 1;
+const BACK_WITHIN_MS = 10_000;
+const TIMES_AS_USUAL = 20;
 
 export async function startLoad({
   urls,
@@ -84,15 +88,19 @@ export async function startLoad({
   }
   const creations = Promise.all(Array.from({ length: creators }, (_, name) => create(name)));
   const works = Promise.all(tokens.map(work));
+  let usualMs: number | null = null;
+  const goesOn: Load['goesOn'] = async ({ tasks = 30, ...options } = {}) => {
+    const [before, began] = [completed.length, performance.now()];
+    await waitFor(() => completed.length >= before + tasks, { what: 'the load goes on', ...options });
+    usualMs ??= performance.now() - began;
+  };
   return {
     client,
     created,
     completed,
     othersThan: (...expected) => [...client.statuses.keys()].filter((status) => !expected.includes(status)),
-    async goesOn({ tasks = 30, ...options } = {}) {
-      const before = completed.length;
-      await waitFor(() => completed.length >= before + tasks, { what: 'the load goes on', ...options });
-    },
+    goesOn,
+    isBack: (how) => goesOn({ ...how, timeoutMs: BACK_WITHIN_MS + TIMES_AS_USUAL * (usualMs ?? 0) }),
     async finish() {
       creating = false;
       await creations;
