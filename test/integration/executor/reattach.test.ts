@@ -211,7 +211,7 @@ describe('an attempt that is found again', () => {
     };
     const driving = one.drive({ store, process: seen }, { machine: deaf });
     await waitFor(() => one.plane.text('stdout') === 'said\n');
-    expect(rounds).toBe(2);
+    expect(rounds).toBeGreaterThan(1);
     expect(one.plane.kept.results).toEqual([]);
     writeFileSync(folder(one.id, 'run', 'go'), '');
     await driving;
