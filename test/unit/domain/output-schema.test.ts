@@ -65,7 +65,11 @@ test.each<[string, Json, RegExp]>([
   ],
   ['a reference to nothing', { $ref: '#/$defs/none' }, /can't resolve reference/],
   ['another draft', { $schema: 'http://json-schema.org/draft-07/schema#' }, /no schema with key or ref/],
-  ['thousands of branches', { allOf: Array.from({ length: 5_000 }, () => ({ type: 'object' })) }, /nested too deep/],
+  [
+    'thousands of branches',
+    { allOf: Array.from({ length: 5_000 }, () => ({ type: 'object' })) },
+    /nested too deep|takes too long/, // on a slow machine the latter comes first
+  ],
 ])('a schema with %s is refused', (_, wrong, why) => {
   expect(() => checkSchema(wrong)).toThrow(why);
 });
