@@ -51,8 +51,8 @@ Every answer that is no success has the type \`application/problem+json\` (RFC 9
   "title": "The request is not valid",
   "status": 422,
   "code": "invalid",
-  "detail": "title: Invalid input: expected string, received undefined",
-  "errors": [{"field": "title", "message": "Invalid input: expected string, received undefined"}],
+  "detail": "title: is missing",
+  "errors": [{"field": "title", "message": "is missing"}],
   "request_id": "0c0f4bd5-5a5c-4e8e-9b53-6c1b8f0a4e6e"
 }
 \`\`\`

@@ -80,18 +80,21 @@ export const renewed = z.object({
 export type Renewed = z.infer<typeof renewed>;
 
 const MiB = 1024 * 1024;
-const said = z.union([
-  z.strictObject({ text: text().refine((value) => Buffer.byteLength(value) <= MiB, 'must be at most 1 MiB') }),
-  z.strictObject({
-    bytes: z.int().min(0),
-    sha256: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
-      .nullable()
-      .optional(),
-    truncated: z.boolean().optional(),
-  }),
-]);
+const said = z.union(
+  [
+    z.strictObject({ text: text().refine((value) => Buffer.byteLength(value) <= MiB, 'must be at most 1 MiB') }),
+    z.strictObject({
+      bytes: z.int().min(0),
+      sha256: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
+        .nullable()
+        .optional(),
+      truncated: z.boolean().optional(),
+    }),
+  ],
+  'takes either text, or bytes and sha256 of what was streamed',
+);
 
 const result = z.strictObject({
   outcome: z.enum(['completed', 'failed', 'cancelled', 'released', 'lost']),

@@ -20,7 +20,10 @@ const sizeOf = (all: Record<string, string | { secret: string }>): number =>
   );
 
 export const environment = z
-  .record(environmentName, z.union([shortText, secretValue]))
+  .record(
+    environmentName,
+    z.union([shortText, secretValue], 'must be text of at most 100 KiB, or {"secret": a name of the configuration}'),
+  )
   .refine((all) => Object.keys(all).length <= 100, 'must have at most 100 names')
   .refine((all) => sizeOf(all) <= 512 * KiB, 'must be at most 512 KiB together');
 
@@ -78,7 +81,9 @@ export const createTask = z
     title,
     command: command.optional(),
     template: text().min(1).max(100).optional(),
-    variables: z.record(z.string(), z.union([text(), z.number(), z.boolean()])).optional(),
+    variables: z
+      .record(z.string(), z.union([text(), z.number(), z.boolean()], 'must be text, a number, or true or false'))
+      .optional(),
     body: largeText.nullable().optional(),
     input: largeText.nullable().optional(),
     input_base64: inputBase64.optional(),
@@ -116,7 +121,10 @@ export const createTask = z
     message: 'stands in place of input; give one of both',
   });
 /** One task, or so many that all of them are made or none. */
-export const createTasks = z.union([createTask, z.array(createTask).min(1).max(1000).superRefine(refuseTwins)]);
+export const createTasks = z.union(
+  [createTask, z.array(createTask).min(1).max(1000).superRefine(refuseTwins)],
+  'must be a task, or a list of 1 to 1,000 tasks',
+);
 
 /** Of several tasks no two have the same id. */
 function refuseTwins(tasks: readonly { id?: string | undefined }[], context: z.RefinementCtx): void {

@@ -15,10 +15,11 @@ export const status = z.enum(STATUSES);
 export const executionMode = z.enum(EXECUTION_MODES);
 export const outcome = z.enum(OUTCOMES);
 export const failureClass = z.enum(FAILURE_CLASSES);
-export const priority = z.union([
-  z.int().min(0).max(10),
-  z.enum(Object.keys(PRIORITY_NAMES) as [PriorityName, ...PriorityName[]]),
-]);
+const priorityNames = Object.keys(PRIORITY_NAMES) as [PriorityName, ...PriorityName[]];
+export const priority = z.union(
+  [z.int().min(0).max(10), z.enum(priorityNames)],
+  `must be a whole number from 0 to 10, or one of ${priorityNames.join(', ')}`,
+);
 
 export const progress = z.object({
   percent: z.number().nullable(),

@@ -1,9 +1,12 @@
 import type { RouteConfig } from '@hono/zod-openapi';
 import { createMiddleware } from 'hono/factory';
 import { z } from 'zod';
+import { issueWords } from '../contract/issue-words.ts';
 import { readJson } from './body.ts';
 import type { HttpContext, HttpEnv } from './env.ts';
 import { refuseInvalid } from './errors.ts';
+
+const words = issueWords('an object');
 
 /**
  * Checks all that a request carries by the schemas of its route, in one step, as this is done for every call; what
@@ -26,8 +29,9 @@ export const checked = ({ request }: Pick<RouteConfig, 'request'>) => {
 
 function take(c: HttpContext, target: 'query' | 'param' | 'header' | 'json', schema: z.ZodType, value: unknown): void {
   const result = schema.safeParse(value);
-  refuseInvalid({ target, ...result });
   if (result.success) c.req.addValidatedData(target, result.data as object);
+  // Once more for the words, which few calls need.
+  else refuseInvalid({ target, ...schema.safeParse(value, { error: words, reportInput: true }) });
 }
 
 /** A parameter that comes once is a text, one that comes more often a list of them. */

@@ -54,19 +54,32 @@ function fieldErrors(issue: z.core.$ZodIssue, target: string): FieldError[] {
     return issue.keys.map((key) => ({ field: [...path, key].join('.'), message: `is not a ${what} known here` }));
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) return ofUnion(issue, target);
-  // Of a name that is refused, why: that there is something wrong with it is no help.
-  const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
-  return [{ field: path.join('.') || 'body', message }];
+  return [{ field: path.join('.') || 'body', message: messageOf(issue) }];
 }
 
-/** What may be of several kinds is judged as the one that it resembles. */
+function messageOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_type' && issue.input === undefined) return 'is missing';
+  // Of a name that is refused, why: that there is something wrong with it is no help.
+  return issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+}
+
+/**
+ * What may be of several kinds is judged as the one that it resembles. Where it resembles none, or that one as a whole,
+ * the schema's words for all of them say more.
+ */
 function ofUnion({ errors, path, message }: z.core.$ZodIssueInvalidUnion, target: string): FieldError[] {
   const resembling = errors.filter((issues) => !issues.some((one) => one.path.length === 0 && isOtherKind(one)));
-  const [only] = resembling;
-  if (only !== undefined && resembling.length === 1)
-    return only.flatMap((one) => fieldErrors({ ...one, path: [...path, ...one.path] }, target));
-  const messages = [...new Set(errors.flat().map((one) => one.message))].join(', or ');
-  return [{ field: path.map(String).join('.') || 'body', message: messages || message }];
+  const [only] = resembling.length === 1 ? resembling : [];
+  const field = path.map(String).join('.') || 'body';
+  if (message !== NO_WORDS && (only ?? []).every(isOfWhole)) return [{ field, message }];
+  if (only !== undefined) return only.flatMap((one) => fieldErrors({ ...one, path: [...path, ...one.path] }, target));
+  const messages = [...new Set((resembling.length > 0 ? resembling : errors).flat().map(messageOf))];
+  return [{ field, message: messages.join(', or ') }];
 }
 
+/** What the library says of a union that has no words of its own. */
+const NO_WORDS = 'Invalid input';
+
+const isOfWhole = ({ code, path }: z.core.$ZodIssue): boolean =>
+  path.length === 0 && code !== 'unrecognized_keys' && code !== 'custom';
 const isOtherKind = ({ code }: z.core.$ZodIssue): boolean => code === 'invalid_type';

@@ -236,3 +236,44 @@ describe('an address that is not right', () => {
     expect(await promise).toEqual([400, 'application/problem+json']);
   });
 });
+
+describe('what is wrong with a request is said in words a person uses:', () => {
+  const task = (changes: object) => ({ ...good, ...changes });
+  const cases: [body: unknown, field: string, message: string][] = [
+    [{ command: ['true'] }, 'title', 'is missing'],
+    [task({ title: '' }), 'title', 'must not be empty'],
+    [task({ title: 5 }), 'title', 'must be text, not a number'],
+    [task({ title: 'x'.repeat(501) }), 'title', 'must have at most 500 characters'],
+    [task({ command: 'true' }), 'command', 'must be a list, not text'],
+    [task({ timeout_seconds: 0 }), 'timeout_seconds', 'must be at least 1'],
+    [task({ timeout_seconds: 1.5 }), 'timeout_seconds', 'must be a whole number, not a fraction'],
+    [task({ limits: 5 }), 'limits', 'must be an object, not a number'],
+    [task({ run_after: 'tomorrow' }), 'run_after', 'must be a time in RFC 3339'],
+    [task({ depends_on: ['x'] }), 'depends_on.0', 'must be a UUID'],
+    [task({ sandbox: 'chroot' }), 'sandbox', 'must be one of none, bubblewrap, container'],
+    ...[2.5, 'hihg', null].map((priority): [unknown, string, string] => [
+      task({ priority }),
+      'priority',
+      'must be a whole number from 0 to 10, or one of low, medium, high, urgent',
+    ]),
+    [
+      task({ environment: { A: 5 } }),
+      'environment.A',
+      'must be text of at most 100 KiB, or {"secret": a name of the configuration}',
+    ],
+    [task({ environment: { A: 'a\0' } }), 'environment.A', 'must be text without NUL'],
+    [task({ environment: { A: { secret: 'B', more: 1 } } }), 'environment.A.more', 'is not a field known here'],
+    [task({ priorty: 3 }), 'priorty', 'is not a field known here'],
+    [null, 'body', 'must be a task, or a list of 1 to 1,000 tasks'],
+    [[], 'body', 'must not be empty'],
+    [task({ priority: 11 }), 'priority', 'must be at most 10'],
+    [[good, task({ title: '' })], '1.title', 'must not be empty'],
+  ];
+  it.each(cases)('%j', async (body, field, message) => {
+    const { status, json: said } = await app.call('POST', '/api/v1/tasks', {
+      body: JSON.stringify(body),
+      headers: json,
+    });
+    expect([status, said.errors]).toEqual([422, [{ field, message }]]);
+  });
+});

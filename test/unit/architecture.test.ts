@@ -20,7 +20,7 @@ const allowed: Record<string, readonly string[]> = {
   agent: ['contract', 'domain', 'executor', 'yaml-file'],
   cli: ['contract', 'domain'],
   demo: ['contract'],
-  'yaml-file': [],
+  'yaml-file': ['contract'],
   config: [
     'contract',
     'domain',
