@@ -6,6 +6,7 @@ import { openDatabase } from '../../src/store/pool.ts';
 import { listProcesses } from '../support/proc.ts';
 import { describeIf } from '../support/require.ts';
 import { startTwoWays, type TwoWays, WAYS } from '../support/two-ways.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 /** Found nowhere but where it was given. */
 const hush = (what: string) => `hush-${what}-${crypto.randomUUID()}`;
@@ -79,8 +80,8 @@ describeIf('sshd', 'nothing secret', () => {
       // What the task itself was given, it may print.
       expect(log).toContain(`VALUE=${VALUE}`);
       const events = JSON.stringify(await two.tasks.events(id));
+      await waitFor(() => two.server.log().includes(id));
       const logs = two.server.log() + two.agent.log();
-      expect(two.server.log()).toContain(id);
       for (const secret of [INPUT, VALUE, CONFIGURED]) {
         for (const text of [processes, events, logs]) expect(text.includes(secret)).toBe(false);
       }

@@ -128,7 +128,7 @@ describe('the agent', () => {
     });
     const { attempt } = await tasks.until(id, (task) => task.attempt?.process != null);
     expect(await agent.stop()).toBe(0);
-    expect(agent.log()).toContain('these go on');
+    await waitFor(() => agent.log().includes('these go on'));
     writeFileSync(`/proc/${attempt?.process?.pid}/cwd/go`, '');
     await agent.start();
     expect(await tasks.ended(id)).toMatchObject({ status: 'failed', result: { exit_code: 5 } });

@@ -49,7 +49,7 @@ test('an agent whose disk is full takes nothing new and says so, finishes what r
   const { attempt } = await tasks.until(going.id, (task) => task.attempt?.process != null);
   fill(join(disk, 'filler'));
   await waitFor(async () => (await seen()).draining);
-  expect(agent.log()).toContain('nearly full');
+  await waitFor(() => agent.log().includes('nearly full'));
 
   const next = await tasks.create('echo room', { agent_id: agent.id });
   const explained = await server.api<Explanation>('GET', `/api/v1/tasks/${next.id}/explain`);

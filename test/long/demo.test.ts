@@ -5,7 +5,6 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { environmentOf, killAll, listProcesses } from '../support/proc.ts';
-import { exitOf } from '../support/programs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url));
@@ -13,7 +12,13 @@ const LAUNCHER = fileURLToPath(new URL('../../bin/taskejo.js', import.meta.url))
 const PATIENCE = { timeoutMs: 120_000 };
 const TIMES = { timeout: 200_000 };
 
-type Demo = { process: ChildProcess; said(): string; leftovers(): string[] };
+type Demo = {
+  process: ChildProcess;
+  said(): string;
+  /** Resolves when it has ended and all that it said was read. */
+  ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  leftovers(): string[];
+};
 
 /** Processes other than the demo itself that were started with this folder, in their arguments or environment. */
 const startedIn = (folder: string, demo: ChildProcess | null) =>
@@ -44,6 +49,7 @@ function startDemo(outer: string, args: string[], env: NodeJS.ProcessEnv = {}): 
   return {
     process: process_,
     said: () => said,
+    ended: new Promise((resolve) => process_.once('close', (code, signal) => resolve({ code, signal }))),
     leftovers: () => [
       ...readdirSync(folder),
       ...readdirSync(outer).filter((name) => name !== 'of-the-demo'),
@@ -89,7 +95,7 @@ describe('four demos at once:', () => {
       { ...PATIENCE, what: 'the first line of a task' },
     );
     process.kill(server.pid, 'SIGKILL');
-    expect((await exitOf(demo.process)).code).toBe(1);
+    expect((await demo.ended).code).toBe(1);
     expect(demo.said()).toContain('The demo failed: the server ended with SIGKILL');
     const logs = /programs wrote is in\s+(\S+)/.exec(demo.said())?.[1] ?? '';
     expect(readdirSync(logs).sort()).toEqual(expect.arrayContaining(['agent.log', 'server.log']));
@@ -98,7 +104,7 @@ describe('four demos at once:', () => {
 
   test('one tells the whole story, ends by itself and leaves nothing', TIMES, async () => {
     const demo = demos.whole;
-    const { code } = await exitOf(demo.process);
+    const { code } = await demo.ended;
     const said = demo.said();
     expect({ code, said }).toMatchObject({ code: 0 });
     expect(demo.leftovers()).toEqual([]);
@@ -136,7 +142,7 @@ describe('four demos at once:', () => {
       const url = /Its page: +(\S+)/.exec(demo.said())?.[1] ?? '';
       expect((await fetch(new URL('/readyz', url))).status).toBe(200);
       demo.process.kill('SIGINT');
-      expect(await exitOf(demo.process)).toEqual({ code: 0, signal: null });
+      expect(await demo.ended).toEqual({ code: 0, signal: null });
       expect(demo.leftovers()).toEqual([]);
     },
   );

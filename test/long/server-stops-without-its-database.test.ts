@@ -24,7 +24,7 @@ test('a server whose statements all wait for a lock ends with 0 when told to sto
   });
   server.signal('SIGTERM');
   expect(await server.exited).toEqual({ code: 0, signal: null });
-  expect(server.log()).toContain('statements that the database has not answered are given up');
+  await waitFor(() => server.log().includes('statements that the database has not answered are given up'));
   expect(server.log()).not.toContain('"level":"error"');
 });
 
