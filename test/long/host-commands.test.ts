@@ -1,7 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { taskejo } from '../support/command-line.ts';
+import { taskejo, taskejoFile } from '../support/command-line.ts';
+import { environmentWith } from '../support/programs.ts';
 import { describeIf } from '../support/require.ts';
 import { startServerProcess } from '../support/serve.ts';
 import { hostEntryOf } from '../support/ssh-host.ts';
@@ -43,6 +45,28 @@ describeIf('sshd', 'hosts from the command line', () => {
     });
     const unknown = await taskejo(['agents', 'check', 'nobody', '--config', file]);
     expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining('there is no host nobody') });
+  });
+
+  test.each([
+    ['ended by Ctrl-C', (child: ChildProcess) => void child.kill('SIGINT')],
+    ['whose words nobody reads to the end', (child: ChildProcess) => void child.stderr?.destroy()],
+  ])('leave nothing beside the file when the command is %s', async (_, end) => {
+    const file = configured({});
+    writeFileSync(join(sshd.home, '.rc'), 'until [ -f go ]; do sleep 0.1; done\n');
+    onTestFinished(() => {
+      for (const name of ['.rc', 'go']) rmSync(join(sshd.home, name), { force: true });
+    });
+    const target = `${sshd.user}@127.0.0.1:${sshd.port}`;
+    const how = ['--id', 'box', '--private-key', sshd.privateKeyPath, '--host-key', sshd.hostKeyFingerprint];
+    const args = [taskejoFile, 'hosts', 'add', target, ...how, '--config', file, '--no-run'];
+    const child = spawn(process.execPath, args, { env: environmentWith({}), stdio: ['ignore', 'pipe', 'pipe'] });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    await waitFor(() => existsSync(`${file}.new`));
+    end(child);
+    writeFileSync(join(sshd.home, 'go'), '');
+    await ended;
+    expect(existsSync(`${file}.new`)).toBe(false);
+    expect(readFileSync(file, 'utf8')).toBe('{}');
   });
 
   test('are added while the server runs, and taken away; the rest of the file stays as it was', async () => {

@@ -182,6 +182,9 @@ rules:
       '1:9 hosts[0].host_key: is missing: give it, or a known_hosts file',
       '1:51 hosts[0].private_key: is not a private key: Unsupported key format',
     ]);
+    expect((await mistakes(text, { env: { KEY: '-----BEGIN ENCRYPTED PRIVATE KEY-----\n' } }))[1]).toContain(
+      'is a PKCS#8 key',
+    );
   });
 
   test('are a host that is reached through one that is not there, or through itself', async () => {

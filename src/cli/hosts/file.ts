@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, rmSync } from 'node:fs';
 import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { findServer } from '../../config/running-server.ts';
 import type { Context } from '../connect.ts';
@@ -34,6 +34,7 @@ export async function changeFile(path: string, { change, check }: FileChange): P
     if (error.code !== 'EEXIST') throw new CliError(`cannot write beside the file: ${error.message}`);
     throw new CliError(`somebody changes ${path} now; if nobody does, remove ${draft}`);
   });
+  const leave = removeAtEnd(draft);
   try {
     await handle.chmod(mode);
     await handle.writeFile(change(await readText(file)));
@@ -45,7 +46,22 @@ export async function changeFile(path: string, { change, check }: FileChange): P
     await handle.close();
     await rm(draft, { force: true });
     throw error;
+  } finally {
+    leave();
   }
+}
+
+/** To look at a host takes seconds: who ends it there must not be told next time that somebody changes the file. */
+function removeAtEnd(draft: string): () => void {
+  const remove = () => rmSync(draft, { force: true });
+  const leave = () => void process.off('exit', remove).off('SIGINT', end).off('SIGTERM', end);
+  const end = (signal: NodeJS.Signals) => {
+    remove();
+    leave();
+    process.kill(process.pid, signal);
+  };
+  process.on('exit', remove).on('SIGINT', end).on('SIGTERM', end);
+  return leave;
 }
 
 async function readText(file: string): Promise<string> {

@@ -2,6 +2,7 @@ import ssh2, { type ParsedKey } from 'ssh2';
 import { readKey } from './host-key.ts';
 
 const CERTIFICATE = /^\s*[a-z0-9@.-]+-cert-v01@openssh\.com\s/;
+const PKCS8 = /^\s*-----BEGIN (?:ENCRYPTED )?PRIVATE KEY-----/;
 const NO_CERTIFICATES = 'is a certificate: client certificates are not supported, give the key itself';
 
 const opened = new Map<string, ParsedKey>();
@@ -21,6 +22,8 @@ export function privateKeyMistake(text: string): string | null {
   if (CERTIFICATE.test(text)) return NO_CERTIFICATES;
   if (needsPassphrase(text)) return null;
   const key = openKey(text);
+  if (PKCS8.test(text))
+    return 'is a PKCS#8 key, which is not read: `ssh-keygen -p -f FILE` writes it in another format';
   if (key instanceof Error) return `is not a private key: ${key.message}`;
   return key.isPrivateKey() ? null : 'is a public key: give the private one';
 }
