@@ -3,6 +3,7 @@ import { startAgentProcess } from '../support/agent-process.ts';
 import { startAgentWay } from '../support/agent-way.ts';
 import { expectHealthy } from '../support/examine.ts';
 import { serverOfFile } from '../support/server-of-file.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const { server, tasks } = await serverOfFile();
 afterEach(() => expectHealthy(server));
@@ -20,7 +21,7 @@ describe('an answer to an agent that gets lost', () => {
     const agent = await startAgentProcess(server, { name, env: { TASKEJO_AGENT_SERVER__URL: way.url } });
     const { id } = await tasks.create('echo once; exit 3', { agent_id: agent.id });
     const ended = await tasks.ended(id);
-    expect(loss.lost()).toBe(1);
+    await waitFor(() => loss.lost() === 1);
     expect(ended).toMatchObject({ status: 'failed', result: { exit_code: 3 } });
     expect(await tasks.printed(ended.attempt?.id ?? '')).toBe('once\n');
     expect((await tasks.events(id)).map(({ type }) => type)).toEqual(['created', 'assigned', 'started', 'failed']);
