@@ -138,13 +138,19 @@ const consistent = <T extends z.ZodType<z.infer<typeof result>>>(body: T) =>
 
 export const complete = consistent(result);
 const MAX_COMPLETIONS = 100;
+/** What is no result that can be taken, whatever it is. */
+const unfit = z
+  .looseObject({ attempt_id: id })
+  .transform(({ attempt_id }) => ({ attempt_id, outcome: null }))
+  .meta({ description: 'Anything else is refused alone, 422 `invalid`; the single call says what is wrong' });
 /** Several attempts at once, each judged alone. */
 export const completeMany = z.strictObject({
   items: z
-    .array(consistent(result.extend({ attempt_id: id })))
+    .array(z.union([consistent(result.extend({ attempt_id: id })), unfit]))
     .min(1)
     .max(MAX_COMPLETIONS),
 });
+export type CompleteItem = z.infer<typeof completeMany>['items'][number];
 export const completedMany = z.object({
   items: z.array(
     z.object({

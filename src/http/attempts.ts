@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { z } from 'zod';
 import {
   type Complete,
+  type CompleteItem,
   complete as completeBody,
   completed,
   completedMany,
@@ -119,7 +120,7 @@ const completeSeveral = endpoint(
   }),
   async (c) => {
     const { items } = c.req.valid('json');
-    const judged = await Promise.allSettled(items.map(({ attempt_id, ...body }) => completeOne(c, attempt_id, body)));
+    const judged = await Promise.allSettled(items.map((item) => completeItem(c, item)));
     return c.json({ items: items.map(({ attempt_id }, index) => itemOf(attempt_id, judged[index])) }, 200);
   },
 );
@@ -131,6 +132,12 @@ function itemOf(attempt_id: string, judged: PromiseSettledResult<Completed> | un
   const error: unknown = judged?.reason;
   if (!(error instanceof AppError)) throw error;
   return { attempt_id, status: ERROR_CODES[error.code][0], code: error.code, task_status: null };
+}
+
+async function completeItem(c: HttpContext, item: CompleteItem): Promise<Completed> {
+  if (item.outcome === null) throw new AppError('invalid', 'This is no result that can be taken.');
+  const { attempt_id, ...body } = item;
+  return completeOne(c, attempt_id, body);
 }
 
 async function completeOne(c: HttpContext, attemptId: string, body: Complete): Promise<Completed> {

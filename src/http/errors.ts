@@ -72,9 +72,9 @@ function ofUnion({ errors, path, message }: z.core.$ZodIssueInvalidUnion, target
   const [only] = resembling.length === 1 ? resembling : [];
   const field = path.map(String).join('.') || 'body';
   if (message !== NO_WORDS && (only ?? []).every(isOfWhole)) return [{ field, message }];
-  if (only !== undefined) return only.flatMap((one) => fieldErrors({ ...one, path: [...path, ...one.path] }, target));
-  const messages = [...new Set((resembling.length > 0 ? resembling : errors).flat().map(messageOf))];
-  return [{ field, message: messages.join(', or ') }];
+  const inner = resembling.flat().flatMap((one) => fieldErrors({ ...one, path: [...path, ...one.path] }, target));
+  if (inner.length > 0) return [...new Map(inner.map((one) => [JSON.stringify(one), one])).values()];
+  return [{ field, message: [...new Set(errors.flat().map(messageOf))].join(', or ') }];
 }
 
 /** What the library says of a union that has no words of its own. */

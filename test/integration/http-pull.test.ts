@@ -102,6 +102,42 @@ describe('an agent that pulls', () => {
     expect((await agent.say(unknown, 'renew')).status).toBe(404);
   });
 
+  it('is told of each of several results that it says together what it would be told of that alone', async () => {
+    const agent = await newAgent();
+    for (const _ of [1, 2, 3]) await agent.create();
+    const ids = (await agent.dequeue({ max_tasks: 3 })).json.tasks.map(
+      ({ attempt }: { attempt: { id: string } }) => attempt.id,
+    );
+    const [first, second, third] = ids;
+    const unknown = crypto.randomUUID();
+    const items = [
+      { attempt_id: first, outcome: 'completed', exit_code: 7 },
+      { attempt_id: second, outcome: 'failed', exit_code: 7 },
+      { attempt_id: unknown, outcome: 'completed' },
+      { attempt_id: third, outcome: 'done' },
+      { attempt_id: second, outcome: 'failed', exit_code: 7 },
+      { attempt_id: third, outcome: 'completed' },
+    ];
+    const say = (body: object) => app.call('POST', '/api/v1/attempts/complete', { token: agent.token, body });
+    const { status, json } = await say({ items });
+    expect([status, json.items]).toEqual([
+      200,
+      [
+        { attempt_id: first, status: 422, code: 'invalid', task_status: null },
+        { attempt_id: second, status: 200, code: null, task_status: 'failed' },
+        { attempt_id: unknown, status: 409, code: 'lease_lost', task_status: null },
+        { attempt_id: third, status: 422, code: 'invalid', task_status: null },
+        { attempt_id: second, status: 200, code: null, task_status: 'failed' },
+        { attempt_id: third, status: 200, code: null, task_status: 'completed' },
+      ],
+    ]);
+    const without = await say({ items: [{ outcome: 'completed' }] });
+    expect([without.status, without.json.errors]).toEqual([
+      422,
+      [{ field: 'items.0.attempt_id', message: 'is missing' }],
+    ]);
+  });
+
   it('hands back what it did not start, and gets it again', async () => {
     const agent = await newAgent();
     const made = await agent.create();
