@@ -66,7 +66,7 @@ test('a copy of an agent ends with 3 while the original works on, and a restart 
   cpSync(agent.stateDir, copy, { recursive: true, filter: (path) => !path.endsWith('.sock') });
   const second = spawnAgent({ SERVER__URL: server.url, STATE_DIR: copy, NAME: 'original' });
   expect((await exitOf(second.child)).code).toBe(3);
-  expect(second.said.log).toContain('another instance of this agent is at work');
+  await waitFor(() => second.said.log.includes('another instance of this agent is at work'));
   await runs(agent.id);
   await agent.kill();
   await agent.start();
@@ -110,7 +110,7 @@ test('an agent tells what has changed in its settings, and keeps its first name'
   expect(await second.online()).toBe(id);
   expect((await agents('changing'))[0]).toMatchObject({ id, labels: ['gpu'], capacity: 7 });
   expect(await agents('renamed')).toEqual([]);
-  expect(second.said.log).toContain('goes on calling this agent by its first name');
+  await waitFor(() => second.said.log.includes('goes on calling this agent by its first name'));
 });
 
 test.each([-3_600_000, 3_600_000])('an agent works though its clock is wrong by %d ms', async (wrongMs) => {
@@ -219,5 +219,5 @@ test.each([
 ])('certificates that are none are refused: %s', async (file, words) => {
   const agent = spawnAgent({ SERVER__URL: 'https://localhost:7443', SERVER__CA_FILE: file, SERVER__TOKEN: 't' });
   expect((await exitOf(agent.child)).code).toBe(2);
-  expect(agent.said.log).toContain(words);
+  await waitFor(() => agent.said.log.includes(words));
 });
