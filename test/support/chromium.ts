@@ -19,10 +19,14 @@ export const startChromium = (path: string): Promise<Browser> =>
 
 type Options = NonNullable<Parameters<Browser['newContext']>[0]> & { cookies?: string };
 
+/** For whatever a page is waited for, as long as for other facts. */
+const PATIENCE_MS = 90_000;
+
 /** A page in a fresh context, watched for breaches of the policy, errors, dialogs and requests to other hosts. */
 export async function openPage(browser: Browser, url: string, options: Options = {}): Promise<Watched> {
   const { cookies, ...contextOptions } = options;
   const context: BrowserContext = await browser.newContext({ ...contextOptions, baseURL: url });
+  context.setDefaultTimeout(PATIENCE_MS);
   if (cookies !== undefined) await context.addCookies(parseCookies(cookies, url));
   const page = await context.newPage();
   const breaches: string[] = [];
