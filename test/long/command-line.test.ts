@@ -116,11 +116,13 @@ describe('tasks from the command line', () => {
     expect((await cli(['task', 'explain', id])).stdout).toMatch(/^not pending, it is cancelled\n/);
   });
 
-  test('are assigned to an agent, which must be there', async () => {
+  test('are assigned to an agent, by its id or its name, which must be there', async () => {
     const { agent_id } = await puller();
     const { stdout } = await cli(['task', 'create', '--title', 'x', '--require', 'nobody-has-this', '--', 'true']);
     const id = stdout.trim();
     expect((await cli(['task', 'assign', id, agent_id])).stdout).toBe(`task ${id} waits for ${agent_id} (http_pull)\n`);
+    expect((await cli(['task', 'assign', id, 'puller'])).stdout).toBe(`task ${id} waits for puller (http_pull)\n`);
+    expect((await cli(['task', 'list', '--agent', 'puller', '--status', 'pending'])).stdout).toContain(id);
     const wrong = await cli(['task', 'assign', id, 'nobody']);
     expect(wrong).toMatchObject({ code: 1, stdout: '' });
     expect(wrong.stderr).toMatch(/^taskejo: .*\(not_found\)\n$/);

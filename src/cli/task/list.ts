@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type Task, taskList } from '../../contract/task.ts';
+import { agentIdOf } from '../agents/words.ts';
 import { ago } from '../ages.ts';
 import { wholeNumber } from '../arguments.ts';
 import { asksServer, type Context, connect, printJson, printsJson, type ServerOptions } from '../connect.ts';
@@ -24,7 +25,7 @@ export function addTaskList(parent: Command, context: Context): void {
   printsJson(asksServer(parent.command('list').description('list tasks, newest first')))
     .option('--status <status>', 'only these, comma-separated: pending,assigned,running,completed,failed,cancelled')
     .option('--mode <mode>', 'only these, comma-separated: undecided,ssh_cli,http_pull')
-    .option('--agent <id>', 'only those of this agent or host')
+    .option('--agent <agent>', 'only those of this agent or host, by its id or its name')
     .option('--repository <owner/name>', 'only those of this repository')
     .option('--template <name>', 'only those made from this template')
     .option('--label <label>', 'only those that require this label')
@@ -35,17 +36,18 @@ export function addTaskList(parent: Command, context: Context): void {
 }
 
 async function listTasks(options: Options, context: Context): Promise<void> {
+  const client = connect(options, context);
   const query = {
     status: options.status,
     execution_mode: options.mode,
-    agent_id: options.agent,
+    agent_id: options.agent === undefined ? undefined : await agentIdOf(client, options.agent),
     repository: options.repository,
     template: options.template,
     label: options.label,
     q: options.query,
     sort: options.sort,
   };
-  const page = await readPages(connect(options, context), '/api/v1/tasks', taskList, query, options.limit);
+  const page = await readPages(client, '/api/v1/tasks', taskList, query, options.limit);
   const { terminal } = context;
   if (options.json) return printJson(terminal, page);
   if (page.items.length === 0) return terminal.err('no tasks\n');
