@@ -204,7 +204,8 @@ describe('leaving', () => {
     await app.call('POST', `/api/v1/attempts/${first.attempt.id}/start`, { token: agent.token });
     expect((await app.call('DELETE', '/api/v1/agents/me', { token: agent.token })).status).toBe(204);
     for (const { id, attempt } of [first, second]) {
-      expect((await app.call('GET', `/api/v1/attempts/${attempt.id}`)).json.outcome).toBe('lost');
+      const { json: ended } = await app.call('GET', `/api/v1/attempts/${attempt.id}`);
+      expect(ended).toMatchObject({ outcome: 'lost', error: 'agent leaver has left' });
       expect((await app.call('GET', `/api/v1/tasks/${id}`)).json.status).toBe('pending');
     }
     expect((await app.call('DELETE', '/api/v1/agents/me', { token: agent.token })).status).toBe(401);

@@ -134,7 +134,12 @@ describe('patch', () => {
     const { id } = await create();
     expect(code(await patch(id, { priority: 4 }, '"2"'))).toEqual([412, 'version_mismatch']);
     expect(code(await patch(id, { priority: 4 }, 'W/"1"'))).toEqual([412, 'version_mismatch']);
-    expect(code(await patch(id, { priority: 4 }, '1'))).toEqual([412, 'version_mismatch']);
+    const unquoted = await patch(id, { priority: 4 }, '1');
+    expect([...code(unquoted), unquoted.json.detail]).toEqual([
+      412,
+      'version_mismatch',
+      'The task has version 1 now; If-Match takes one in quotes, as "1".',
+    ]);
     expect(code(await patch(id, {}, '"2"'))).toEqual([412, 'version_mismatch']);
     expect((await patch(id, { priority: 4 }, '"1"')).json).toMatchObject({ version: 2 });
     expect((await patch(id, { priority: 5 }, '*')).json).toMatchObject({ version: 3 });

@@ -46,6 +46,7 @@ const beatAgo = (seconds: number) =>
 
 it('a lease that had lapsed at the beat before ends its attempt, and the task is pending again', async () => {
   const { taskId, attemptId } = await taken();
+  await sql`update agents set name = 'laptop' where id = 'a1'`.execute(deps.db);
   await startAttempt(deps, holder, attemptId, null);
   await lapse(taskId, 10);
   await beatAgo(2);
@@ -57,7 +58,8 @@ it('a lease that had lapsed at the beat before ends its attempt, and the task is
     infraRetries: 1,
     result: null,
   });
-  expect(await getAttempt(deps, attemptId)).toMatchObject({ outcome: 'lost', exitCode: null });
+  const error = 'agent laptop was not heard of until its lease had lapsed';
+  expect(await getAttempt(deps, attemptId)).toMatchObject({ outcome: 'lost', exitCode: null, error });
 });
 
 it('a sweep that is told to stop leaves what is due to the next one', async () => {

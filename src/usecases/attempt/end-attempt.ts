@@ -4,6 +4,7 @@ import { type Ending, endAttempt, type Standing } from '../../domain/endings.ts'
 import type { EventType } from '../../domain/event.ts';
 import { retryDelaySeconds } from '../../domain/retry.ts';
 import type { Actor, Status } from '../../domain/task.ts';
+import { agentNames } from '../../store/agents.ts';
 import { avoidAgent, openAttemptsOfAgent } from '../../store/attempts.ts';
 import { type EndedAttempt, type EndedTask, type WrittenEnding, writeEndings } from '../../store/endings.ts';
 import { sealLogs } from '../../store/logs.ts';
@@ -206,12 +207,13 @@ export const lostResult = (error: string): Result => ({ ...BLANK_RESULT, outcome
 
 /** Ends an agent's open attempts as lost, at once: it has left. */
 export async function loseAttempts(deps: Deps, agentId: string): Promise<void> {
+  const [agent] = await agentNames(deps.db, [agentId]);
   for (const attemptId of await openAttemptsOfAgent(deps.db, agentId)) {
     await deps.db.transaction().execute(async (trx) => {
       const holder = { kind: 'agent', agentId, attemptId: null } as const;
       const held = await lockOwn(trx, holder, attemptId);
       if (held === null || !isHeld(held, holder)) return;
-      await endHeld(trx, deps, held, lostResult(`agent ${agentId} has left`), {
+      await endHeld(trx, deps, held, lostResult(`agent ${agent?.name} has left`), {
         actor: { kind: 'agent', id: agentId },
         saidHash: null,
         settled: true,

@@ -1,3 +1,4 @@
+import { agentNames } from '../../store/agents.ts';
 import { openDueTasks } from '../../store/due-tasks.ts';
 import { openGates } from '../../store/gates.ts';
 import { lapsedPullAttempts, markSilentAgents, overdueTasks, refreshPullLeases, takeBeat } from '../../store/leases.ts';
@@ -68,7 +69,8 @@ async function loseLapsed(deps: Deps, attemptId: string, lapsedBy: string): Prom
     const held = await lockOpen(trx, attemptId);
     const leaseEnd = held?.task.lease_expires_at ?? null;
     if (held === null || leaseEnd === null || leaseEnd >= lapsedBy) return null;
-    const result = lostResult(`agent ${held.attempt.agent_id} was not heard of until its lease had lapsed`);
+    const [agent] = await agentNames(trx, [held.attempt.agent_id]);
+    const result = lostResult(`agent ${agent?.name} was not heard of until its lease had lapsed`);
     return endHeld(trx, deps, held, result, { actor: SERVER, saidHash: null, settled: true });
   });
   if (ended === null) return false;
