@@ -33,7 +33,8 @@ export default defineConfig({
     // Deadlines, not expectations: a loaded machine of two cores must not fail a right program.
     testTimeout: 180_000,
     hookTimeout: 180_000,
-    teardownTimeout: 20_000,
+    teardownTimeout: 60_000,
+    expect: { poll: { timeout: 90_000 } },
     pool: 'forks',
     // Node itself loads the code, as it does in use; what child processes cover is then added up line by line. No module
     // is mocked, so nobody has to look into it.

@@ -41,7 +41,7 @@ test('what comes while a request is under way goes with the next one', async () 
   const all = ['a', 'b', 'c'].map((id) => complete(id));
   expect(said).toEqual([['a']]);
   await accept();
-  await vi.waitFor(() => expect(said).toEqual([['a'], ['b', 'c']]));
+  await vi.waitFor(() => expect(said).toEqual([['a'], ['b', 'c']]), { timeout: 90_000 });
   await accept();
   await Promise.all(all);
 });
