@@ -17,7 +17,7 @@ import { createTestDeps } from '../support/deps.ts';
 import { dequeue } from '../support/dequeue.ts';
 import { addAgent, alice, newTask } from '../support/tasks.ts';
 
-const TASKS = 20_000;
+const TASKS = 10_000;
 let deps: Deps & { stop(): Promise<void> };
 const replica = { id: randomUUID(), bootId: 'b', pidNamespace: 'p', pid: 1, startedAt: '1' };
 
