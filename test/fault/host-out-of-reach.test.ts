@@ -2,9 +2,11 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
+import { taskejo } from '../support/command-line.ts';
 import { api, lines, printing, startHosted, startsOn, underWay } from '../support/hosted.ts';
 import { startLinkProxy } from '../support/link-proxy.ts';
 import { isAlive, processesIn } from '../support/proc.ts';
+import { ADMIN_TOKEN } from '../support/replica.ts';
 import { describeIf } from '../support/require.ts';
 import { startSshd } from '../support/sshd.ts';
 import type { TaskClient } from '../support/task-client.ts';
@@ -68,8 +70,10 @@ describeIf('sshd', 'a task on a host that goes out of reach', () => {
     await underWay(first.client, id);
     first.signal('SIGKILL');
     await sshd.kill();
-    const { client } = await start(entries);
+    const { client, url } = await start(entries);
     expect(await unreachable(client, id)).toMatchObject({ status: 'running' });
+    const env = { TASKEJO_URL: url, TASKEJO_TOKEN: ADMIN_TOKEN };
+    expect((await taskejo(['task', 'show', id], { env })).stdout).toMatch(/^ {2}contact +none for \d+ s$/m);
     writeFileSync(join(sshd.home, 'go'), '');
     await sshd.restart();
     expect(await client.ended(id)).toMatchObject({

@@ -50,6 +50,7 @@ function facts(shown: Task): [string, string][] {
     ['named agent', shown.named_agent_id],
     ['attempt', attempt === null ? null : `${attempt.number} on ${attempt.agent_id} (${attempt.id})`],
     ['process', attempt?.process ? `${attempt.process.pid}` : null],
+    ['contact', contactOf(shown)],
     ['progress', progressOf(shown)],
     ['stop asked', shown.cancel_requested ? (shown.cancel_reason ?? 'yes') : null],
     ['result', result === null ? null : [result.outcome, result.failure_class].filter(Boolean).join(', ')],
@@ -62,6 +63,9 @@ function facts(shown: Task): [string, string][] {
 
 const modeOf = ({ execution_mode: mode, requested_mode: asked }: Task): string =>
   mode === asked ? mode : `${mode} (made as ${asked})`;
+
+const contactOf = ({ attempt, finished_at: end }: Task): string | null =>
+  end === null && attempt?.contact?.state === 'unreachable' ? `none for ${ago(attempt.contact.since)}` : null;
 
 function progressOf({ attempt }: Task): string | null {
   if (attempt?.progress == null) return null;
