@@ -23,6 +23,7 @@ const allPages = async (filter: TaskFilter, sort: TaskSort, limit: number) => {
   }
 };
 
+const LONG_AGO = new Date(Date.now() - 60 * 86_400_000).toISOString();
 const conditions: [name: string, filter: TaskFilter, condition: string][] = [
   ['nothing', {}, 'true'],
   ['a status', { statuses: ['failed'] }, "status = 'failed'"],
@@ -42,8 +43,8 @@ const conditions: [name: string, filter: TaskFilter, condition: string][] = [
   ['a mode', { executionModes: ['undecided'] }, "execution_mode = 'undecided'"],
   [
     'a time and a template',
-    { template: 'template-1', createdBefore: new Date(Date.now() - 60 * 86_400_000).toISOString() },
-    "template = 'template-1' and created_at < now() - interval '60 days'",
+    { template: 'template-1', createdBefore: LONG_AGO },
+    `template = 'template-1' and created_at < '${LONG_AGO}'`,
   ],
 ];
 const orders: [sort: TaskSort, order: string][] = [
