@@ -74,7 +74,8 @@ describe('the server', () => {
     await ask('/tasks', token, { title: 'no', command: [] });
     const beganMs = performance.now();
     expect(await stop(server)).toBe(0);
-    expect(performance.now() - beganMs).toBeLessThan(10_000);
+    // A busy machine needs some seconds; who was not told would wait for a minute.
+    expect(performance.now() - beganMs).toBeLessThan(30_000);
     expect(await Promise.all(waiting)).toEqual([204, 204, 204, 204, 204]);
   });
 

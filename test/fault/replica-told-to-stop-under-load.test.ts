@@ -25,7 +25,8 @@ test('a replica told to stop under load answers all that it took, tells who wait
   const before = performance.now();
   stopped.signal('SIGTERM');
   expect(await stopped.exited).toEqual({ code: 0, signal: null });
-  expect(performance.now() - before).toBeLessThan(10_000);
+  // A busy machine needs some seconds; who was not told would wait for a minute.
+  expect(performance.now() - before).toBeLessThan(30_000);
   expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([204, 204, 204, 204, 204]);
   await load.goesOn();
   await load.finish();
