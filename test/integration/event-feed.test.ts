@@ -217,8 +217,9 @@ it('a reader that lost its database ends for all who follow, and the next who co
       // until it breaks off
     }
   })();
+  const broken = expect(taking).rejects.toThrow(/events/);
   await sql`alter table events rename to hidden`.execute(deps.db);
-  await expect(taking).rejects.toThrow(/events/);
+  await broken;
   await expect(feed.follow(null, leave.signal)).rejects.toThrow(/events/);
   await sql`alter table hidden rename to events`.execute(deps.db);
   const seen = await watch(feed, null);
