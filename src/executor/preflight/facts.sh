@@ -1,6 +1,6 @@
 # Tells what a host has, a line for each fact: NAME VALUE. It comes over standard input, after a line that sets as
 # arguments the programs that are wanted. Changes nothing; what it makes in the home it removes.
-set -u; export LC_ALL=C
+set -u; umask 077; export LC_ALL=C
 say() { printf '%s %s\n' "$1" "$2"; }
 found() { # is there a program $1, looked up as for a command?
   case $1 in */*) [ -f "$1" ] && [ -x "$1" ] && return ;; esac

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Check, preflight, type Wanted } from '../../../src/executor/preflight.ts';
@@ -36,13 +36,16 @@ describeIf('sshd', 'the preflight of a host', () => {
   const of = (checks: readonly Check[], name: string) => checks.find((check) => check.name === name);
 
   test('finds nothing wrong with a good one, and leaves nothing there but the wrapper', async () => {
+    await writeFile(join(sshd.home, '.rc'), 'umask 002\n');
     const checks = await run({ wanted: { programs: ['sh', '/bin/sh'], labels: ['linux', 'sh'] } });
     expect(failed(checks)).toEqual([]);
     expect(checks.map(({ name }) => name)).toEqual(
       'connection shell home space clock programs kill_user_processes run'.split(' '),
     );
     expect(of(checks, 'programs')).toMatchObject({ status: 'ok' });
-    expect(await readdir(join(sshd.home, '.taskejo'))).toEqual([expect.stringMatching(/^w-\w+\.sh$/)]);
+    const [wrapper = '', ...others] = await readdir(join(sshd.home, '.taskejo'));
+    expect([wrapper, others]).toEqual([expect.stringMatching(/^w-\w+\.sh$/), []]);
+    for (const name of ['.', wrapper]) expect((await stat(join(sshd.home, '.taskejo', name))).mode & 0o077).toBe(0);
   });
 
   test('tells which limits the host can keep, and leaves nothing of what it tried', async () => {
