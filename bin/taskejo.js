@@ -2,9 +2,9 @@
 // The one file in plain JavaScript: whatever Node from 20 on is on PATH starts it, and taskejo itself runs on 26,
 // which npm installs beside it.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const neededMajor = 26;
@@ -29,10 +29,32 @@ async function begin() {
     process.channel.unref();
     process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
   }
-  // Compiled code is kept, for a start in half the time and with less memory. It stands beside the packages, so that
-  // whoever can change it can change these, too; where nothing can be written, nothing is kept.
-  module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)));
+  keepCompiledCode();
   await import('../src/cli.ts');
+}
+
+// For a start in half the time and with less memory. It stands beside the packages, so that whoever can change it can
+// change these, too; else in a folder that is ours alone. Where there is none, nothing is kept.
+function keepCompiledCode() {
+  const { FAILED } = module.constants.compileCacheStatus;
+  const beside = fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url));
+  if (module.enableCompileCache(beside).status !== FAILED) return;
+  const { CACHE_DIRECTORY, XDG_CACHE_HOME, HOME } = process.env;
+  const caches = XDG_CACHE_HOME || (HOME && join(HOME, '.cache'));
+  const own = CACHE_DIRECTORY || (caches && join(caches, 'taskejo'));
+  if (own && isAbsolute(own) && isOurs(own)) module.enableCompileCache(join(own, 'compiled'));
+}
+
+// Who could change it, or put another one in its place, could have us run what he likes.
+function isOurs(folder) {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const [itself, parent] = [lstatSync(folder), lstatSync(dirname(folder))];
+    const safe = ({ uid, mode }) => [0, process.getuid()].includes(uid) && (mode & 0o022) === 0;
+    return itself.isDirectory() && itself.uid === process.getuid() && safe(itself) && safe(parent);
+  } catch {
+    return false;
+  }
 }
 
 function bundledNode() {

@@ -43,7 +43,7 @@ function asUser({ name, stateDir }: NonNullable<UnitOptions['user']>): string {
   const folder = /^\/var\/lib\/([\w.-]+)$/.exec(stateDir)?.[1];
   const made = folder === undefined ? '' : `StateDirectory=${folder}\nStateDirectoryMode=0700\n`;
   const variables = Object.entries(variablesFor({ stateDir })).map(([name, value]) => quoted(`${name}=${value}`));
-  return `User=${name}\n${made}Environment=${variables.join(' ')}\n`;
+  return `User=${name}\n${made}CacheDirectory=taskejo-agent\nCacheDirectoryMode=0700\nEnvironment=${variables.join(' ')}\n`;
 }
 
 /** What the unit says of the agent's settings, for another user: whose folders are elsewhere. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Context } from '../connect.ts';
+import { beginAnew } from './begin-anew.ts';
 import { type AgentOptions, asksAgent } from './client.ts';
 import { addAgentConfig } from './config.ts';
 import { addAgentInstall } from './install.ts';
@@ -23,6 +24,7 @@ export function addAgent(program: Command, context: Context): void {
     .action(async ({ config: file }: AgentOptions) => {
       terminal.outliveReaders();
       const { runAgent } = await import('../../agent.ts');
+      beginAnew(env);
       const out = (line: string) => terminal.out(`${line}\n`);
       const err = (line: string) => terminal.err(`${line}\n`);
       process.exitCode = await runAgent({ file, env, out, err });

@@ -18,11 +18,13 @@ test('the unit of another user makes the folder for the state where it may, and 
 User=runner
 StateDirectory=taskejo-agent
 StateDirectoryMode=0700
+CacheDirectory=taskejo-agent
+CacheDirectoryMode=0700
 Environment=TASKEJO_AGENT_STATE_DIR=/var/lib/taskejo-agent
 ExecStart=/x
 `);
   expect(unit(['/x'], { name: 'runner', stateDir: '/srv/a b' })).toContain(
-    'User=runner\nEnvironment="TASKEJO_AGENT_STATE_DIR=/srv/a b"\nExecStart=',
+    'User=runner\nCacheDirectory=taskejo-agent\nCacheDirectoryMode=0700\nEnvironment="TASKEJO_AGENT_STATE_DIR=/srv/a b"\nExecStart=',
   );
 });
 
