@@ -21,7 +21,7 @@ beforeEach(() => {
   name = `a-${randomUUID()}`;
 });
 
-/** More than a claim locks. */
+/** More than is looked at in one go. */
 const MANY = 501;
 const makeMany = (changes: Partial<NewTask>, count = MANY) => {
   const wanted = Array.from({ length: count }, () => ({ task: newTask(changes), bodyHash: null }));
@@ -95,13 +95,15 @@ it('what one agent may not run keeps nothing from another that asks together wit
   expect(await take(name, other)).toEqual([[], [behind]]);
 });
 
-it('thousands of them are gone through by one claim after the other', async () => {
+it('thousands of them are gone through by one claim after the other, and the first ones are looked at by each', async () => {
   await add('http_pull');
   await says('limits', '{}');
   const refused = { requires: [name], limits: { ...NO_LIMITS, cpuPercent: 50 } };
   for (let n = 0; n < 5; n++) await makeMany(refused, 1_000);
-  const [first, second] = [await make({ requires: [name] }), await make({ requires: [name] })];
-  const claims = [];
+  const first = await make({ requires: [name] });
+  const claims = [await take(name), await take(name)];
+  await makeMany({ ...refused, priority: 10 }, 100);
+  const urgent = await make({ requires: [name], priority: 10 });
   while (claims.flat(2).length < 2 && claims.length < 10) claims.push(await take(name));
-  expect(claims).toEqual([[[]], [[]], [[first]], [[second]]]);
+  expect(claims).toEqual([[[]], [[]], [[urgent]], [[]], [[]], [[first]]]);
 });

@@ -46,14 +46,12 @@ export async function look(
 }
 
 /**
- * How many tasks a look sees, and how many in front may be held by claims that run at the same moment. The last one is
- * for tasks in front that none of who asks may run, for what these ask for: they stay, and would keep off all others.
- * What not even that shows is looked for behind it.
+ * How many tasks a look sees, and how many in front may be held by claims that run at the same moment. What not even the
+ * second shows, since none of who asks may run what stands in front, is looked for behind it.
  */
 const WINDOWS = [
   { tasks: (places: number) => places, heldByOthers: 32 },
   { tasks: (places: number) => places * 8, heldByOthers: 2 * MOST_TASKS },
-  { tasks: () => MOST_TASKS, heldByOthers: 2 * MOST_TASKS },
 ];
 
 /** What was looked at before it was known how many places they have. */

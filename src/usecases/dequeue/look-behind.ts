@@ -9,12 +9,14 @@ import { isFor } from './is-for.ts';
 
 /** Tasks read at once, and how often in one claim. */
 const PAGE = 500;
-const PAGES = 4;
+const PAGES = 3;
+
+type Found = { candidates: Candidate[] /** After they were locked. */; at: string };
 
 /**
  * What one of these agents may run of the tasks behind those in front, of which it may run none: what it refuses, or is
- * not for, stays in front for as long as nobody else comes for it, however much of it there is. Reads on without locks,
- * from where these agents have come to; the next claim goes on there.
+ * not for, stays in front for as long as nobody else comes for it, however much of it there is. Reads on, without locks,
+ * and locks what is worth it; beyond the first page it goes on where these agents have come to, as the next claim will.
  */
 export async function lookBehind(
   trx: Transaction<Database>,
@@ -22,21 +24,35 @@ export async function lookBehind(
   mode: Asking['mode'],
   agents: readonly AgentRow[],
   front: Spot,
-): Promise<{ candidates: Candidate[] /** After they were locked. */; at: string }> {
+): Promise<Found> {
   const agentIds = [...new Set(agents.map(({ id }) => id))];
   const asking = { mode, agentIds, lanes: lanes.servedBy(agents), limit: PAGE };
   const fits = judge(agents);
-  let spot: Spot | null = farLooks.from(agentIds, front);
-  let found: string[] = [];
+  let spot: Spot | null = front;
   for (let page = 0; page < PAGES && spot !== null; page++) {
+    if (page === 1) spot = farLooks.from(agentIds, spot);
     const seen = await candidatesBehind(trx, asking, spot);
-    found = seen.filter(fits).map(({ id }) => id);
-    if (found.length > 0) break;
+    const found = await lockFitting(trx, mode, seen.filter(fits));
+    if (found.candidates.length > 0) {
+      if (page > 0) farLooks.note(agentIds, spot);
+      return found;
+    }
     spot = seen.length < PAGE ? null : (seen.at(-1) ?? null);
   }
   farLooks.note(agentIds, spot);
-  if (found.length === 0) return { candidates: [], at: '' };
-  const [candidates, at] = await inOrder(lockThese(trx, { mode }, found), databaseTime(trx));
+  return NOTHING;
+}
+
+const NOTHING: Found = { candidates: [], at: '' };
+
+async function lockFitting(
+  trx: Transaction<Database>,
+  mode: Asking['mode'],
+  fitting: readonly FarCandidate[],
+): Promise<Found> {
+  if (fitting.length === 0) return NOTHING;
+  const ids = fitting.map(({ id }) => id);
+  const [candidates, at] = await inOrder(lockThese(trx, { mode }, ids), databaseTime(trx));
   return { candidates, at };
 }
 

@@ -9,7 +9,7 @@ import { databaseTime } from '../../store/task-changes.ts';
 import { takenTaskOf } from '../../store/tasks.ts';
 import { inOrder, transact } from '../../store/transact.ts';
 import type { Deps } from '../deps.ts';
-import { MOST_TASKS, type Session } from '../dequeue/give-out.ts';
+import type { Session } from '../dequeue/give-out.ts';
 import { isFor } from '../dequeue/is-for.ts';
 import { lookBehind } from '../dequeue/look-behind.ts';
 import { SERVER } from '../server-actor.ts';
@@ -112,7 +112,7 @@ type Placed = { candidate: Candidate; agentId: string };
 
 /**
  * The best-ranked tasks, each with its place. Tasks in front that none of the hosts may run, for the limits that they ask
- * for, may fill the look: it is looked further once more then, and behind that.
+ * for, may fill the look: it is looked behind them then.
  */
 async function placeBest(
   trx: Transaction<Database>,
@@ -122,26 +122,21 @@ async function placeBest(
 ): Promise<{ placed: Placed[]; sawAll: boolean /** After they were locked. */; at: string }> {
   const hosts = places.map(({ host }) => host);
   const free = places.reduce((sum, place) => sum + place.host.capacity - place.taken, 0);
-  const look = (limit: number) =>
-    inOrder(
-      lockCandidates(trx, {
-        mode: 'ssh_cli',
-        agentIds: hosts.map(({ id }) => id),
-        lanes: deps.lanes.servedBy(hosts),
-        limit,
-        heldByOthers: HELD_BY_OTHERS,
-      }),
-      databaseTime(trx),
-    );
+  const [first, at] = await inOrder(
+    lockCandidates(trx, {
+      mode: 'ssh_cli',
+      agentIds: hosts.map(({ id }) => id),
+      lanes: deps.lanes.servedBy(hosts),
+      limit: free,
+      heldByOthers: HELD_BY_OTHERS,
+    }),
+    databaseTime(trx),
+  );
   const { policy } = deps.settings.dispatch;
-  const [first, at] = await look(free);
   const placed = placeAll(first, places, policy, lastUsed);
   const sawAll = first.length < free;
-  if (placed.length > 0 || sawAll) return { placed, sawAll, at };
-  const [further, later] = await look(MOST_TASKS);
-  const placedFurther = placeAll(further, places, policy, lastUsed);
-  const front = further.length < MOST_TASKS ? undefined : further.at(-1);
-  if (placedFurther.length > 0 || front === undefined) return { placed: placedFurther, sawAll, at: later };
+  const front = first.at(-1);
+  if (placed.length > 0 || sawAll || front === undefined) return { placed, sawAll, at };
   const behind = await lookBehind(trx, deps, 'ssh_cli', hosts, front);
   return { placed: placeAll(behind.candidates, places, policy, lastUsed), sawAll, at: behind.at };
 }
