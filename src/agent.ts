@@ -114,7 +114,7 @@ async function withState<T>(config: AgentConfig, env: Environment, work: (state:
 function machineOf({ config, random }: State, sandboxes: Sandboxes, installationId: string): StoppableMachine {
   const { container } = sandboxes;
   const containers = createContainers(config.stateDir, 'missing' in container ? null : container);
-  const local = createLocalMachine({ directory: config.workDir, installationId });
+  const local = createLocalMachine({ directory: config.workDir, installationId, ahead: true });
   return createStoppableMachine(guardMachine(local, { config, sandboxes, containers }), random);
 }
 

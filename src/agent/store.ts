@@ -102,25 +102,29 @@ function about(
 
 function requests(database: DatabaseSync, write: Write): Pick<AgentStore, 'requestId' | 'isRequestUnderWay' | 'take'> {
   const find = database.prepare('select id from request');
-  const begin = database.prepare('insert into request (only_row, id) values (1, ?)');
-  const end = database.prepare('delete from request');
+  const save = database.prepare(
+    'insert into request (only_row, id) values (1, ?) on conflict do update set id = excluded.id',
+  );
   const add = database.prepare(
     'insert into attempts (attempt_id, task_id, number, task) values (?, ?, ?, ?) on conflict do nothing',
   );
+  let underWay = find.get() !== undefined;
   return {
     requestId() {
+      underWay = true;
       const found = find.get()?.id;
       if (typeof found === 'string') return found;
       const id = crypto.randomUUID();
-      write(() => begin.run(id));
+      write(() => save.run(id));
       return id;
     },
-    isRequestUnderWay: () => find.get() !== undefined,
+    isRequestUnderWay: () => underWay,
     take(tasks) {
       write(() => {
         for (const task of tasks) add.run(task.attemptId, task.taskId, task.number, JSON.stringify(task));
-        end.run();
+        save.run(crypto.randomUUID()); // with what was taken, in one write to the disk
       });
+      underWay = false;
     },
   };
 }

@@ -40,7 +40,6 @@ describe('an agent killed between taking a task and the last word on it', () => 
     const writes = [
       'insert into request',
       'insert into attempts',
-      'delete from request',
       'set machine',
       'set process',
       'set result',

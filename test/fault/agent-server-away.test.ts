@@ -2,13 +2,12 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startAgentProcess } from '../support/agent-process.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { listProcesses } from '../support/proc.ts';
+import { aliveWith } from '../support/proc.ts';
 import { type ServerProcess, startServerProcess } from '../support/serve.ts';
 import { createTaskClient, type TaskClient } from '../support/task-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const gone = (attemptId: string) =>
-  waitFor(() => !listProcesses().some((process) => process.arguments.includes(attemptId)));
+const gone = (attemptId: string) => waitFor(() => aliveWith(attemptId).length === 0);
 
 describe('a server killed under its agents', () => {
   let server: ServerProcess;

@@ -231,7 +231,7 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
             for (const one of listProcesses()) seen.add(one.arguments);
             const { state } = await machine.status(spec.attemptId, signal);
             if (state === 'done') return;
-            if (state === 'running' && [...seen].some((one) => one.includes(spec.attemptId))) writeFileSync(go, '');
+            if (state === 'running' && [...seen].some((one) => one.includes(go))) writeFileSync(go, '');
           }
         })();
         await machine.start(spec, signal);

@@ -186,7 +186,9 @@ export function runAttemptSuite(title: string, open: () => Promise<MachineSubjec
         const one = trial('sleep 600');
         const run = one.run();
         await running(one);
-        const supervisor = aliveWith(`run suite ${one.spec.attemptId}`);
+        const supervisor = aliveWith(`/a.${one.spec.attemptId}`).filter((seen) =>
+          seen.arguments.includes(' run suite '),
+        );
         expect(supervisor.length).toBeGreaterThan(0);
         for (const { pid } of supervisor) process.kill(pid, 'SIGKILL');
         await run;

@@ -22,23 +22,24 @@ function seen(pid: number): SeenProcess | null {
   }
 }
 
-/** The processes whose arguments hold this text. */
+/** The processes whose arguments or current directory hold this text. */
 export const aliveWith = (text: string): SeenProcess[] =>
-  listProcesses().filter((process) => process.arguments.includes(text));
+  listProcesses().filter((one) => one.arguments.includes(text) || directoryOf(one).includes(text));
+
+function directoryOf({ pid }: SeenProcess): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return ''; // gone, or another user's
+  }
+}
 
 /** Ten minutes and a little, to sleep for: seen among the arguments of no other process. */
 export const sleepMark = (): string => `600.${Math.floor(Math.random() * 1e9)}`;
 
 /** Processes whose current directory lies in `directory`: all that a test's attempts and supervisors are. */
 export function processesIn(directory: string): SeenProcess[] {
-  return listProcesses().filter(({ pid }) => {
-    try {
-      const cwd = readlinkSync(`/proc/${pid}/cwd`);
-      return cwd === directory || cwd.startsWith(`${directory}/`);
-    } catch {
-      return false;
-    }
-  });
+  return listProcesses().filter((one) => `${directoryOf(one)}/`.startsWith(`${directory}/`));
 }
 
 /** What a process was started with, `NAME=value` each; empty when it is gone or another user's. */

@@ -55,11 +55,14 @@ function exportLine([name, value]: [string, EnvironmentValue]): string {
   return `export ${name}=${quote(value)}\n`;
 }
 
+/** What stands in the place of an attempt where one is started: the machine makes ready before it is told which. */
+export type StartKind = 'free' | 'bounded';
+
 /**
- * The words and the standard input of `start`: the script that travels, and the command's input. The attempt's id is
- * exported last: its processes are found by it.
+ * The standard input of `start`: the script that travels, and the command's input. The attempt's id is exported last:
+ * its processes are found by it.
  */
-export function encodeStart(spec: StartSpec): { words: string[]; stdin: Buffer } {
+export function encodeStart(spec: StartSpec): { kind: StartKind; stdin: Buffer } {
   if (spec.command.length === 0 || spec.command[0] === '') throw new MachineError('configuration', 'no command');
   if (spec.sandbox !== 'none')
     throw new MachineError('configuration', `the sandbox ${spec.sandbox} is not available on this machine`);
@@ -69,17 +72,22 @@ export function encodeStart(spec: StartSpec): { words: string[]; stdin: Buffer }
     ['TASKEJO_ATTEMPT_ID', spec.attemptId],
   ];
   const exports = [...Object.entries(spec.environment), ...own].map(exportLine).join('');
-  const script = Buffer.from(
-    `${beginScript(spec.limits)}${exports}set -- ${spec.command.map(quote).join(' ')}\n`,
-    'utf8',
-  );
-  const bounded = isBounded(spec.limits) ? 'bounded' : 'free';
-  const store = spec.store === undefined ? [] : [spec.store.storeId, spec.store.bootId];
-  const seconds = [Math.max(1, Math.ceil(spec.timeoutSeconds)), Math.max(0, Math.ceil(spec.killGraceSeconds))];
+  const script = `${beginScript(spec.limits)}${exports}set -- ${spec.command.map(quote).join(' ')}\n`;
   return {
-    words: commandWords([spec.taskId, spec.number, ...seconds, script.length, spec.input.length, bounded, ...store]),
-    stdin: Buffer.concat([script, spec.input]),
+    kind: isBounded(spec.limits) ? 'bounded' : 'free',
+    stdin: Buffer.concat([Buffer.from(`${firstLine(spec, Buffer.byteLength(script))}${script}`), spec.input]),
   };
+}
+
+const BYTES_DIGITS = 10;
+
+/** Of what is started, and how large the script is, this line among it, and the input. */
+function firstLine({ attemptId, taskId, number, input, store, ...spec }: StartSpec, scriptBytes: number): string {
+  const seconds = [Math.max(1, Math.ceil(spec.timeoutSeconds)), Math.max(0, Math.ceil(spec.killGraceSeconds))];
+  const before = commandWords([attemptId, taskId, number, ...seconds]).join(' ');
+  const after = commandWords([input.length, ...(store === undefined ? [] : [store.storeId, store.bootId])]).join(' ');
+  const lineOf = (bytes: number) => `# ${before} ${String(bytes).padStart(BYTES_DIGITS)} ${after}\n`;
+  return lineOf(lineOf(0).length + scriptBytes);
 }
 
 const count = z

@@ -20,9 +20,9 @@ export function createShellMachine(
   const { ask, stream: streamFrom } = createAsker(transport, options, wrapper);
 
   async function start(spec: StartSpec, signal: AbortSignal): Promise<MachineReport> {
-    const { words, stdin } = encodeStart(spec);
+    const { kind, stdin } = encodeStart(spec);
     // Only the caller knows whether a refusal still means that nothing ran, so a start is not repeated unseen.
-    return (await ask('start', spec.attemptId, signal, { words, stdin, bulkBytes: 0, repeatable: false })).report;
+    return (await ask('start', kind, signal, { stdin, bulkBytes: 0, repeatable: false })).report;
   }
 
   async function status(attemptId: string, signal: AbortSignal): Promise<MachineReport> {

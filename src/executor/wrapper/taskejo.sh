@@ -12,7 +12,7 @@ set -u && umask 077 && lang=${LANG:-C.UTF-8} && export LC_ALL=C
 HEAD=524288 SEGMENT=1048576 KEPT=3 # of each stream the head is kept, then the last segments
 die() { printf 'taskejo1 ! %s\n' "$*"; exit 0; }
 unwritable() { [ -w . ] && die disk_full 'the disk is full'; die home 'the control folder cannot be written'; }
-for word in "$@"; do case $word in '' | [.-]* | *[!0-9A-Za-z._-]*) die shell 'an argument is not an id or a number' ;; esac; done
+ids() { for word in "$@"; do case $word in '' | [.-]* | *[!0-9A-Za-z._-]*) die shell 'an argument is not an id or a number' ;; esac; done; }; ids "$@"
 cd -P -- "${0%/*}" || die home 'the control folder cannot be entered'
 me=$PWD/${0##*/} op=$1 inst=$2 att=$3 setsid='' low='' && shift 3
 command -v setsid >/dev/null 2>&1 && setsid=setsid || set -m # where there is none, a group of its own must do
@@ -26,12 +26,12 @@ born() { # start time of process $1, empty if it is gone; and its name, group an
     case ${1-Z} in [ZXx]) ;; *) group=$3 session=$4 born=${20} ;; esac
   else name=$(ps -o comm= -p "$1") born=$(ps -o stat= -o lstart= -p "$1" | sed '/^Z/d;s/^[^ ]* *//;s/  */_/g'); fi; }
 if [ "$op" = task ]; then # becomes the command, unless a stop was quicker
-  cd "a.$att"; [ -n "${1-}" ] || { read -r x <&3; } 2>/dev/null || exit 143 # made early, it goes on when the claim is its supervisor's
-  [ ! -f run/cgroup ] || { read -r x <run/cgroup && echo $$ >"$x/cgroup.procs"; } 2>/dev/null || rm -f run/cgroup
-  [ -n "${1-}" ] || { born $$ && echo "$$ $born $boot" >run/task && ln run/task task; } || exit 126; [ ! -f reason ] && cd run/ws || exit 143
+  at=$PWD; { born $$ && { cd "$att" && read -r att <&3 || { read -r att <&3 && cd "a.$att/run"; }; } && echo "$$ $born $boot" >task; } 2>/dev/null || exit 143 # made early, it goes on when the claim is its supervisor's; its folder moves then
+  [ ! -f cgroup ] || { read -r x <cgroup && echo $$ >"$x/cgroup.procs"; } 2>/dev/null || rm -f cgroup
+  at=$at/a.$att; ln task "$at/task" || exit 126; [ ! -s input ] || rm -f input; [ ! -f "$at/reason" ] || exit 143
   why() { printf 'setup %s\n' "$1" >../why; } # by then too little may be allowed for another process
-  unset LC_ALL OLDPWD XDG_RUNTIME_DIR; [ ! -s ../input ] || rm -f ../input
-  { read -r x <&3; exec 3<&-; } 2>/dev/null # that ends when the claim is on the disk
+  { read -r x <&3 && ! read -r x <&3 && exec 3<&- && cd "$at/run/ws"; } 2>/dev/null || exit 143 # it is watched; that ends when the claim is on the disk
+  unset LC_ALL OLDPWD XDG_RUNTIME_DIR; at=$at/run; export HOME="$PWD" TMPDIR="$at/tmp" TASKEJO_PROGRESS="$at/progress" TASKEJO_OUTPUT="$at/output"
   . ../script # sets limits, exports the environment, sets the arguments; from here on only the shell's own variables are ours
   [ ! -f ../script ] || true >../script
   case $1 in */*) [ -f "$1" ] && [ -x "$1" ] ;;
@@ -111,7 +111,7 @@ watch() { # DELAY GRACE SIGNAL: the watchdog, and what carries out a cancel
   done; [ "$3" != timeout ] || { grab reason timeout && signal=TERM || signal=none; }; reap $signal "$2"; }
 scope() { # sets $scope to what starts a program in a cgroup of its own by the user's systemd, where that stays without a login
   uid=$(id -u); { [ -S "/run/user/$uid/bus" ] || [ -S "/run/user/$uid/systemd/private" ]; } && command -v systemd-run >/dev/null &&
-    { grep -qs "/user@$uid.service/" /proc/self/cgroup || [ "$(loginctl show-user "$uid" -p Linger 2>/dev/null)" = Linger=yes ]; } && scope="env XDG_RUNTIME_DIR=/run/user/$uid systemd-run --user --scope --quiet --collect --unit=taskejo-$att-$$ -p Delegate=yes"; }
+    { grep -qs "/user@$uid.service/" /proc/self/cgroup || [ "$(loginctl show-user "$uid" -p Linger 2>/dev/null)" = Linger=yes ]; } && read -r x </proc/sys/kernel/random/uuid && scope="env XDG_RUNTIME_DIR=/run/user/$uid systemd-run --user --scope --quiet --collect --unit=taskejo-$x -p Delegate=yes"; }
 void() { # what has not begun never will; then look says what stands
   grab claim 0 0 "$boot" || [ -f claim ] || unwritable; look; [ "$state" != unstarted ] || { grab task 0 0 "$boot"; look; }; }
 stop() { # stop GRACE: records the reason, and leaves the killing to a process that no link can end
@@ -120,40 +120,40 @@ ended() { # is nothing left of the attempt whose folder we are in? what has not 
   void; tree; case $state in starting | running) ;; *) [ -n "$tree" ] || return 0 ;; esac; stop 5; return 1; }
 usage() { times >run/times; user='' sys='' up='' most=''; { read -r x; read -r user sys; } <run/times; read -r up x </proc/uptime # peak: of all, or of one process
   { read -r x <run/cgroup && read -r most <"$x/memory.peak"; } || read -r most <run/most; used=${user:--},${sys:--},${up:--},${most:--}; } 2>/dev/null
-discard() { case $state in done | void | rebooted | vanished) rm -rf run in.* || { chmod -R u+rwx run; rm -rf run; } ;; esac } 2>/dev/null
+discard() { case $state in done | void | rebooted | vanished) rm -rf run || { chmod -R u+rwx run; rm -rf run; } ;; esac } 2>/dev/null
 [ -s store ] || { { read -r id </proc/sys/kernel/random/uuid; } 2>/dev/null || id=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n'); grab store "$id"; }
 { read -r store <store; } 2>/dev/null || unwritable
 case $op in ping) { echo ok >probe; } 2>/dev/null || unwritable; look; reply ;;
-start) # TASK NUMBER TIMEOUT GRACE SCRIPT_BYTES INPUT_BYTES [bounded|free [STORE BOOT]]; standard input: the script, the input
-  [ -z "${8-}" ] || [ "$8 $9" = "$store $boot" ] || die store_changed 'the control folder or the boot is not the one that was known'
-  new=in.$$ busy='' own='' scope=''; fail() { rm -rf "$new"; "$@"; exit; } # a cgroup is only for what has limits: whoever is put into one holds up all that is forked on the machine, for 20 ms and more
-  [ "${7-}" != bounded ] || for x in /sys/fs/cgroup/unified /sys/fs/cgroup; do [ ! -w $x/cgroup.procs ] || own=$x/taskejo/$att; done; [ "${7-}$own" != bounded ] || scope
-  [ -f "a.$att/claim" ] || mkdir -p "a.$att/$new/ws" "a.$att/$new/tmp" "t.$1" $own 2>/dev/null || [ -d "t.$1" ] || unwritable; cd "a.$att" || unwritable
-  prepare() { # all that the supervisor takes over
-    { mkfifo $new/out $new/err $new/live $new/gate && true >"../t.$1/$2.$att" >$new/input >$new/out.0 >$new/err.0 >$new/whole.out >$new/whole.err &&
-      { [ ! -d "$own" ] || echo "$own" >$new/cgroup; } && echo "${me##*/}" >$new/wrapper && printf '%900s\n' '' >$new/exit; } 2>/dev/null || fail unwritable
-    for f in "../t.$1"/*; do # made before it is read, so of two who come together one at least sees the other
-      n=${f##*/} x=${f#*/*/*.}; n=${n%%.*}
-      [ "$n" -le "$2" ] || fail die refused 'a later attempt of the task is known here'
-      [ "$n" -lt "$2" ] || [ "$x" = "$att" ] || { rm -f "../t.$1/$2.$att"; fail die refused 'another attempt has this number'; }
-      [ "$n" -lt "$2" ] && [ -d "../a.$x" ] && { (att=$x && cd "../a.$x" && ended) || busy=1; }
-    done; [ -z "$busy" ] || { look; state=busy; fail reply; }
-    dd bs=65536 >$new/script 2>$new/out.said && told $new/out.said || fail unwritable
-    [ $((${copied:-$(wc -c <$new/script)})) = $(($5 + $6)) ] || fail die shell 'the upload was cut'
-    [ "$6" = 0 ] || { tail -c +$(($5 + 1)) $new/script >$new/input && dd bs="$5" seek=1 of=$new/script; } </dev/null 2>/dev/null || fail unwritable; }
-  if [ ! -f claim ]; then # the supervisor is made meanwhile; this ends when the command is about to run
-    exec 9>&1; x=$({ { prepare "$@" >&9; echo yes >&8; echo $new; } | launch $scope sh "$me" run "$inst" "$att" "$3" "$4" ${scope:+scoped} 2>/dev/null; } 8>&1); [ -n "$x" ] || exit
-    [ -z "$scope" ] || [ -f claim ] || x=$(echo $new | launch sh "$me" run "$inst" "$att" "$3" "$4" 2>/dev/null); fi; look; reply ;; # there systemd would not
-run) # TIMEOUT GRACE [scoped]; standard input tells the folder: the supervisor. It writes nothing to the connection, so the end of that can't hurt it
-  cd "a.$att" && born $$ && read -r new || exit
-  [ -z "${3-}" ] || { scope=''; while IFS=: read -r x y path; do [ "$x$y" != 0 ] || scope=/sys/fs/cgroup$path; done </proc/self/cgroup # a half of it is ours, until all is read, the other one the command's
+start) # free or bounded, in the place of the attempt; standard input: the script, which begins with a line "# ATTEMPT TASK NUMBER TIMEOUT GRACE BYTES INPUT_BYTES [STORE BOOT]", and the input
+  new=in.$$ busy='' own='' scope='' bound=$att # a cgroup is only for what has limits: whoever is put into one holds up all that is forked on the machine, for 20 ms and more
+  [ $bound != bounded ] || for x in /sys/fs/cgroup/unified /sys/fs/cgroup; do [ ! -w $x/cgroup.procs ] || own=$x/taskejo; done; [ $bound$own != bounded ] || scope
+  fail() { rm -rf "$new"; "$@"; exit; }; tell() { cd "a.$att" && look; [ -z "$busy" ] || state=busy; reply; }; changed='store_changed the control folder or the boot is not the one that was known'
+  prepare() { # all that the supervisor takes over, which is told of the folder, and then for what; until the input has come that may take days
+    { mkdir $new $new/ws $new/tmp && mkfifo $new/out $new/err $new/live $new/gate && true >$new/input >$new/out.0 >$new/err.0 >$new/whole.out >$new/whole.err &&
+      echo "${me##*/}" >$new/wrapper && printf '%900s\n' '' >$new/exit; } || fail unwritable
+    trap '' PIPE; echo $new >&7; dd bs=65536 >$new/script 2>$new/said || fail unwritable; [ -s store ] && [ -d $new ] || fail die "$changed" # wiped meanwhile
+    told $new/said && read -r x att task number timeout grace script input known <$new/script && [ $((${copied:-$(wc -c <$new/script)})) = $((script + input)) ] || fail die shell 'the upload was cut'; ids "$att" "$task" "$number" "$timeout" "$grace"
+    [ -z "$known" ] || [ "$known" = "$store $boot" ] || fail die "$changed"; [ ! -f "a.$att/claim" ] || fail tell
+    mkdir -p "a.$att" "t.$task" ${own:+"$own/$att"} || { [ -d "a.$att" ] && [ -d "t.$task" ]; } || fail unwritable; [ ! -d "$own/$att" ] || echo "$own/$att" >$new/cgroup
+    true >"t.$task/$number.$att" || fail unwritable
+    for f in "t.$task"/*; do # made before it is read, so of two who come together one at least sees the other
+      n=${f##*/} x=${f#*/*.}; n=${n%%.*}; [ "$n" -le "$number" ] || fail die refused 'a later attempt of the task is known here'
+      [ "$n" -lt "$number" ] || [ "$x" = "$att" ] || { rm -f "t.$task/$number.$att"; fail die refused 'another attempt has this number'; }
+      [ "$n" -lt "$number" ] && [ -d "a.$x" ] && { (att=$x && cd "a.$x" && ended) || busy=1; }
+    done; [ -z "$busy" ] || fail tell
+    [ "$input" = 0 ] || { tail -c +$((script + 1)) $new/script >$new/input && dd bs="$script" seek=1 of=$new/script; } </dev/null || fail unwritable
+    echo "$att $timeout $grace" >&8; echo "$att $timeout $grace" >&7; }
+  exec 9>&1; x=$({ prepare 7>&1 >&9 2>/dev/null | launch $scope sh "$me" run "$inst" $bound ${scope:+scoped} 2>/dev/null; } 8>&1); [ -n "$x" ] || exit # that ends when the command is about to run
+  att=${x%% *}; [ -z "$scope" ] || [ -f "a.$att/claim" ] || x=$({ echo $new; echo "$x"; } | launch sh "$me" run "$inst" $bound 2>/dev/null); tell ;; # there systemd would not
+run) # [scoped]; standard input tells the folder, then ATTEMPT TIMEOUT GRACE: the supervisor. It writes nothing to the connection, so the end of that can't hurt it
+  born $$ && read -r new || exit
+  [ -z "${1-}" ] || { scope=''; while IFS=: read -r x y path; do [ "$x$y" != 0 ] || scope=/sys/fs/cgroup$path; done </proc/self/cgroup # a half of it is ours, until all is read, the other one the command's
     mkdir "$scope/supervisor" "$scope/command" && echo $$ >"$scope/supervisor/cgroup.procs" && echo "$scope/command" >$new/cgroup; } 2>/dev/null
-  exec 8<>$new/out 3<$new/out 4>$new/out; exec 8<>$new/err 5<$new/err 6>$new/err 9<>$new/live; exec 8<>$new/gate <$new/gate 7>$new/gate 8>&1 >$new/made
-  launch env -i PATH="${PATH:-/usr/bin:/bin}" LANG="$lang" HOME="$PWD/run/ws" TMPDIR="$PWD/run/tmp" TASKEJO_PROGRESS="$PWD/run/progress" \
-    TASKEJO_OUTPUT="$PWD/run/output" sh "$me" task "$inst" "$att" 3<&0 <$new/input >&4 2>&6; task=$! # it waits at the gate, for a word and for its end
-  printf '%s\n' "$$ $born $boot" >$new/claim && ln $new/claim claim || { rm -rf "$new"; exit; }
-  { made; exec sync claim .; } 2>/dev/null & low=$!; mv "$new" run; exec >/dev/null
-  pump out 3 & outpump=$!; pump err 5 & errpump=$!; watch "$1" "$2" timeout & watchdog=$!; echo go >&7; exec 3<&- 4>&- 5<&- 6>&- 7>&- 8>&-
+  exec 8<>$new/out 3<$new/out 4>$new/out; exec 8<>$new/err 5<$new/err 6>$new/err; exec 8<>$new/gate 9<$new/gate 7>$new/gate 8>&1 >$new/made
+  launch env -i PATH="${PATH:-/usr/bin:/bin}" LANG="$lang" sh "$me" task "$inst" $new 3<&9 <$new/input >&4 2>&6; task=$! # it waits at the gate, for two words and for its end
+  read -r att x y && cd "a.$att" && new=../$new && set -- "$x" "$y" && printf '%s\n' "$$ $born $boot" >$new/claim && ln $new/claim claim || { rm -rf $new; exit; }
+  echo "$att" >&7; { made; exec sync claim .; } 2>/dev/null & low=$!; exec <&9 9<>$new/live >/dev/null; mv $new run
+  pump out 3 & outpump=$!; pump err 5 & errpump=$!; watch "$1" "$2" timeout & watchdog=$!; echo on >&7; exec 3<&- 4>&- 5<&- 6>&- 7>&- 8>&-
   wait $task; code=$? why=exit used=-; usage; text='' left='' later=''; if [ -s run/why ]; then ln run/why reason; else set -C; true >reason; set +C; fi; [ ! -s reason ] || read -r why text <reason
   [ $why != exit ] || [ $code = 0 ] || ! grep -qs '^oom_kill [1-9]' "$(cat run/cgroup)/memory.events" || why=memory
   [ ! -s run/script ] || [ $why != exit ] || why=machine text='the command could not be started: is the disk full? (stderr may tell more)'
@@ -169,7 +169,7 @@ tidy) # MINUTES: what was kept so long goes, after 30 days all that is known of 
   look; reply; exec 2>/dev/null; touch "$me" # below no names on a command line: there may be more than one can hold
   for f in $(find . -path './*/*' -prune -name kept -mmin +"$1"); do (cd "${f%/*}" && look; discard; [ -d run ] || rm -f kept); done
   for f in $(find . ! -name . -prune -name 'a.*' -mtime +30); do (cd "$f" && look && discard && [ ! -d run ] && rm -rf "../$f"); done
-  find . ! -name . -prune -name 't.*' -mtime +30 -exec rm -rf {} +; find . -path './*/*' -prune -name 'in.*' -mtime +0 -exec rm -rf {} +
+  find . ! -name . -prune '(' -name 't.*' -mtime +30 -o -name 'in.*' -mtime +0 ')' -exec rm -rf {} +
   find ../[iw].* -prune -mtime +0 -exec rm -rf {} +; find /sys/fs/cgroup/taskejo/* /sys/fs/cgroup/unified/taskejo/* -prune -mmin +60 -exec rmdir {} + # not what a start has just made
   needed="${me##*/} $(printf '%s\n' ../*/a.*/run/wrapper | xargs cat)"
   for f in ../w-*.sh; do case $needed in *"${f##*/}"*) ;; *) find "$f" -mtime +0 -exec rm -f {} + ;; esac; done ;;

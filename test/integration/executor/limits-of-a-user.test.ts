@@ -43,8 +43,8 @@ describe.skipIf(!canBeAnother)('the limits of a user without a cgroup', () => {
 
   async function run(command: string, limits: Partial<Limits>) {
     const spec = startSpec(command, { limits: { ...NO_LIMITS, ...limits } });
-    const { words, stdin } = encodeStart(spec);
-    ask(['start', 'suite', spec.attemptId, ...words], stdin);
+    const { kind, stdin } = encodeStart(spec);
+    ask(['start', 'suite', kind], stdin);
     const report = await waitFor(() => {
       const now = ask(['status', 'suite', spec.attemptId]).report;
       return now.state === 'done' && now;

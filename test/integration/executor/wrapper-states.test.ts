@@ -36,9 +36,12 @@ describe('the wrapper script, asked about an attempt', () => {
   };
   const wrapperPath = () => join(subject.home, 'machine', WRAPPER.name);
   const op = (...args: string[]): ChildProcess => spawn('sh', [wrapperPath(), ...args], { stdio: 'pipe' });
-  /** The process that becomes the command, told by its supervisor to go on. */
-  const lateChild = (attemptId: string) =>
-    spawn('sh', ['-c', 'echo go | sh "$1" task suite "$2" 3<&0', 'sh', wrapperPath(), attemptId], { stdio: 'pipe' });
+  /** The process that becomes the command, made ready in a folder, told by its supervisor to go on and that it is watched. */
+  const lateChild = (attemptId: string) => {
+    const script = 'printf "%s\\non\\n" "$2" | sh "$1" task suite late 3<&0';
+    mkdirSync(control('late'), { recursive: true });
+    return spawn('sh', ['-c', script, 'sh', wrapperPath(), attemptId], { stdio: 'pipe' });
+  };
   const said = async (child: ChildProcess, input: string | Buffer = '') => {
     let text = '';
     child.stdout?.on('data', (chunk: Buffer) => {
@@ -149,25 +152,34 @@ describe('the wrapper script, asked about an attempt', () => {
 
   test('whose upload was cut: nothing was claimed, nothing is left of it', async () => {
     const attemptId = crypto.randomUUID();
-    const answer = await said(op('start', 'suite', attemptId, 'task-1', '1', '60', '2', '40', '1000'), 'rm -f x');
-    expect(answer).toBe('taskejo1 ! shell the upload was cut\n');
+    for (const input of [`# ${attemptId} task-1 1 60 2 1040 1000\nrm -f x`, `# ${attemptId} task-1 1 60`, '']) {
+      const answer = await said(op('start', 'suite', 'free'), input);
+      expect(answer).toBe('taskejo1 ! shell the upload was cut\n');
+    }
     expect(await state(attemptId)).toBe('none');
-    expect(readdirSync(folder(attemptId))).toEqual([]);
+    expect(existsSync(folder(attemptId))).toBe(false);
+    expect(readdirSync(control()).filter((name) => name.startsWith('in.'))).toEqual([]);
   });
 
   test('by words that are no ids or numbers: refused, nothing done', async () => {
     for (const word of ['../x', 'a b', '$(id)', '', '.hidden', '-n', 'ü'])
       expect(await said(op('status', 'suite', word))).toContain('taskejo1 ! shell');
+    const line = '# ../x task-1 1 60 2 25 0\n';
+    expect(await said(op('start', 'suite', 'free'), line.replace('25', String(line.length)))).toContain(
+      'taskejo1 ! shell',
+    );
+    expect(existsSync(control('..', 'x'))).toBe(false);
   });
 
   test('whose starter dies with its connection: the command runs on, and its exit is known', async () => {
     const attemptId = crypto.randomUUID();
     const script = `rm -f ../script ../input\nexport TASKEJO_ATTEMPT_ID='${attemptId}'\nset -- sh -c 'sleep 0.3; exit 7'\n`;
-    const starter = op('start', 'suite', attemptId, 'task-2', '1', '60', '2', String(script.length), '0');
+    const line = (bytes: number) => `# ${attemptId} task-2 1 60 2 ${bytes} 0\n`;
+    const starter = op('start', 'suite', 'free');
     starter.stdout?.destroy();
     starter.stderr?.destroy();
     starter.stdin?.on('error', () => {});
-    starter.stdin?.end(script);
+    starter.stdin?.end(`${line(line(100).length + script.length)}${script}`);
     await waitFor(async () => (await state(attemptId)) === 'done');
     expect(await machine.status(attemptId, signal)).toMatchObject({ exitCode: 7, reason: 'exit' });
   });
@@ -263,18 +275,17 @@ describe('the wrapper script, asked about an attempt', () => {
     await machine.start(finished, signal);
     await waitFor(async () => (await state(finished.attemptId)) === 'done');
     const spec = await running('sleep 300');
-    const unsent = folder(crypto.randomUUID());
-    mkdirSync(join(unsent, 'in.99'), { recursive: true });
-    writeFileSync(join(unsent, 'in.99', 'script'), 'a secret');
+    mkdirSync(control('in.99'));
+    writeFileSync(control('in.99', 'script'), 'a secret');
     const scripts = ['needed', 'forgotten', 'recent'].map((name) => join(subject.home, 'machine', `w-${name}.sh`));
     for (const script of scripts) writeFileSync(script, '');
     writeFileSync(folder(spec.attemptId, 'run', 'wrapper'), 'w-needed.sh\n');
-    for (const path of [...scripts.slice(0, 2), join(unsent, 'in.99'), control(`t.${finished.taskId}`)]) ago(path);
+    for (const path of [...scripts.slice(0, 2), control('in.99'), control(`t.${finished.taskId}`)]) ago(path);
     for (const { attemptId } of [finished, spec]) ago(folder(attemptId));
     await machine.tidy(0, signal);
     expect([finished, spec].map(({ attemptId }) => existsSync(folder(attemptId)))).toEqual([false, true]);
     expect(existsSync(control(`t.${finished.taskId}`))).toBe(false);
-    expect(existsSync(join(unsent, 'in.99'))).toBe(false);
+    expect(existsSync(control('in.99'))).toBe(false);
     expect(scripts.map((script) => existsSync(script))).toEqual([true, false, true]);
     expect(existsSync(join(subject.home, 'machine', WRAPPER.name))).toBe(true);
     await machine.cancel(spec.attemptId, 0, signal);

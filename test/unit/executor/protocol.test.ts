@@ -76,18 +76,21 @@ describe('an answer of the wrapper script', () => {
 
 describe('a start', () => {
   const script = (spec: ReturnType<typeof startSpec>) => {
-    const { words, stdin } = encodeStart(spec);
-    return stdin.subarray(0, Number(words[4])).toString('utf8');
+    const { stdin } = encodeStart(spec);
+    const [, bytes] = / +(\d+) \d+( \S+ \S+)?\n/.exec(stdin.toString('latin1')) ?? [];
+    return stdin.subarray(0, Number(bytes)).toString('utf8');
   };
 
-  test('has ids, numbers and whether it is bounded as words, everything else in the bytes', () => {
+  test('says in its first line of what it is and how long, and begins the same way whatever it is', () => {
     const spec = startSpec(['echo', "it's"], {
       input: Buffer.from('in'),
       environment: { A: "b'c" },
       timeoutSeconds: 0.2,
     });
-    const { words, stdin } = encodeStart(spec);
-    expect(words).toEqual([spec.taskId, '1', '1', '2', String(stdin.length - 2), '2', 'free']);
+    const { kind, stdin } = encodeStart(spec);
+    expect(kind).toBe('free');
+    const words = [spec.attemptId, spec.taskId, '1', '1', '2', String(stdin.length - 2), '2'];
+    expect(script(spec).split('\n')[0]?.split(/ +/)).toEqual(['#', ...words]);
     expect(stdin.subarray(-2).toString()).toBe('in');
     expect(script(spec)).toContain(`export A='b'\\''c'\n`);
     expect(script(spec).endsWith(`set -- 'echo' 'it'\\''s'\n`)).toBe(true);
