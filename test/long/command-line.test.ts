@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { DequeuedTask } from '../../src/contract/attempt.ts';
 import type { Task } from '../../src/contract/task.ts';
 import { commandsFor, type RunOptions, run, taskejoFile } from '../support/command-line.ts';
 import { serverOfFile } from '../support/server-of-file.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const ESC = '\u001b';
@@ -88,6 +91,17 @@ describe('tasks from the command line', () => {
     const task = JSON.parse(made.stdout) as Task;
     expect(task.input).toBe('žluť\n');
     await cli(['task', 'cancel', task.id]);
+    for (const bytes of [Buffer.from([0x50, 0xff, 0xfe]), Buffer.from('a\0b')]) {
+      const file = join(temporaryFolder(), 'input');
+      writeFileSync(file, bytes);
+      const how = ['--input-file', file, '--from', '-', '--json', '--', 'cat'];
+      const raw = await cli(['task', 'create', '--agent', agent_id, ...how], {
+        input: '{"title": "in", "input": "other"}',
+      });
+      const given = JSON.parse(raw.stdout) as Task;
+      expect(given).toMatchObject({ input: null, input_base64: bytes.toString('base64') });
+      await cli(['task', 'cancel', given.id]);
+    }
   });
 
   test('are waited for, and how they ended is the exit code', async () => {

@@ -63,12 +63,20 @@ export async function bodyOf(words: readonly string[], options: CreateOptions, c
     throw new CliError('--from and --input-file can not both be standard input', EXIT.usage);
   }
   const from = options.from === undefined ? {} : parse(options.from, await readText(options.from, context));
-  const input = options.inputFile === undefined ? undefined : await readText(options.inputFile, context);
-  const said = Object.entries(saidBy(words, options, input)).filter(([, value]) => value !== undefined);
-  return { ...from, ...Object.fromEntries(said) };
+  const input = options.inputFile === undefined ? {} : inputOf(await readBytes(options.inputFile, context));
+  if (options.inputFile !== undefined) for (const name of ['input', 'input_base64']) delete from[name];
+  const said = Object.entries(saidBy(words, options)).filter(([, value]) => value !== undefined);
+  return { ...from, ...input, ...Object.fromEntries(said) };
 }
 
-const saidBy = (words: readonly string[], options: CreateOptions, input: string | undefined): Body => ({
+/** As text, which can be shown, wherever it is such. */
+function inputOf(bytes: Uint8Array): Body {
+  const text = Buffer.from(bytes).toString('utf8');
+  const isText = !text.includes('\0') && Buffer.compare(Buffer.from(text), bytes) === 0;
+  return isText ? { input: text } : { input_base64: Buffer.from(bytes).toString('base64') };
+}
+
+const saidBy = (words: readonly string[], options: CreateOptions): Body => ({
   title: options.title,
   command: words.length === 0 ? undefined : words,
   template: options.template,
@@ -86,7 +94,6 @@ const saidBy = (words: readonly string[], options: CreateOptions, input: string 
   concurrency_key: options.concurrencyKey,
   run_after: options.runAfter,
   max_retries: options.maxRetries,
-  input,
 });
 
 function parse(path: string, text: string): Body {
@@ -102,10 +109,17 @@ function parse(path: string, text: string): Body {
 
 async function readText(path: string, context: Context): Promise<string> {
   try {
-    const bytes = path === '-' ? await context.readInput() : await readFile(path);
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readBytes(path, context));
   } catch (error) {
-    const why = error instanceof TypeError ? 'it is not UTF-8 text' : (error as Error).message;
-    throw new CliError(`cannot read ${path}: ${why}`, EXIT.usage, { cause: error });
+    if (!(error instanceof TypeError)) throw error;
+    throw new CliError(`cannot read ${path}: it is not UTF-8 text`, EXIT.usage, { cause: error });
+  }
+}
+
+async function readBytes(path: string, context: Context): Promise<Uint8Array> {
+  try {
+    return path === '-' ? await context.readInput() : await readFile(path);
+  } catch (error) {
+    throw new CliError(`cannot read ${path}: ${(error as Error).message}`, EXIT.usage, { cause: error });
   }
 }
