@@ -47,9 +47,13 @@ export function createAsker(transport: Transport, options: AskerOptions, name: s
     const line = commandWords(words);
     const first = await transport.run(script, line, how);
     if (!NOT_FOUND.includes(first.exitCode) || answered(first)) return first;
-    await transport.install(how.signal);
-    script = WRAPPER.name;
-    return await transport.run(script, line, how);
+    try {
+      await transport.install(how.signal);
+      script = WRAPPER.name;
+      return await transport.run(script, line, how);
+    } catch (error) {
+      throw how.repeatable ? error : unsure(error);
+    }
   }
 
   async function ask(op: string, attemptId: string, signal: AbortSignal, asking: Asking = {}): Promise<Reply> {
@@ -76,6 +80,13 @@ export function createAsker(transport: Transport, options: AskerOptions, name: s
     },
   };
 }
+
+/**
+ * A shell that can't fork any more ends in the middle of a script as one that can't open it: what is to happen once may
+ * have begun, whatever comes of the second try.
+ */
+const unsure = (error: unknown): unknown =>
+  error instanceof MachineError ? new MachineError('unreachable', error.message, { cause: error }) : error;
 
 function silent({ exitCode, stderr }: RunResult): MachineError {
   const said = stderr.subarray(0, 300).toString('utf8').trim();
