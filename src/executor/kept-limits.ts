@@ -55,7 +55,9 @@ async function whyNot(machine: Machine, limits: Partial<Limits>, signal: AbortSi
     report = await machine.status(attemptId, signal);
   }
   const { state, reason, exitCode, message } = report;
-  if (state !== 'done' || (reason !== 'exit' && reason !== 'setup'))
-    throw new MachineError('shell', `a command under limits did not end by itself: ${message ?? reason ?? state}`);
+  if (state !== 'done' || (reason !== 'exit' && reason !== 'setup')) {
+    const kind = reason === 'timeout' ? 'unreachable' : 'shell'; // one that does nothing takes so long where all does
+    throw new MachineError(kind, `a command under limits did not end by itself: ${message ?? reason ?? state}`);
+  }
   return exitCode === 0 ? null : (message ?? `a command under it ended with ${exitCode}`);
 }

@@ -80,15 +80,17 @@ function findContainer(probing: Probing, signal: AbortSignal): Promise<Sandboxes
   if ('missing' in container) return Promise.resolve(container);
   const inContainers = config.sandbox === 'container';
   const asBefore = (reason: string) => ({ ...container, kept: keptBefore(inContainers ? told : null, reason) });
-  const before = had(probing, 'container') ? asBefore : null;
+  const before = had(probing, 'container') && (!inContainers || keptAllAsked(probing)) ? asBefore : null;
   const ask = () => tryContainer(container, config.workDir, patienceOf(probing));
   return untilSaid(probing, { ask, before, needed: inContainers, without }, signal);
 }
 
 function findKept(probing: Probing, signal: AbortSignal): Promise<KeptLimits> {
   const { config, told } = probing;
-  const needed = LIMITS.some((limit) => config.limits[limit] !== null);
-  const before = told?.limits === undefined ? null : (reason: string) => keptBefore(told, reason);
+  const needed = LIMITS.some((limit) => isAsked(probing, limit));
+  // Told of none is also who didn't say then.
+  const known = (told?.limits ?? []).length > 0 && keptAllAsked(probing);
+  const before = known ? (reason: string) => keptBefore(told, reason) : null;
   return untilSaid(
     probing,
     { ask: () => findLimits(config.workDir, patienceOf(probing)), before, needed, without: noLimits },
@@ -101,6 +103,12 @@ const patienceOf = ({ patienceMs = PATIENCE_MS }: Probing): number => patienceMs
 const without = (reason: string): Missing => ({ missing: reason });
 
 const had = ({ told }: Probing, sandbox: Sandbox): boolean => told?.sandboxes?.includes(sandbox) === true;
+
+const isAsked = ({ config }: Probing, limit: keyof KeptLimits): boolean => config.limits[limit] !== null;
+
+/** Without one of these the agent would not start: a machine that doesn't say is not one that hasn't them. */
+const keptAllAsked = (probing: Probing): boolean =>
+  LIMITS.every((limit) => !isAsked(probing, limit) || probing.told?.limits?.includes(LIMIT_NAMES[limit]) === true);
 
 /** Those that the server was told of; of the others the reason is that nobody says. */
 const keptBefore = (told: Registration | null, reason: string): KeptLimits => {

@@ -83,6 +83,15 @@ describe('a machine that is too busy to say what it can do', () => {
     expect(said).toContain('the machine did not say what it can do: taken to be as at the last start');
   });
 
+  test('is asked again for what the settings ask for by now, and for what it did not say at the last start', async () => {
+    const once = `case "$*" in *--memory*) ${HANGS_ONCE} ;; esac`;
+    const settings = { ...SHUT_IN, TASKEJO_AGENT_LIMITS__MEMORY_BYTES: '1000000000' };
+    const before = { limits: ['processes'], sandboxes: ['container' as const] };
+    expect((await tried(once, settings, before)).abilities.limits).toEqual(ALL);
+    const { said } = await tried(HANGS, {}, { limits: [], sandboxes: [] });
+    expect(said).not.toContain('the machine did not say what it can do: taken to be as at the last start');
+  });
+
   test('is used without what its settings do not need', async () => {
     const { abilities, said } = await tried(HANGS, {});
     expect(abilities.sandboxes).not.toContain('container');
