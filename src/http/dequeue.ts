@@ -49,7 +49,7 @@ const presentTaken = (task: Task, attempt: LeasedAttempt) =>
     attempt: presentLeased(attempt),
   });
 
-/** Who hung up before the answer was written can't know what it was given, so that goes back at once. */
+/** Who hung up before the answer was written, or got an error, can't know what it was given: that goes back at once. */
 function releaseIfUnwritten(c: HttpContext, taken: readonly Taken[]): void {
   const { deps, log } = c.get('http');
   const { outgoing, incoming } = c.env;
@@ -61,7 +61,7 @@ function releaseIfUnwritten(c: HttpContext, taken: readonly Taken[]): void {
     );
   };
   if (incoming.socket.destroyed) release();
-  else outgoing.once('close', () => outgoing.writableFinished || release());
+  else outgoing.once('close', () => (outgoing.writableFinished && outgoing.statusCode === 200) || release());
 }
 
 export const dequeueApi = () => api(take);

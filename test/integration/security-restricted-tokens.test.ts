@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { tellDependants } from '../../src/usecases/upkeep/tell-dependants.ts';
 import { type Call, startTestApp, type TestApp } from '../support/app.ts';
 import { openTransactionsEnd } from '../support/open-transactions.ts';
@@ -277,6 +277,30 @@ describe('an agent made with a restricted token', () => {
       const { status, text } = await app.call('GET', `/api/v1/tasks/${mine.id}${path}`, { token });
       expect([path, status, text.includes(hers.id)]).toEqual([path, 200, false]);
     }
+  });
+
+  it('of which a look at what it may know of fails has its tasks handed back at once', async () => {
+    const requires = ['not-looked-at'];
+    const hers = await make({ repository: 'main:bob/secret' });
+    const mine = await make({
+      ...{ requires, repository: 'main:carol/x' },
+      ...{ depends_on: [hers.id], on_dependency_failure: 'run' },
+    });
+    await app.call('POST', `/api/v1/tasks/${hers.id}/cancel`, { body: {} });
+    while ((await tellDependants(app.deps)) > 0);
+    const register = await tokenFor('register', ofCarol);
+    const body = { name: 'not-looked-at', labels: requires };
+    const { token } = (await app.call('POST', '/api/v1/agents/register', { token: register, body })).json;
+
+    const { db } = app.deps;
+    const reads = vi.spyOn(db, 'selectFrom').mockImplementationOnce(() => {
+      throw new Error('the database is too busy');
+    });
+    onTestFinished(() => reads.mockRestore());
+    expect((await app.call('POST', '/api/v1/tasks/dequeue', { token, body: {} })).status).toBe(500);
+    await waitFor(async () => (await app.call('GET', `/api/v1/tasks/${mine.id}`)).json.status === 'pending');
+    const again = (await app.call('POST', '/api/v1/tasks/dequeue', { token, body: {} })).json;
+    expect(again.tasks[0]).toMatchObject({ id: mine.id, infra_retries: 0, attempt: { number: 2 } });
   });
 });
 
