@@ -129,7 +129,7 @@ start) # free or bounded, in the place of the attempt; standard input: the scrip
   [ $bound != bounded ] || for x in /sys/fs/cgroup/unified /sys/fs/cgroup; do [ ! -w $x/cgroup.procs ] || own=$x/taskejo; done; [ $bound$own != bounded ] || scope
   fail() { rm -rf "$new"; "$@"; exit; }; tell() { cd "a.$att" && look; [ -z "$busy" ] || state=busy; reply; }; changed='store_changed the control folder or the boot is not the one that was known'
   prepare() { # all that the supervisor takes over, which is told of the folder, and then for what; until the input has come that may take days
-    { mkdir $new $new/ws $new/tmp && mkfifo $new/out $new/err $new/live $new/gate && true >$new/input >$new/out.0 >$new/err.0 >$new/whole.out >$new/whole.err &&
+    [ ! -d $new ] || rm -rf $new; { mkdir $new $new/ws $new/tmp && mkfifo $new/out $new/err $new/live $new/gate && true >$new/input >$new/out.0 >$new/err.0 >$new/whole.out >$new/whole.err &&
       echo "${me##*/}" >$new/wrapper && printf '%900s\n' '' >$new/exit; } || fail unwritable
     trap '' PIPE; echo $new >&7; dd bs=65536 >$new/script 2>$new/said || fail unwritable; [ -s store ] && [ -d $new ] || fail die "$changed" # wiped meanwhile
     told $new/said && read -r x att task number timeout grace script input known <$new/script && [ $((${copied:-$(wc -c <$new/script)})) = $((script + input)) ] || fail die shell 'the upload was cut'; ids "$att" "$task" "$number" "$timeout" "$grace"

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NO_LIMITS } from '../../../src/domain/task.ts';
 import { createLocalMachine } from '../../../src/executor/local/local-machine.ts';
 import type { Machine } from '../../../src/executor/machine.ts';
-import { WRAPPER } from '../../../src/executor/wrapper/protocol.ts';
+import { encodeStart, WRAPPER } from '../../../src/executor/wrapper/protocol.ts';
 import { type MachineSubject, startSpec } from '../../suites/machine-suite.ts';
 import { localSubject } from '../../support/local-machine.ts';
 import { environmentOf, isAlive, killAll, listProcesses, processesIn } from '../../support/proc.ts';
@@ -65,6 +65,15 @@ describe('the wrapper script, asked about an attempt', () => {
     ({ bootId } = await machine.ping(signal));
   });
   afterAll(() => subject.stop());
+
+  test('whose start has the number of one that ended with its machine, and left its folder: begins', async () => {
+    const spec = startSpec('exit 3');
+    const script = 'mkdir -p "$2/in.$$/ws" && exec sh "$1" start suite free';
+    const start = spawn('sh', ['-c', script, 'sh', wrapperPath(), control()], { stdio: 'pipe' });
+    expect(await said(start, encodeStart(spec).stdin)).toMatch(/^taskejo1 (?:starting|running|done) /);
+    await waitFor(async () => (await state(spec.attemptId)) === 'done');
+    expect(await machine.status(spec.attemptId, signal)).toMatchObject({ reason: 'exit', exitCode: 3 });
+  });
 
   test('whose supervisor alone was killed: orphan, then cancelled: vanished, and nothing of it is left', async () => {
     const spec = await running('sleep 300 & sleep 300');
