@@ -39,18 +39,18 @@ export function createAsker(transport: Transport, options: AskerOptions, name: s
   const { installationId, deadlineMs = DEADLINE_MS } = options;
   let script = name;
 
-  async function run(
+  async function run<T>(
     words: readonly (string | number)[],
     how: RunOptions,
-    answered: (result: RunResult) => boolean,
-  ): Promise<RunResult> {
+    { answered, read }: { answered: (result: RunResult) => boolean; read: (result: RunResult) => T },
+  ): Promise<T> {
     const line = commandWords(words);
     const first = await transport.run(script, line, how);
-    if (!NOT_FOUND.includes(first.exitCode) || answered(first)) return first;
+    if (!NOT_FOUND.includes(first.exitCode) || answered(first)) return read(first);
     try {
       await transport.install(how.signal);
       script = WRAPPER.name;
-      return await transport.run(script, line, how);
+      return read(await transport.run(script, line, how));
     } catch (error) {
       throw how.repeatable ? error : unsure(error);
     }
@@ -67,16 +67,18 @@ export function createAsker(transport: Transport, options: AskerOptions, name: s
       repeatable,
       signal,
     };
-    const result = await run([op, installationId, attemptId, ...words], how, answered);
-    if (!answered(result)) throw silent(result);
-    return parseReply(result.stdout);
+    const read = (result: RunResult) => {
+      if (!answered(result)) throw silent(result);
+      return parseReply(result.stdout);
+    };
+    return await run([op, installationId, attemptId, ...words], how, { answered, read });
   }
 
   return {
     ask,
     stream: async ([op = '', ...words], how, begun) => {
       how.signal.throwIfAborted();
-      await run([op, installationId, ...words], how, begun);
+      await run([op, installationId, ...words], how, { answered: begun, read: () => {} });
     },
   };
 }

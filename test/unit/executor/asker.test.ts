@@ -7,13 +7,13 @@ import { startSpec } from '../../suites/machine-suite.ts';
 const { signal } = new AbortController();
 const silence: RunResult = { stdout: Buffer.alloc(0), stderr: Buffer.from('Cannot fork'), exitCode: 2 };
 
-/** A machine whose shell ends without an answer; what comes after that fails like this. */
-function machineOf(failing: { install?: Error; again?: Error }) {
+/** A machine whose shell ends without an answer; what comes after that fails like this, or says this. */
+function machineOf(failing: { install?: Error; again?: Error; says?: string }) {
   let runs = 0;
   const transport: Transport = {
     async run() {
       if (++runs > 1 && failing.again) throw failing.again;
-      return silence;
+      return runs > 1 && failing.says ? { ...silence, stdout: Buffer.from(failing.says), exitCode: 0 } : silence;
     },
     async install() {
       if (failing.install) throw failing.install;
@@ -26,7 +26,9 @@ describe('a shell that ends without an answer, so that the script is sent anew',
   const unwritable = { install: new MachineError('home', 'no more processes') };
   const away = { again: new NotSent('unreachable', 'the host is away') };
 
-  test.each([unwritable, away])('may have begun a start, though that fails: %o', async (failing) => {
+  const full = { says: 'taskejo1 ! disk_full the disk is full\n' };
+
+  test.each([unwritable, away, full])('may have begun a start, though that fails: %o', async (failing) => {
     const error = await machineOf(failing)
       .start(startSpec('true'), signal)
       .catch((thrown: unknown) => thrown);
