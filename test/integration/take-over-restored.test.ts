@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { startAttempt } from '../../src/usecases/attempt/start-attempt.ts';
-import { createTask } from '../../src/usecases/create/create-task.ts';
+import { createTask, createTasks } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { dispatchToHosts } from '../../src/usecases/hosts/dispatch.ts';
 import { getTask, listAttempts } from '../../src/usecases/task/read-tasks.ts';
@@ -11,7 +11,6 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { dequeue } from '../support/dequeue.ts';
 import { expectHealthy } from '../support/examine.ts';
-import { fewAtOnce } from '../support/few-at-once.ts';
 import { approved, holderOf } from '../support/gates.ts';
 import { take } from '../support/taken.ts';
 import { addAgent, alice, newTask, succeeded } from '../support/tasks.ts';
@@ -82,7 +81,8 @@ it('open attempts end as lost, and whatever has not ended waits for a person', a
 });
 
 it('many tasks are gone through in steps, and nothing is done where a server was heard of', async () => {
-  const ids = await fewAtOnce(1100, () => create());
+  const wanted = Array.from({ length: 1100 }, () => ({ task: newTask(), bodyHash: null }));
+  const { tasks } = await createTasks(deps, alice, wanted, null);
   const replica = { boot_id: 'b', pid_namespace: 'n', pid: 1, process_started_at: '1', id: randomUUIDv7() };
   await deps.db
     .insertInto('replicas')
@@ -98,6 +98,6 @@ it('many tasks are gone through in steps, and nothing is done where a server was
   expect(unsure).toMatchObject({ code: 1, stderr: expect.stringContaining('nothing was changed') });
   const done = await taskejo(['restored', '--json'], { env, input: 'yes\n' });
   expect(done.code).toBe(0);
-  expect(JSON.parse(done.stdout)).toEqual({ generation: 2, lost: 0, waiting: ids.length });
+  expect(JSON.parse(done.stdout)).toEqual({ generation: 2, lost: 0, waiting: tasks.length });
   expect(await takeable()).toEqual([]);
 });

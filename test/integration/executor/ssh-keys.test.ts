@@ -91,7 +91,7 @@ describeIf('sshd', 'a host over SSH', () => {
       agent.add(...keysIn(temporaryFolder(), 1), sshd.privateKeyPath);
       await hostOf(sshd, identity(agent.socket)).ping(signal);
       const rsa = join(temporaryFolder(), 'rsa');
-      execFileSync('ssh-keygen', ['-q', '-t', 'rsa', '-N', '', '-f', rsa]);
+      execFileSync('ssh-keygen', ['-q', '-t', 'rsa', '-b', '2048', '-N', '', '-f', rsa]);
       writeFileSync(sshd.authorizedKeysPath, readFileSync(`${rsa}.pub`));
       agent.add('-D');
       agent.add(rsa);
