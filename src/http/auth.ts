@@ -3,7 +3,7 @@ import type { AuditActor } from '../domain/audit.ts';
 import { AppError, notFound } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import type { Actor, Creator } from '../domain/task.ts';
-import type { Principal, Scope } from '../domain/token.ts';
+import { isWellFormedToken, type Principal, type Scope } from '../domain/token.ts';
 import { hasHeldTask } from '../usecases/agents/read-agents.ts';
 import type { HttpContext, HttpEnv } from './env.ts';
 import { aboutOf, requireWithin } from './restricted.ts';
@@ -51,9 +51,12 @@ async function requireOneInstance(c: HttpContext, principal: Principal): Promise
   if (instance !== undefined) await c.get('http').letInstanceIn(principal.agentId, instance);
 }
 
+const credentialOf = (c: HttpContext): string | undefined =>
+  /^Bearer +(\S+) *$/i.exec(c.req.header('authorization') ?? '')?.[1];
+
 /** Whose credential a request carries. Throws `unauthenticated`, or `rate_limited` after too many bad ones. */
 async function principalOf(c: HttpContext): Promise<Principal> {
-  const credential = /^Bearer +(\S+) *$/i.exec(c.req.header('authorization') ?? '')?.[1];
+  const credential = credentialOf(c);
   if (credential === undefined) {
     throw new AppError('unauthenticated', 'Send a token as Authorization: Bearer TOKEN.');
   }
@@ -88,6 +91,15 @@ export const isStillAdmitted = (c: HttpContext): Promise<boolean> =>
       throw error;
     },
   );
+
+/**
+ * Whether the token of a request that has waited was revoked meanwhile; `revocations` are those before. One that an agent
+ * signed runs out soon, and was good when it asked.
+ */
+export async function wasRevokedSince(c: HttpContext, revocations: number): Promise<boolean> {
+  if (c.get('http').signIn.revocations() === revocations) return false;
+  return isWellFormedToken(credentialOf(c) ?? '') && !(await isStillAdmitted(c));
+}
 
 /** The id of the agent that calls. */
 export function agentOf(c: HttpContext): string {

@@ -1,9 +1,10 @@
 import { dequeue as dequeueBody, dequeued } from '../contract/attempt.ts';
 import type { LeasedAttempt } from '../domain/attempt.ts';
+import { AppError } from '../domain/errors.ts';
 import type { Task } from '../domain/task.ts';
 import { releaseUnanswered } from '../usecases/attempt/release-unanswered.ts';
 import type { Taken } from '../usecases/dequeue/dequeue.ts';
-import { agentOf } from './auth.ts';
+import { agentOf, wasRevokedSince } from './auth.ts';
 import type { HttpContext } from './env.ts';
 import { presentLeased } from './present.ts';
 import { presentTask } from './present-task.ts';
@@ -27,15 +28,22 @@ const take = endpoint(
   }),
   async (c) => {
     const { max_tasks, wait_seconds, request_id } = c.req.valid('json');
-    const { dequeues, stopping } = c.get('http');
+    const { dequeues, signIn, stopping } = c.get('http');
     if (stopping.aborted) return c.body(null, 204);
     const wish = { maxTasks: max_tasks ?? 1, waitSeconds: wait_seconds ?? 0, requestId: request_id ?? null };
+    const revocations = signIn.revocations();
     const call = dequeues.dequeue(agentOf(c), wish);
     // Who hangs up waits no longer.
     c.env.outgoing.once('close', call.cancel);
     const taken = await call.answer;
     if (taken.length === 0) return c.body(null, 204);
-    if (wish.requestId === null) releaseIfUnwritten(c, taken);
+    const revoked = await wasRevokedSince(c, revocations);
+    if (wish.requestId === null || revoked) releaseIfUnwritten(c, taken);
+    if (revoked)
+      throw new AppError(
+        'unauthenticated',
+        'The token was revoked while this waited, or may not be used from here any more.',
+      );
     const tasks = await asSeen(
       c,
       taken.map(({ task }) => task),

@@ -208,6 +208,28 @@ describe('an agent that waits', () => {
     expect((await waiting).json.tasks[0].id).toBe(made.id);
   });
 
+  it('is given nothing any more once its token is revoked', async () => {
+    const agent = await newAgent();
+    const { json: token } = await app.call('POST', '/api/v1/tokens', {
+      body: { name: 'another', scope: 'agent', agent_name: 'revoked-as-it-waits' },
+    });
+    await app.call('PATCH', `/api/v1/agents/${token.agent_id}`, { body: { labels: ['revoked'] } });
+    const body = { wait_seconds: 60, request_id: 'r' };
+    const waiting = app.call('POST', '/api/v1/tasks/dequeue', { token: token.token, body });
+    const other = agent.dequeue({ wait_seconds: 60 });
+    await waitFor(async () => (await app.call('GET', `/api/v1/agents/${token.agent_id}`)).json.online);
+    await app.call('DELETE', `/api/v1/tokens/${token.id}`);
+    const made = await app.call('POST', '/api/v1/tasks', {
+      body: { title: 't', command: ['true'], requires: ['revoked'] },
+    });
+    const { status, json } = await waiting;
+    expect([status, json.code]).toEqual([401, 'unauthenticated']);
+    const task = () => app.call('GET', `/api/v1/tasks/${made.json.id}`);
+    await waitFor(async () => (await task()).json.status === 'pending');
+    await agent.create();
+    expect((await other).status).toBe(200);
+  });
+
   it('is answered 204 when its time is over', async () => {
     const agent = await newAgent();
     const beganMs = performance.now();

@@ -12,6 +12,8 @@ export type SignIn = {
   principalOf(credential: string, address: string): Promise<Principal>;
   /** A signed token that is of this moment and for this installation, whoever signed it; else null. */
   readProof(text: string): SignedToken | null;
+  /** How often credentials have been taken back, or may have been: who asks twice knows whether to look again. */
+  revocations(): number;
 };
 
 const WINDOW_MS = 60_000;
@@ -33,7 +35,12 @@ export type SignInOptions = AuthenticateOptions & {
 export function createSignIn(deps: Pick<Deps, 'hot' | 'wakeups'>, options: SignInOptions): SignIn {
   const authenticate = createAuthenticate(deps, options);
   const failures = createFailures(options);
+  let revocations = 0;
+  deps.wakeups.subscribe(({ kind }) => {
+    if (kind === 'tokens' || kind === 'missed') revocations += 1;
+  });
   return {
+    revocations: () => revocations,
     async principalOf(credential, address) {
       const principal = await authenticate(credential, address).catch((error: unknown) => {
         if (error instanceof AppError && error.code === 'address_not_allowed') failures.elsewhere(address);
