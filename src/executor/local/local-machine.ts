@@ -32,11 +32,9 @@ function createLocalTransport({ directory, environment, ahead = false }: LocalMa
     async run(script, words, options) {
       const isAhead = ahead && script === WRAPPER.name && isSameEachTime(words);
       const child = (isAhead && spare.take()) || begin(script, words);
-      try {
-        return await finishOperation(child, options);
-      } finally {
-        if (isAhead) spare.keep(() => begin(script, words));
-      }
+      const result = await finishOperation(child, options);
+      if (isAhead && result.exitCode === 0) spare.keep(() => begin(script, words)); // else the script may be missing
+      return result;
     },
     install: () => install(directory),
   };
