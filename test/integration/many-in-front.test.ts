@@ -6,6 +6,7 @@ import { NO_LIMITS } from '../../src/domain/task.ts';
 import { createTask, createTasks } from '../../src/usecases/create/create-task.ts';
 import { claimForAgents } from '../../src/usecases/dequeue/claim-for-agents.ts';
 import { dispatchToHosts } from '../../src/usecases/hosts/dispatch.ts';
+import { approveTask } from '../../src/usecases/task/approve-task.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
 import { addAgent, alice, newTask } from '../support/tasks.ts';
@@ -106,4 +107,19 @@ it('thousands of them are gone through by one claim after the other, and the fir
   const urgent = await make({ requires: [name], priority: 10 });
   while (claims.flat(2).length < 2 && claims.length < 10) claims.push(await take(name));
   expect(claims).toEqual([[[]], [[]], [[urgent]], [[]], [[]], [[first]]]);
+});
+
+it('what comes in between is found too, though there is always something behind it', async () => {
+  await add('http_pull');
+  await says('limits', '{}');
+  const refused = { requires: [name], limits: { ...NO_LIMITS, cpuPercent: 50 } };
+  await makeMany(refused, 1_200);
+  const between = await make({ requires: [name], requiresApproval: true });
+  await makeMany(refused, 1_200);
+  const behind = [await make({ requires: [name] }), await make({ requires: [name] })];
+  const given = async () => (await take(name)).flat();
+  expect(await given()).toEqual([]);
+  await approveTask(deps, alice, between, [1]);
+  deps.random = () => 0;
+  expect([await given(), await given()]).toEqual([[behind[0]], [between]]);
 });

@@ -10,17 +10,20 @@ import { isFor } from './is-for.ts';
 /** Tasks read at once, and how often in one claim. */
 const PAGE = 500;
 const PAGES = 3;
+/** Of the finds, so many begin anew. */
+const ANEW = 1 / 16;
 
 type Found = { candidates: Candidate[] /** After they were locked. */; at: string };
 
 /**
  * What one of these agents may run of the tasks behind those in front, of which it may run none: what it refuses, or is
  * not for, stays in front for as long as nobody else comes for it, however much of it there is. Reads on, without locks,
- * and locks what is worth it; beyond the first page it goes on where these agents have come to, as the next claim will.
+ * and locks what is worth it; beyond the first page it goes on where these agents have come to, as the next claim will. Now and then that begins
+ * anew, for what came in between meanwhile.
  */
 export async function lookBehind(
   trx: Transaction<Database>,
-  { lanes, farLooks }: Pick<Deps, 'lanes' | 'farLooks'>,
+  { lanes, farLooks, random }: Pick<Deps, 'lanes' | 'farLooks' | 'random'>,
   mode: Asking['mode'],
   agents: readonly AgentRow[],
   front: Spot,
@@ -34,7 +37,7 @@ export async function lookBehind(
     const seen = await candidatesBehind(trx, asking, spot);
     const found = await lockFitting(trx, mode, seen.filter(fits));
     if (found.candidates.length > 0) {
-      if (page > 0) farLooks.note(agentIds, spot);
+      if (page > 0) farLooks.note(agentIds, random() < ANEW ? null : spot);
       return found;
     }
     spot = seen.length < PAGE ? null : (seen.at(-1) ?? null);
