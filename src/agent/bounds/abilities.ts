@@ -75,12 +75,13 @@ function findBubblewrap(probing: Probing, signal: AbortSignal): Promise<Sandboxe
 }
 
 function findContainer(probing: Probing, signal: AbortSignal): Promise<Sandboxes['container']> {
-  const { config, told } = probing;
+  const { config } = probing;
   const { container } = sandboxesOf(config, probing.env);
   if ('missing' in container) return Promise.resolve(container);
   const inContainers = config.sandbox === 'container';
-  const asBefore = (reason: string) => ({ ...container, kept: keptBefore(inContainers ? told : null, reason) });
-  const before = had(probing, 'container') && (!inContainers || keptAllAsked(probing)) ? asBefore : null;
+  // The limits that the server was told of may be the bare machine's: where all runs in containers one is waited for.
+  const asBefore = (reason: string) => ({ ...container, kept: noLimits(reason) });
+  const before = had(probing, 'container') && !inContainers ? asBefore : null;
   const ask = () => tryContainer(container, config.workDir, patienceOf(probing));
   return untilSaid(probing, { ask, before, needed: inContainers, without }, signal);
 }
