@@ -146,12 +146,12 @@ start) # free or bounded, in the place of the attempt; standard input: the scrip
   exec 9>&1; x=$({ prepare 7>&1 >&9 2>/dev/null | launch $scope sh "$me" run "$inst" $bound ${scope:+scoped} 2>/dev/null; } 8>&1); [ -n "$x" ] || exit # that ends when the command is about to run
   att=${x%% *}; [ -z "$scope" ] || [ -f "a.$att/claim" ] || x=$({ echo $new; echo "$x"; } | launch sh "$me" run "$inst" $bound 2>/dev/null); tell ;; # there systemd would not
 run) # [scoped]; standard input tells the folder, then ATTEMPT TIMEOUT GRACE: the supervisor. It writes nothing to the connection, so the end of that can't hurt it
-  born $$ && read -r new || exit
+  born $$ && read -r new || exit; trap 'rm -rf $new' EXIT # also where it is being removed
   [ -z "${1-}" ] || { scope=''; while IFS=: read -r x y path; do [ "$x$y" != 0 ] || scope=/sys/fs/cgroup$path; done </proc/self/cgroup # a half of it is ours, until all is read, the other one the command's
     mkdir "$scope/supervisor" "$scope/command" && echo $$ >"$scope/supervisor/cgroup.procs" && echo "$scope/command" >$new/cgroup; } 2>/dev/null
   exec 8<>$new/out 3<$new/out 4>$new/out; exec 8<>$new/err 5<$new/err 6>$new/err; exec 8<>$new/gate 9<$new/gate 7>$new/gate 8>&1 >$new/made
   launch env -i PATH="${PATH:-/usr/bin:/bin}" LANG="$lang" sh "$me" task "$inst" $new 3<&9 <$new/input >&4 2>&6; task=$! # it waits at the gate, for two words and for its end
-  read -r att x y && cd "a.$att" && new=../$new && set -- "$x" "$y" && printf '%s\n' "$$ $born $boot" >$new/claim && ln $new/claim claim || { rm -rf $new; exit; }
+  read -r att x y && cd "a.$att" && new=../$new && set -- "$x" "$y" && printf '%s\n' "$$ $born $boot" >$new/claim && ln $new/claim claim || exit; trap - EXIT
   echo "$att" >&7; { made; exec sync claim .; } 2>/dev/null & low=$!; exec <&9 9<>$new/live >/dev/null; mv $new run
   pump out 3 & outpump=$!; pump err 5 & errpump=$!; watch "$1" "$2" timeout & watchdog=$!; echo on >&7; exec 3<&- 4>&- 5<&- 6>&- 7>&- 8>&-
   wait $task; code=$? why=exit used=-; usage; text='' left='' later=''; if [ -s run/why ]; then ln run/why reason; else set -C; true >reason; set +C; fi; [ ! -s reason ] || read -r why text <reason

@@ -167,7 +167,7 @@ describe('the wrapper script, asked about an attempt', () => {
     }
     expect(await state(attemptId)).toBe('none');
     expect(existsSync(folder(attemptId))).toBe(false);
-    expect(readdirSync(control()).filter((name) => name.startsWith('in.'))).toEqual([]);
+    await waitFor(() => readdirSync(control()).every((name) => !name.startsWith('in.')));
   });
 
   test('by words that are no ids or numbers: refused, nothing done', async () => {
