@@ -9,6 +9,7 @@ import { RECORDED_FORGE_URL, RECORDED_SECRET, recorded } from '../support/record
 import { startReplica } from '../support/replica.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { cloneDatabase } from '../support/test-server.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const CHANGE = /insert into "?events"?/;
 
@@ -81,6 +82,19 @@ test('a task is taken, started and completed once', async () => {
     expect(await types(task.id)).toEqual(['created', 'assigned', ...(start ? ['started'] : []), 'completed']);
     expect((await client.ask('GET', `/api/v1/tasks/${task.id}/attempts`)).json.items).toHaveLength(1);
   }
+  await expectHealthy({ databaseUrl });
+});
+
+test('an agent that waits is told of what was taken for it, also when its time is over meanwhile', async () => {
+  const { url, databaseUrl, way, client, post, asAgent, types } = await world();
+  const asking = asAgent('/tasks/dequeue', { request_id: 'waits', wait_seconds: 1 });
+  await waitFor(async () => /^taskejo_waiting_agents 1$/m.test(await (await fetch(`${url}/metrics`)).text()));
+  const loss = way.loseAnswer(/insert into "?attempts"?/);
+  const { json: task } = await post('/tasks', { title: 'once', command: ['true'] });
+  const taken = await asking;
+  expect([taken.status, taken.json?.tasks[0].id]).toEqual([200, task.id]);
+  expect([loss.lost(), client.statuses.get(204), client.statuses.get(503)]).toEqual([1, undefined, 1]);
+  expect(await types(task.id)).toEqual(['created', 'assigned']);
   await expectHealthy({ databaseUrl });
 });
 

@@ -23,8 +23,8 @@ export type Desk = {
   /** Tasks that hints told of, and nobody was woken for yet. */
   hinted: TasksByLane;
   flights: Set<Flight>;
-  /** The database was away when they were claimed for: perhaps something was taken, and the answer lost. */
-  unsure: Set<Waiter>;
+  /** Perhaps something was taken for them, and the answer lost: the error with which the last claim for each ended. */
+  unsure: Map<Waiter, unknown>;
   /** Says when a claim begins. */
   turns: { ask(): void };
   looking: NodeJS.Timeout | null;
@@ -40,10 +40,19 @@ export function leave(desk: Desk, waiter: Waiter): void {
   if (at >= 0 || desk.room.has(waiter)) answer(desk, waiter, []);
 }
 
-export function answer({ room }: Desk, waiter: Waiter, taken: Taken[]): void {
+/** Who may have been given something is not told that there was nothing: asking again, it hears of it. */
+export function answer(desk: Desk, waiter: Waiter, taken: Taken[]): void {
+  if (desk.unsure.has(waiter)) refuse(desk, waiter, desk.unsure.get(waiter));
+  else end(desk, waiter, () => waiter.answer(taken));
+}
+
+export const refuse = (desk: Desk, waiter: Waiter, error: unknown): void => end(desk, waiter, () => waiter.fail(error));
+
+function end({ room, unsure }: Desk, waiter: Waiter, say: () => void): void {
   waiter.answered = true;
   room.remove(waiter);
-  waiter.answer(taken);
+  unsure.delete(waiter);
+  say();
 }
 
 export function hear(desk: Desk, hint: Hint): void {
@@ -93,8 +102,7 @@ export function watch(desk: Desk): void {
 }
 
 function askUnsure(desk: Desk): void {
-  const waiters = [...desk.unsure].filter((waiter) => desk.room.has(waiter));
-  desk.unsure.clear();
+  const waiters = [...desk.unsure.keys()].filter((waiter) => desk.room.has(waiter));
   waiters.forEach(desk.room.remove);
   askAgain(desk, waiters);
 }

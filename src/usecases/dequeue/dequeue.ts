@@ -3,7 +3,18 @@ import { mayTryAlone } from '../coalesce.ts';
 import type { Deps } from '../deps.ts';
 import { createTurns } from '../turns.ts';
 import { type Claimed, claimForAgents } from './claim-for-agents.ts';
-import { answer, askAgain, type Desk, type Flight, hear, leave, lookSoon, note, watch } from './dequeue-desk.ts';
+import {
+  answer,
+  askAgain,
+  type Desk,
+  type Flight,
+  hear,
+  leave,
+  lookSoon,
+  note,
+  refuse,
+  watch,
+} from './dequeue-desk.ts';
 import { MOST_TASKS } from './give-out.ts';
 import type { Taken } from './taken.ts';
 import { createWaitingRoom, type Waiter } from './waiting-room.ts';
@@ -34,7 +45,7 @@ export function createDequeues(deps: Deps): Dequeues {
     fresh: [],
     hinted: new Map(),
     flights: new Set(),
-    unsure: new Set(),
+    unsure: new Map(),
     turns: createTurns({
       waiting: () => desk.fresh.length + (desk.room.size === 0 ? 0 : desk.hinted.size),
       most: MOST_ASKS,
@@ -120,7 +131,7 @@ async function claim(desk: Desk, batch: readonly Waiter[]): Promise<void> {
     );
   } catch (error) {
     if (batch.length > 1 && mayTryAlone(error)) await Promise.all(batch.map((waiter) => claim(desk, [waiter])));
-    else for (const waiter of batch) refuse(desk, waiter, error);
+    else for (const waiter of batch) failed(desk, waiter, error);
     return;
   }
   for (const [index, waiter] of batch.entries()) {
@@ -132,6 +143,7 @@ async function claim(desk: Desk, batch: readonly Waiter[]): Promise<void> {
 }
 
 function tell(desk: Desk, waiter: Waiter, { taken, labels, passed, full, repeated }: Claimed): void {
+  desk.unsure.delete(waiter);
   if (taken.length > 0 || repeated || desk.stopped || waiter.untilMs <= performance.now()) {
     answer(desk, waiter, taken);
     return;
@@ -159,13 +171,10 @@ function passOn(desk: Desk, batch: readonly Waiter[]): void {
 }
 
 /** While the database is away, who waits goes on waiting, and asks anew with the next look. */
-function refuse(desk: Desk, waiter: Waiter, error: unknown): void {
+function failed(desk: Desk, waiter: Waiter, error: unknown): void {
   if (isDatabaseAway(error) && waiter.looked && waiter.untilMs > performance.now() && !desk.stopped) {
     desk.room.add(waiter);
-    desk.unsure.add(waiter);
+    desk.unsure.set(waiter, error);
     watch(desk);
-  } else {
-    waiter.answered = true;
-    waiter.fail(error);
-  }
+  } else refuse(desk, waiter, error);
 }
