@@ -2,20 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LIMIT_NAMES, type Limits, type Sandbox } from '../../domain/task.ts';
 import { LIMITS } from '../../executor/kept-limits.ts';
 import type { Log } from '../../executor/log.ts';
+import type { Environment } from '../../yaml-file.ts';
 import type { AgentConfig } from '../config.ts';
 import { AgentError } from '../exit.ts';
 import type { Registration } from '../identity.ts';
 import { findLimits, type KeptLimits, namesOfKept, noLimits } from './limits.ts';
 import { PATIENCE_MS, Unsaid } from './probe.ts';
-import {
-  type Environment,
-  type Missing,
-  namesOf,
-  type Sandboxes,
-  sandboxesOf,
-  tryBubblewrap,
-  whyMissing,
-} from './sandboxes.ts';
+import { type Missing, namesOf, type Sandboxes, sandboxesOf, tryBubblewrap, whyMissing } from './sandboxes.ts';
 import { tryContainer } from './try-container.ts';
 
 /** What the machine can do, as the server is told; it gives out no task that asks for more. */

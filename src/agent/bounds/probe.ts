@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { inOneLine } from '../../domain/visible.ts';
+import type { Environment } from '../../yaml-file.ts';
 
 const run = promisify(execFile);
 
@@ -11,8 +12,6 @@ export const PATIENCE_MS = 30_000;
 export class Unsaid extends Error {
   override name = 'Unsaid';
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Tries a program: why it can't do what it was told, in its own words, null where it did; and all that it said of it.

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SANDBOXES, type Sandbox } from '../../domain/task.ts';
+import type { Environment } from '../../yaml-file.ts';
 import type { AgentConfig } from '../config.ts';
 import { bubblewrapArguments, type Hidden } from './bubblewrap.ts';
 import type { ContainerOptions } from './container.ts';
@@ -13,8 +14,6 @@ export type Bubblewrap = { program: string; hidden: Hidden };
 export type Missing = { missing: string };
 /** What the machine has of each sandbox. */
 export type Sandboxes = { bubblewrap: Bubblewrap | Missing; container: ContainerOptions | Missing };
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What the container's program may need of the agent's own environment. */
 const CLIENTS_OWN = ['HOME', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADDRESS', 'DOCKER_HOST', 'DOCKER_CONFIG'];

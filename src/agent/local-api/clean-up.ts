@@ -25,6 +25,7 @@ export function createCleaner({ config, installationId, store, machine, signal }
     const items: Cleanup['items'] = [];
     for (const attemptId of found) items.push({ attempt_id: attemptId, bytes: await sizeOf(attemptId) });
     if (!dryRun) refuse(await cleanAttempts({ store, machine }, found, signal));
+    if (signal.aborted) throw new AppError('unavailable', 'The agent is stopping; what is not removed yet stays.');
     return { dry_run: dryRun, items, bytes: items.reduce((sum, { bytes }) => sum + bytes, 0) };
   };
 }

@@ -49,6 +49,23 @@ test('an attempt whose files can not be removed keeps no other from its turn', a
   store.close();
 });
 
+test('an agent that is stopped meanwhile does not say that all is removed', async () => {
+  const { root, machine } = await guardedMachine();
+  const store = openStore(root);
+  const [first, second] = [await left(machine, store, 'reported'), await left(machine, store, 'reported')];
+  const stopping = new AbortController();
+  const clean: Machine['clean'] = async (attemptId, signal) => {
+    await machine.clean(attemptId, signal);
+    stopping.abort();
+  };
+  const deps = { config: { workDir: join(root, 'work') }, installationId: 'here', store, signal: stopping.signal };
+  const cleaning = createCleaner({ ...deps, machine: { ...machine, clean } })(false);
+  await expect(cleaning).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('stopping') });
+  expect([first, second].filter((id) => existsSync(folderOf(root, id)))).toEqual(store.leftBefore(0));
+  expect(store.leftBefore(0)).toHaveLength(1);
+  store.close();
+});
+
 test('an agent that runs drops what it keeps for people when its time is over', async () => {
   const { root, machine } = await guardedMachine();
   const store = openStore(root);
