@@ -32,7 +32,7 @@ export type Load = {
 
 const WAIT_SECONDS = 1;
 const BACK_WITHIN_MS = 10_000;
-const TIMES_AS_USUAL = 50;
+const TIMES_AS_USUAL = 20;
 
 export async function startLoad({
   urls,
