@@ -11,6 +11,7 @@ import { waitFor } from '../../support/wait-for.ts';
 
 const noLog = { debug() {}, info() {}, warn() {}, error() {} };
 const DEAD_PID = 1_234_567;
+const ANOTHER = [{ storeId: 'another' }, { bootId: 'another' }];
 
 /**
  * What a driver does that finds an attempt again, for each way in which claim, exit and processes can stand. Unknown is
@@ -83,7 +84,7 @@ describe('an attempt that is found again', () => {
     expect(runs()).toBe(before + 1);
   });
 
-  test.each([{ storeId: 'another' }, { bootId: 'another' }])(
+  test.each(ANOTHER)(
     'no claim, and another store or boot (%o) than before the start was sent: lost, never started, nor by a late start',
     async (other) => {
       const one = attempt();
@@ -95,7 +96,7 @@ describe('an attempt that is found again', () => {
     },
   );
 
-  test.each([{ storeId: 'another' }, { bootId: 'another' }])(
+  test.each(ANOTHER)(
     'never sent, and another store or boot (%o) than was known: asked for the new one, noted, then started, once',
     async (other) => {
       const one = attempt();
@@ -110,7 +111,7 @@ describe('an attempt that is found again', () => {
     },
   );
 
-  test.each([{ storeId: 'another' }, { bootId: 'another' }])(
+  test.each(ANOTHER)(
     'never sent, since the machine was away, and another store or boot (%o) when it is back: taken back, started, once',
     async (other) => {
       const one = attempt();
