@@ -15,7 +15,7 @@ import { eventsApi } from './events.ts';
 import { explainApi } from './explain.ts';
 import { healthApi } from './health.ts';
 import { logsApi } from './logs.ts';
-import { measured, metricsApi } from './metrics.ts';
+import { metricsApi } from './metrics.ts';
 import { type OpenApiDocument, openApiDocument } from './openapi.ts';
 import { problemResponse } from './problem.ts';
 import { requestContext } from './request-context.ts';
@@ -31,8 +31,13 @@ import { webhooksApi } from './webhooks.ts';
 /** All of HTTP: the API, its document, and the pages for people, which are mounted at the root. */
 export function createApp<E extends Env>(http: HttpDeps, pages: Hono<E> | null = null): OpenAPIHono<HttpEnv> {
   const app = api();
-  app.use(measured(http.metrics));
   app.use(requestContext(http));
+  mountApi(app);
+  const document = describeApi(http.version);
+  app.get('/openapi.json', (c) => c.json(document, 200));
+  app.route('/', docsPage(document));
+  if (pages !== null) app.route('/', pages);
+  // The last, for what no route answers.
   app.use(
     methodNotAllowed<HttpEnv>({
       app,
@@ -42,11 +47,6 @@ export function createApp<E extends Env>(http: HttpDeps, pages: Hono<E> | null =
       },
     }),
   );
-  mountApi(app);
-  const document = describeApi(http.version);
-  app.get('/openapi.json', (c) => c.json(document, 200));
-  app.route('/', docsPage(document));
-  if (pages !== null) app.route('/', pages);
   app.onError(answerError);
   app.notFound((c) => problemResponse(c, new AppError('not_found', 'There is nothing at this address.')));
   return app;

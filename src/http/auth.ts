@@ -1,11 +1,10 @@
-import { createMiddleware } from 'hono/factory';
 import type { AuditActor } from '../domain/audit.ts';
 import { AppError, notFound } from '../domain/errors.ts';
 import type { Holder } from '../domain/holder.ts';
 import type { Actor, Creator } from '../domain/task.ts';
 import { isWellFormedToken, type Principal, type Scope } from '../domain/token.ts';
 import { hasHeldTask } from '../usecases/agents/read-agents.ts';
-import type { HttpContext, HttpEnv } from './env.ts';
+import type { HttpContext } from './env.ts';
 import { aboutOf, requireWithin } from './restricted.ts';
 
 type Role = Scope | 'attempt';
@@ -32,7 +31,7 @@ const roleOf = (principal: Principal): Role => (principal.kind === 'token' ? pri
  */
 export const admit = (who: Admitted, { path, method }: { path: string; method: string }) => {
   const about = aboutOf(path, method);
-  return createMiddleware<HttpEnv>(async (c, next) => {
+  return async (c: HttpContext): Promise<void> => {
     const principal = await principalOf(c);
     if (!(ADMITTED[who] as readonly Role[]).includes(roleOf(principal))) throw forbidden(principal);
     await requireOneInstance(c, principal);
@@ -40,8 +39,7 @@ export const admit = (who: Admitted, { path, method }: { path: string; method: s
     // What an agent comes to is bound to what it holds or held.
     const restriction = principal.kind === 'token' ? principal.restriction : null;
     if (restriction !== null) await requireWithin(c, restriction, about);
-    await next();
-  });
+  };
 };
 
 /** Of an agent that says which of its processes calls, only one is let in. */

@@ -1,9 +1,8 @@
 import type { RouteConfig } from '@hono/zod-openapi';
-import { createMiddleware } from 'hono/factory';
 import { z } from 'zod';
 import { issueWords } from '../contract/issue-words.ts';
 import { readJson } from './body.ts';
-import type { HttpContext, HttpEnv } from './env.ts';
+import type { HttpContext } from './env.ts';
 import { refuseInvalid } from './errors.ts';
 
 const words = issueWords('an object');
@@ -17,14 +16,13 @@ export const checked = ({ request }: Pick<RouteConfig, 'request'>) => {
   const { query, params, headers } = request ?? {};
   const media = request?.body?.content['application/json'];
   const json = media && 'schema' in media ? media.schema : undefined;
-  return createMiddleware<HttpEnv>(async (c, next) => {
+  return async (c: HttpContext): Promise<void> => {
     const body = json instanceof z.ZodType ? await readJson(c) : undefined;
     if (query) take(c, 'query', query, queryOf(c));
     if (params) take(c, 'param', params, c.req.param());
     if (headers instanceof z.ZodType) take(c, 'header', headers, c.req.header());
     if (json instanceof z.ZodType) take(c, 'json', json, body);
-    await next();
-  });
+  };
 };
 
 function take(c: HttpContext, target: 'query' | 'param' | 'header' | 'json', schema: z.ZodType, value: unknown): void {

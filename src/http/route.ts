@@ -6,12 +6,15 @@ import { problem } from '../contract/problem.ts';
 import { ERROR_CODES, type ErrorCode } from '../domain/errors.ts';
 import { ADMITTED, type Admitted, admit } from './auth.ts';
 import { checked } from './checked.ts';
-import type { HttpEnv } from './env.ts';
+import type { HttpContext, HttpEnv } from './env.ts';
 
-export type Endpoint = { route: RouteConfig; handler: unknown };
+/** What a request has to pass before it is handled. Throws where it may not. */
+export type Guard = (c: HttpContext) => unknown;
+type Guarded = RouteConfig & { guards?: readonly Guard[] };
+export type Endpoint = { route: Guarded; handler: unknown };
 
 /** A route beside what handles it, which knows the route's parameters, body and answers. */
-export const endpoint = <const R extends RouteConfig>(
+export const endpoint = <const R extends Guarded>(
   route: R,
   handler: OpenAPIRoute<R, HttpEnv>['handler'],
 ): Endpoint => ({ route, handler });
@@ -20,13 +23,21 @@ export const endpoint = <const R extends RouteConfig>(
 export function api(...endpoints: readonly Endpoint[]): OpenAPIHono<HttpEnv> {
   const app = new OpenAPIHono<HttpEnv>();
   for (const { route, handler } of endpoints) {
-    const { middleware = [], ...described } = route;
+    const { guards = [], ...described } = route;
     app.openAPIRegistry.registerPath(described);
     const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1');
-    app.on(route.method, [path], ...[middleware].flat(), checked(route), handler as Handler<HttpEnv>);
+    app.on(route.method, [path], guarded([...guards, checked(route)], handler as Handler<HttpEnv>));
   }
   return app;
 }
+
+/** All steps of a route in one layer: each of its own would cost every call, and be held by everybody who waits. */
+const guarded =
+  (guards: readonly Guard[], handler: Handler<HttpEnv>): Handler<HttpEnv> =>
+  async (c, next) => {
+    for (const guard of guards) await guard(c);
+    return handler(c, next);
+  };
 
 /** An answer of JSON. */
 export const answers = <T extends z.ZodType>(schema: T, description: string) => ({
@@ -49,7 +60,7 @@ export const pageOnly = z.strictObject(pageQuery);
 
 export const idInPath = z.object({ id });
 
-type Described = Omit<RouteConfig, 'path' | 'middleware' | 'security'> & { path: string };
+type Described = Omit<RouteConfig, 'path' | 'security'> & { path: string };
 
 /** A route for who is admitted. The document says who, and which problems it answers with. */
 export function apiRoute<const R extends Described>(who: Admitted, codes: readonly ErrorCode[], route: R) {
@@ -60,7 +71,7 @@ export function apiRoute<const R extends Described>(who: Admitted, codes: readon
     ...withProblems([...codes, ...usual(strict), ...ofCaller(who)], strict as R),
     description,
     security: [{ token: [] }],
-    middleware: [admit(who, route)],
+    guards: [admit(who, route)],
   };
 }
 
