@@ -6,6 +6,7 @@ import { isReadOnly, isUnanswered } from './database-errors.ts';
 import { noLog, type StoreLog } from './log.ts';
 import { createPreparing } from './prepared.ts';
 import type { Database } from './schema.ts';
+import { sendTogether } from './sent-together.ts';
 
 export type PoolOptions = DatabaseAddress & {
   /** Connections at most. */
@@ -61,6 +62,7 @@ export function createPool(options: PoolOptions, log: StoreLog = noLog): pg.Pool
   });
   // A client emits its own errors also while it is lent out, when the pool doesn't listen.
   pool.on('connect', (client) => {
+    sendTogether(client);
     prepare(client);
     let told = false; // the database's farewell and the closed socket are two errors
     client.on('error', (error) => {

@@ -1,7 +1,8 @@
+import { Socket } from 'node:net';
 import { sql } from 'kysely';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { isDatabaseAway } from '../../src/store/database-errors.ts';
-import { openDatabase } from '../../src/store/pool.ts';
+import { createPool, openDatabase } from '../../src/store/pool.ts';
 import { inOrder, transact } from '../../src/store/transact.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { recordStatements } from '../support/recorded-statements.ts';
@@ -27,6 +28,29 @@ test('statements go out before the answers to those before them have come', asyn
   await transact(db, (trx) => inOrder(sql`select 1`.execute(trx), sql`select 2`.execute(trx)));
   expect(told.slice(0, 3)).toEqual(['begin is sent', 'select 1 is sent', 'select 2 is sent']);
   await close();
+});
+
+test('what is sent in one turn leaves in one piece, what comes later in another', async () => {
+  let pieces = 0;
+  class Counted extends Socket {
+    override _write(...args: Parameters<Socket['_write']>) {
+      pieces += 1;
+      super._write(...args);
+    }
+    override _writev(...args: Parameters<NonNullable<Socket['_writev']>>) {
+      pieces += 1;
+      super._writev?.(...args);
+    }
+  }
+  const pool = createPool({ connectionString: database.connectionString, byKeys: true, stream: () => new Counted() });
+  const client = await pool.connect();
+  pieces = 0;
+  await Promise.all(['select 1', 'select 2', 'select 3'].map((text) => client.query(text, [])));
+  expect(pieces).toBe(1);
+  await client.query('select 4', []);
+  expect(pieces).toBe(2);
+  client.release();
+  await pool.end();
 });
 
 test('the commit goes out right behind a statement that was announced as the last one', async () => {
