@@ -120,7 +120,7 @@ function decode(bytes: Uint8Array): string {
 
 /** Counts brackets outside of texts, without parsing: what is nested too deep must not reach a parser. */
 function checkDepth(text: string): void {
-  if (text.length <= MAX_DEPTH) return;
+  if (!hasManyBrackets(text)) return;
   let depth = 0;
   let inText = false;
   for (let at = 0; at < text.length; at++) {
@@ -133,4 +133,16 @@ function checkDepth(text: string): void {
     else if (char === '}' || char === ']') depth -= 1;
     if (depth > MAX_DEPTH) throw new AppError('malformed', `The body is nested deeper than ${MAX_DEPTH} levels.`);
   }
+}
+
+/** Without them nothing can be deep, and most bodies have few. */
+function hasManyBrackets(text: string): boolean {
+  let count = 0;
+  for (const bracket of '[{') {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+      count += 1;
+      if (count > MAX_DEPTH) return true;
+    }
+  }
+  return false;
 }

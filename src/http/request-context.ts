@@ -31,6 +31,10 @@ export const requestContext = (http: HttpDeps) =>
     http.log.debug({ requestId, method, path, status, ms: Math.round(ms) }, 'answered');
   });
 
+/** A header of an answer, straight to it: it is written without being made twice. */
+export const answerHeader = (c: HttpContext, name: string, value: string): void =>
+  void c.env.outgoing.setHeader(name, value);
+
 /** Straight to the answer, where what a route sets goes before these; and late, so that nobody who waits holds them. */
 function answerHeaders(c: HttpContext, requestId: string): void {
   const { outgoing } = c.env;

@@ -14,6 +14,7 @@ import { actorOf, creatorOf, requireReadable } from './auth.ts';
 import type { HttpContext } from './env.ts';
 import { presentPage } from './present.ts';
 import { presentTask } from './present-task.ts';
+import { answerHeader } from './request-context.ts';
 import { asSeen, restrictionOf } from './restricted.ts';
 import { answers, api, apiRoute, endpoint, idInPath, pageAsked, takes } from './route.ts';
 import { taskRequest } from './task-request.ts';
@@ -82,8 +83,8 @@ const create = endpoint(
     if (replayed) refuseOthers(restrictionOf(c), tasks);
     const shown = tasks.map(presentTask);
     const [first] = shown;
-    if (replayed) c.header('Idempotency-Replayed', 'true');
-    if (!Array.isArray(body) && first) c.header('Location', `/api/v1/tasks/${first.id}`);
+    if (replayed) answerHeader(c, 'Idempotency-Replayed', 'true');
+    if (!Array.isArray(body) && first) answerHeader(c, 'Location', `/api/v1/tasks/${first.id}`);
     const status = replayed && request === null ? 200 : 201;
     return c.json(Array.isArray(body) || first === undefined ? { items: shown } : first, status);
   },
