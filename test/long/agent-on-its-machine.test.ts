@@ -26,8 +26,8 @@ async function agentWith(name: string, env: Record<string, string> = {}) {
     if (code !== 0) throw new Error(stderr);
     return JSON.parse(stdout) as T;
   };
-  const running = async (script: string) => {
-    const { id } = await tasks.create(script, { requires: [name] });
+  const running = async (script: string, more: Record<string, unknown> = {}) => {
+    const { id } = await tasks.create(script, { requires: [name], ...more });
     await tasks.until(id, ({ attempt }) => attempt?.process != null);
     return id;
   };
@@ -143,7 +143,7 @@ describe('the agent of this machine', () => {
   test('leaves the server at once, with what it runs only by force, and is another one at its next start', async () => {
     const { agent, command, running } = await agentWith('leave');
     const mark = sleepMark();
-    await running(`sleep ${mark}`);
+    await running(`sleep ${mark}`, { max_infra_retries: 0 }); // nothing that the next start would take
     const refused = await command('leave');
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('An attempt is open on this machine')]);
     const { id } = agent;
