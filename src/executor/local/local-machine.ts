@@ -5,7 +5,7 @@ import { WRAPPER } from '../wrapper/protocol.ts';
 import { createShellMachine, type ShellMachineOptions } from '../wrapper/shell-machine.ts';
 import type { Transport } from '../wrapper/transport.ts';
 import { beginOperation, finishOperation } from './operation.ts';
-import { createSpare } from './spare.ts';
+import { createSpare, type Spare } from './spare.ts';
 
 export type LocalMachineOptions = ShellMachineOptions & {
   /** Where the wrapper script and the control folders live; made when it is missing. */
@@ -16,18 +16,21 @@ export type LocalMachineOptions = ShellMachineOptions & {
   environment?: { PATH?: string; LANG?: string };
 };
 
+/** `stop` resolves when nothing that was made ready ahead is left. */
+export type LocalMachine = Machine & { stop(): Promise<void> };
+
 /**
  * The machine that this program runs on. Operations are short child processes; attempts belong to supervisors in
  * sessions of their own, so that they outlive us and the next start of this program finds them again.
  */
-export function createLocalMachine(options: LocalMachineOptions): Machine {
-  return createShellMachine(createLocalTransport(options), options);
+export function createLocalMachine(options: LocalMachineOptions): LocalMachine {
+  const spare = createSpare();
+  return { ...createShellMachine(createLocalTransport(options, spare), options), stop: spare.stop };
 }
 
-function createLocalTransport({ directory, environment, ahead = false }: LocalMachineOptions): Transport {
+function createLocalTransport({ directory, environment, ahead = false }: LocalMachineOptions, spare: Spare): Transport {
   const env: NodeJS.ProcessEnv = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: directory, ...environment };
   const begin = (script: string, words: readonly string[]) => beginOperation([join(directory, script), ...words], env);
-  const spare = createSpare();
   return {
     async run(script, words, options) {
       const isAhead = ahead && script === WRAPPER.name && isSameEachTime(words);

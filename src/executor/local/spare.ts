@@ -13,6 +13,8 @@ export type Spare = {
   keep(begin: () => Operation): void;
   /** It is the caller's from now on; null where none waits. */
   take(): Operation | null;
+  /** Resolves when none is there any more. */
+  stop(): Promise<void>;
 };
 
 export function createSpare(): Spare {
@@ -32,16 +34,24 @@ export function createSpare(): Spare {
     };
     return { child, renewal: setTimeout(renew, FRESH_MS).unref() };
   };
+  const take = () => {
+    if (spare === null) return null;
+    const { child } = spare;
+    drop(child);
+    hold(child, 'ref');
+    return child;
+  };
   return {
     keep(begin) {
       spare ??= spareOf(begin);
     },
-    take() {
-      if (spare === null) return null;
-      const { child } = spare;
-      drop(child);
-      hold(child, 'ref');
-      return child;
+    take,
+    async stop() {
+      const child = take();
+      if (child === null) return;
+      const over = new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
+      child.stdin.end();
+      await over;
     },
   };
 }
