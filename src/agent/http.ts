@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { type Check, fields, type Issue, isText, isWholeOrMissing } from './fields.ts';
 import { createPause } from './pause.ts';
 import type { Answer, Outgoing, Send } from './send.ts';
 import type { ServerClock } from './server-clock.ts';
@@ -14,7 +14,7 @@ export class ServerRefusal extends Error {
   readonly status: number;
   readonly code: string;
   readonly nextOffset: number | null;
-  constructor(status: number, { code, detail, next_offset }: z.infer<typeof problem>) {
+  constructor(status: number, { code, detail, next_offset }: Problem) {
     super(`${detail} (${code})`);
     this.status = status;
     this.code = code;
@@ -23,7 +23,8 @@ export class ServerRefusal extends Error {
 }
 
 /** A newer server may know more codes: any word is one. */
-const problem = z.object({ code: z.string(), detail: z.string(), next_offset: z.int().optional() });
+type Problem = { code: string; detail: string; next_offset?: number | undefined };
+const problem = fields<Problem>({ code: isText, detail: isText, next_offset: isWholeOrMissing });
 
 export type ServerRequest<T> = {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -32,8 +33,8 @@ export type ServerRequest<T> = {
   body?: unknown;
   token?: string;
   headers?: Readonly<Record<string, string>>;
-  /** Null: the answer's body doesn't matter. */
-  schema: z.ZodType<T> | null;
+  /** What the answer's body is checked by, or how that is loaded when there is one. Null: it doesn't matter. */
+  schema: Check<T> | (() => Promise<Check<T>>) | null;
   /** How much longer than others this request may take. */
   waitSeconds?: number;
 };
@@ -61,7 +62,7 @@ export function createServerClient({ server, clock, random, send }: ServerClient
       const answer = await send(`${url}${request.path}`, { ...outgoingOf(request), signal: both });
       clock.hear(answer.header('date'));
       pause.hear(answer);
-      return readAnswer(answer, request);
+      return await readAnswer(answer, request);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ServerRefusal || error instanceof ServerAway) throw error;
@@ -80,13 +81,15 @@ function outgoingOf({ method, body, token, headers: more }: ServerRequest<unknow
   return { method, headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 
-function readAnswer<T>({ status, text }: Answer, { schema }: ServerRequest<T>): T {
+async function readAnswer<T>({ status, text }: Answer, { schema }: ServerRequest<T>): Promise<T> {
   if (status < 200 || status > 299) throw refusal(status, text);
   if (schema === null || status === 204) return undefined as T;
-  const parsed = schema.safeParse(json(text));
-  if (!parsed.success) throw new ServerAway(`the answer is not understood: ${z.prettifyError(parsed.error)}`);
+  const parsed = (typeof schema === 'function' ? await schema() : schema).safeParse(json(text));
+  if (!parsed.success) throw new ServerAway(`the answer is not understood: ${parsed.error.issues.map(say).join(', ')}`);
   return parsed.data;
 }
+
+const say = ({ path, message }: Issue): string => `${path.map(String).join('.')}: ${message}`;
 
 function refusal(status: number, text: string): Error {
   const parsed = problem.safeParse(json(text));
