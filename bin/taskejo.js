@@ -16,8 +16,12 @@ const packages = {
 };
 
 // An agent waits for days and does little itself: no compiled code that is faster and larger, a small space for what is
-// new, and a word (`gc`) to give back what starting took.
-const frugal = process.argv[2] === 'agent' ? ['--max-semi-space-size=1', '--no-opt', '--no-maglev', '--expose-gc'] : [];
+// new, nothing of the picture of itself that Node begins with, and a word (`gc`) to give back what starting took.
+const [, , command, word = '--'] = process.argv;
+const frugal =
+  command === 'agent' && word.startsWith('-')
+    ? ['--max-semi-space-size=1', '--no-opt', '--no-maglev', '--no-node-snapshot', '--expose-gc']
+    : [];
 
 if (Number.parseInt(process.versions.node, 10) < neededMajor) runAgainOn(bundledNode());
 else if (process.channel || frugal.every((flag) => process.execArgv.includes(flag))) await begin();
@@ -30,7 +34,9 @@ async function begin() {
     process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
   }
   keepCompiledCode();
-  await import('../src/cli.ts');
+  // An agent that began anew has no use for the command line.
+  if (process.env.TASKEJO_PREPARED === undefined) await import('../src/cli.ts');
+  else await (await import('../src/cli/agent/run.ts')).goOn();
 }
 
 // For a start in half the time and with less memory. It stands beside the packages, so that whoever can change it can

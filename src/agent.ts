@@ -1,55 +1,88 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { type Attempts, createAttempts } from './agent/attempts.ts';
-import { findAbilities } from './agent/bounds/abilities.ts';
-import { createContainers } from './agent/bounds/containers.ts';
+import { readFileSync } from 'node:fs';
+import { createAttempts } from './agent/attempts.ts';
+import { beginAnew, canBeginAnew, takePrepared } from './agent/begin-anew.ts';
 import { MACHINE_PATH } from './agent/bounds/find-program.ts';
-import { guardMachine } from './agent/bounds/guard-machine.ts';
-import { type Sandboxes, sandboxesOf } from './agent/bounds/sandboxes.ts';
-import { type AgentConfig, loadAgentConfig } from './agent/config.ts';
-import { createHttpControlPlane, createSayEndings } from './agent/control-plane.ts';
-import { type Enrolled, enrol } from './agent/enrol.ts';
+import type { AgentConfig } from './agent/config.ts';
+import { createEnrolled, type Enrolled } from './agent/enrolled.ts';
 import { AgentError, EXIT } from './agent/exit.ts';
 import { createServerClient, type ServerClient } from './agent/http.ts';
-import { readSelf } from './agent/identity.ts';
 import { instanceOf } from './agent/instance.ts';
 import { createIntake, type Intake, roomLoop } from './agent/intake.ts';
-import { type LeaveDeps, leave } from './agent/leave.ts';
 import { startLocalApi } from './agent/local-api/index.ts';
 import { createLocalAgent, type LocalAgentDeps } from './agent/local-api/local-agent.ts';
 import { lockState } from './agent/lock.ts';
 import { memoryLoop } from './agent/memory-loop.ts';
 import { createMetricsReader } from './agent/metrics/machine-metrics.ts';
 import { machinesNetwork } from './agent/network.ts';
+import type { Prepared } from './agent/prepared.ts';
 import { presenceLoop, type Standing } from './agent/presence.ts';
 import { ensurePrivateFolder } from './agent/private-files.ts';
 import { pullLoop, settleRequest } from './agent/pull-loop.ts';
 import { createReserve } from './agent/reserve.ts';
 import { createServerClock, type ServerClock } from './agent/server-clock.ts';
 import { aborted, type StopSignals, stopSignals } from './agent/stop-signals.ts';
-import { createStoppableMachine, type StoppableMachine } from './agent/stoppable-machine.ts';
 import { type AgentStore, openStore } from './agent/store.ts';
 import { tidyLoop } from './agent/tidy-loop.ts';
 import { windDown } from './agent/wind-down.ts';
-import { createLocalMachine } from './executor/local/local-machine.ts';
-import { type Machine, MachineError } from './executor/machine.ts';
+import type { Work, WorkDeps } from './agent/work.ts';
+import { createWorkLoader, type WorkLoader } from './agent/work-loader.ts';
 import { createLog, type Log } from './log.ts';
-import { ConfigError, type Environment } from './yaml-file.ts';
+import { ConfigError } from './yaml-file/mistake.ts';
+import type { Environment } from './yaml-file/overrides.ts';
 
-export type RunAgentOptions = {
+/*
+ * The pull agent. What a start needs once (`agent/prepare.ts`) and what work needs (`agent/work.ts`) is imported when it
+ * is needed: an agent that idles is as small as what this file imports at its top.
+ */
+
+/** Lines for whoever started it: `out` that it is online, `err` why it can't be. */
+type Lines = { out: (line: string) => void; err: (line: string) => void };
+
+export type RunAgentOptions = Lines & {
   /** Else the first of `./agent.yaml` and `/etc/taskejo/agent.yaml` that is there. */
   file?: string | undefined;
   env: Environment;
-  /** Lines for whoever started it: `out` that it is online, `err` why it can't be. */
-  out: (line: string) => void;
-  err: (line: string) => void;
 };
 
-/** Runs the pull agent until a signal ends it; answers the exit code. */
-export async function runAgent({ file, env, out, err }: RunAgentOptions): Promise<number> {
+/** So long without work, and the agent lets go of what it needs for that. */
+const REST_MS = 600_000;
+
+/** Runs the pull agent until a signal ends it; answers the exit code. Where it can, it does so as a program begun anew. */
+export const runAgent = ({ file, env, ...lines }: RunAgentOptions): Promise<number> =>
+  untilStopped(lines, async (signals) => {
+    const { loadAgentConfig } = await import('./agent/config.ts');
+    const { prepare } = await import('./agent/prepare.ts');
+    const config = await loadAgentConfig({ file, env });
+    const found = await withState(config, env, (state) => prepare({ ...state, version: version() }, signals.stop));
+    if (found === null) return EXIT.stopped;
+    const prepared = { ...found, startedAt: new Date().toISOString(), isSaid: false, restMs: REST_MS };
+    await beginAnew(prepared, signals.stop);
+    return signals.stop.aborted ? EXIT.stopped : goOn(prepared, env, signals, lines);
+  });
+
+/** What was begun anew goes on as the agent that was prepared. */
+export const goOnAsPrepared = (env: NodeJS.ProcessEnv, lines: Lines): Promise<number> =>
+  untilStopped(lines, async (signals) => {
+    const prepared = takePrepared(env);
+    if (prepared.version === version()) return goOn(prepared, env, signals, lines);
+    // Another release has been put in its place: what it needs to know, its own start finds out.
+    await beginAnew(null, signals.stop);
+    return EXIT.stopped;
+  });
+
+/** Leaves the server while no agent runs here. @throws {ConfigError}, {@link AgentError}, {@link AppError} */
+export async function leaveStopped({ file, env, force }: Pick<RunAgentOptions, 'file' | 'env'> & { force: boolean }) {
+  const { loadAgentConfig } = await import('./agent/config.ts');
+  const { leaveUnused } = await import('./agent/leave-unused.ts');
+  const config = await loadAgentConfig({ file, env });
+  return withState(config, env, (state) => leaveUnused({ ...state, version: version() }, force));
+}
+
+/** What a person must mend is said in a sentence. */
+async function untilStopped({ err }: Lines, run: (signals: StopSignals) => Promise<number>): Promise<number> {
   const signals = stopSignals(process);
   try {
-    const config = await loadAgentConfig({ file, env });
-    return await withState(config, env, (state) => live({ ...state, signals, out }));
+    return await run(signals);
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof AgentError)) throw error;
     err(error.message);
@@ -57,22 +90,6 @@ export async function runAgent({ file, env, out, err }: RunAgentOptions): Promis
   } finally {
     signals.release();
   }
-}
-
-/** Leaves the server while no agent runs here. @throws {ConfigError}, {@link AgentError}, {@link AppError} */
-export async function leaveStopped({ file, env, force }: Pick<RunAgentOptions, 'file' | 'env'> & { force: boolean }) {
-  const config = await loadAgentConfig({ file, env });
-  if (!existsSync(config.stateDir)) throw new AgentError('this agent has joined no server');
-  return withState(config, env, async (state) => {
-    const { signal } = new AbortController();
-    if (readSelf(config).identity === null) throw new AgentError('this agent has joined no server');
-    const instance = instanceOf(state.store, config.stateDir);
-    const enrolled = await enrol({ ...state, instance, version: version(), abilities: {} }, signal);
-    if (enrolled === null) throw new AgentError('this agent has joined no server');
-    const stops = machineOf(state, sandboxesOf(config, env), enrolled.identity.installationId);
-    const nothing = { attempts: { idle: async () => {} }, onLeft: () => {} };
-    return leave({ ...state, ...enrolled, ...nothing, stops, signal }, force);
-  });
 }
 
 type State = {
@@ -85,7 +102,6 @@ type State = {
   random: () => number;
   log: Log;
 };
-type Agent = State & { signals: StopSignals; out: (line: string) => void };
 
 /** Nothing of the state is touched before it is ours alone. */
 async function withState<T>(config: AgentConfig, env: Environment, work: (state: State) => Promise<T>): Promise<T> {
@@ -99,7 +115,6 @@ async function withState<T>(config: AgentConfig, env: Environment, work: (state:
       const clock = createServerClock(Date.now);
       const client = createServerClient({ server: config.server, clock, random: Math.random, send });
       const log = createLog(config.log);
-      for (const one of config.strangeVariables) log.warn({ cause: one }, 'a variable is no setting');
       const intake = createIntake({ store, reserve, log });
       return await work({ config, env, client, clock, store, intake, random: Math.random, log });
     } finally {
@@ -110,106 +125,104 @@ async function withState<T>(config: AgentConfig, env: Environment, work: (state:
   }
 }
 
-/** This machine, as its owner lets it be used. */
-function machineOf({ config, random }: State, sandboxes: Sandboxes, installationId: string): StoppableMachine {
-  const { container } = sandboxes;
-  const containers = createContainers(config.stateDir, 'missing' in container ? null : container);
-  const local = createLocalMachine({ directory: config.workDir, installationId, ahead: true });
-  return createStoppableMachine(guardMachine(local, { config, sandboxes, containers }), random);
+/** Works until it is stopped; one that has rested for long with all that work needs begins anew without. */
+async function goOn(prepared: Prepared, env: Environment, signals: StopSignals, lines: Lines): Promise<number> {
+  const ended = await withState(prepared.config, env, (state) => live({ ...prepared, ...state, ...lines, signals }));
+  if (ended !== 'rested') return ended;
+  const rested = { ...prepared, isSaid: true };
+  await beginAnew(rested, signals.stop);
+  return signals.stop.aborted ? EXIT.stopped : goOn(rested, env, signals, lines);
 }
 
-async function live(agent: Agent): Promise<number> {
-  const { config, store, signals } = agent;
-  const told = readSelf(config).identity?.registered ?? null;
-  const found = await findAbilities({ ...agent, told }, signals.stop);
-  if (found === null) return EXIT.stopped;
-  const { abilities, sandboxes } = found;
-  const instance = instanceOf(store, config.stateDir);
-  const enrolled = await enrol({ ...agent, instance, version: version(), abilities }, signals.stop);
-  if (enrolled === null) return EXIT.stopped;
-  const { installationId, agentId } = enrolled.identity;
-  const stops = machineOf(agent, sandboxes, installationId);
-  const { machine } = stops;
-  await checkMachine(machine, agent);
-  const attempts = attemptsOf(agent, enrolled, machine);
+type Agent = Prepared & State & Lines & { signals: StopSignals };
+type Ended = number | 'rested';
+
+async function live(agent: Agent): Promise<Ended> {
+  const { config, store, known, log } = agent;
+  const { installationId, agentId } = known.identity;
+  const { capacity, killGraceSeconds } = config;
+  const work = createWorkLoader(() => loadWork({ ...agent, ...enrolled, installationId }));
+  const enrolled = createEnrolled({ ...agent, work, instance: instanceOf(store, config.stateDir) }, known);
+  const attempts = createAttempts({ work, store, installationId, capacity, killGraceSeconds, log });
   const standing: Standing = { online: false, agentId };
-  const readMetrics = metricsOf(config);
-  const here = { attempts, machine, stops, abilities, installationId, standing, readMetrics };
-  return workUntilStopped({ ...agent, ...enrolled, ...here });
+  return workUntilEnd({
+    ...agent,
+    ...enrolled,
+    work,
+    attempts,
+    installationId,
+    standing,
+    readMetrics: metricsOf(config),
+  });
 }
 
-type Parts = Agent & Enrolled & Omit<LocalParts, 'onLeft' | 'signal'>;
+/** Of another release that has been put in this one's place half would not fit to what runs. */
+async function loadWork(deps: WorkDeps & Agent): Promise<Work> {
+  try {
+    if (canBeginAnew() && version() !== deps.version) throw new Error('another release is in its place');
+    const { createWork } = await import('./agent/work.ts');
+    return createWork(deps);
+  } catch (error) {
+    deps.log.warn({ err: error }, 'what work needs is not to be had: begins anew, from the start');
+    await beginAnew(null, deps.signals.stop);
+    throw error;
+  }
+}
 
-async function workUntilStopped(parts: Parts): Promise<number> {
+type Parts = Agent &
+  Enrolled &
+  Pick<LocalAgentDeps, 'attempts' | 'installationId' | 'readMetrics'> & { work: WorkLoader; standing: Standing };
+
+async function workUntilEnd(parts: Parts): Promise<Ended> {
   const { store, intake, attempts, signals } = parts;
   const [left, over] = [new AbortController(), new AbortController()];
   const stop = AbortSignal.any([signals.stop, left.signal]);
-  const local = await openLocalApi({ ...parts, onLeft: () => left.abort(), signal: over.signal });
-  for (const attempt of store.open()) attempts.begin(attempt, 'again');
+  const local = await openLocalApi(parts, () => left.abort(), over.signal);
+  for (const attempt of await store.open()) attempts.begin(attempt, 'again');
   const loops = [
     presenceLoop({ ...parts, onOnline: (id) => sayOnline(parts, id) }, over.signal),
     pullLoop(parts, AbortSignal.any([stop, over.signal])),
     tidyLoop(parts, over.signal),
-    memoryLoop(attempts, over.signal),
     roomLoop(intake, over.signal),
   ];
+  const rested = memoryLoop({ ...parts, restMs: canBeginAnew() ? parts.restMs : null }, over.signal);
   try {
-    await Promise.race([Promise.all(loops), aborted(stop)]);
+    await Promise.race([Promise.all(loops), aborted(stop), rested]);
     if (left.signal.aborted) return EXIT.stopped;
+    if (!stop.aborted) {
+      parts.log.info({}, 'nothing to do for long: begins anew, with nothing in memory of what it did');
+      return 'rested';
+    }
     const settle = (signal: AbortSignal) => settleRequest(parts, signal);
     return (await windDown({ ...parts, settle }, signals.force)) ? EXIT.forced : EXIT.stopped;
   } finally {
     over.abort();
     await local.stop();
     await attempts.detach();
-    await Promise.allSettled(loops);
+    await Promise.allSettled([...loops, rested]);
+    await parts.work.end();
   }
-}
-
-function attemptsOf({ config, store, log }: Agent, { client, identity }: Enrolled, machine: Machine): Attempts {
-  const { capacity, killGraceSeconds } = config;
-  const plane = createHttpControlPlane(client);
-  const sayEndings = createSayEndings(client, plane);
-  const { installationId } = identity;
-  return createAttempts({ plane, sayEndings, machine, store, installationId, capacity, killGraceSeconds, log });
 }
 
 const metricsOf = ({ workDir, environment }: AgentConfig) =>
   createMetricsReader({ folder: workDir, path: environment.PATH ?? MACHINE_PATH, nowMs: () => performance.now() });
 
-type LocalParts = Omit<LocalAgentDeps, 'version' | 'startedAt' | 'standing' | 'leave'> &
-  Omit<LeaveDeps, 'attempts'> & { standing: Standing; log: Log };
-
 /** What is asked on this machine is answered from now on, whether the server is there or not. */
-function openLocalApi(parts: LocalParts): ReturnType<typeof startLocalApi> {
+function openLocalApi(parts: Parts, onLeft: () => void, signal: AbortSignal): ReturnType<typeof startLocalApi> {
   const agent = createLocalAgent({
     ...parts,
-    version: version(),
-    startedAt: new Date().toISOString(),
+    signal,
     standing: () => parts.standing,
-    leave: (force) => leave(parts, force),
+    async leave(force) {
+      const { leave } = await import('./agent/leave.ts');
+      return leave({ ...parts, stops: await parts.work.use(), onLeft, signal }, force);
+    },
   });
   return startLocalApi({ ...parts.config.localApi, agent, log: parts.log });
 }
 
-/** Whether commands can be run here. One that is too busy to say is asked again. */
-async function checkMachine(machine: Machine, { config, log, signals }: Agent): Promise<void> {
-  while (!signals.stop.aborted) {
-    try {
-      await machine.ping(signals.stop);
-      return;
-    } catch (error) {
-      if (signals.stop.aborted) return;
-      if (!(error instanceof MachineError)) throw error;
-      const sentence = `cannot run commands in ${config.workDir}: ${error.message}`;
-      if (error.kind !== 'unreachable') throw new AgentError(sentence, undefined, { cause: error });
-      log.warn({ cause: sentence }, 'the machine did not say whether it can run commands: asked again');
-    }
-  }
-}
-
-function sayOnline({ config, out }: Agent, agentId: string): void {
-  out(`agent ${agentId} online at ${config.server.url}`);
+function sayOnline({ config, isSaid, out }: Agent, agentId: string): void {
+  if (!isSaid) out(`agent ${agentId} online at ${config.server.url}`);
 }
 
 function version(): string {

@@ -1,18 +1,16 @@
 import { BLANK_RESULT, type Result } from '../domain/attempt.ts';
 import type { StartSpec } from '../domain/machine.ts';
-import type { ControlPlane } from '../executor/control-plane.ts';
 import type { Log } from '../executor/log.ts';
-import { type Machine, MachineError } from '../executor/machine.ts';
-import { type AttemptEnd, type MachineStore, runAttempt } from '../executor/run-attempt.ts';
+import { MachineError } from '../executor/machine.ts';
+import type { AttemptEnd, MachineStore } from '../executor/run-attempt.ts';
 import { unlessAborted } from '../executor/until.ts';
 import { createOutbox, type Outbox, type SayEndings } from './outbox.ts';
 import type { AgentStore, OpenAttempt, TakenTask } from './store.ts';
 import { StoreFull } from './store-file.ts';
+import type { Work } from './work.ts';
 
 export type AttemptsDeps = {
-  plane: ControlPlane;
-  sayEndings: SayEndings;
-  machine: Machine;
+  work: { use(): Promise<Pick<Work, 'plane' | 'sayEndings' | 'machine' | 'runAttempt'>> };
   store: AgentStore;
   installationId: string;
   capacity: number;
@@ -25,6 +23,8 @@ export type Attempts = {
   /** Drives an attempt that was just taken, or one that an earlier start of the agent left open. */
   begin(attempt: OpenAttempt, found: 'new' | 'again'): void;
   readonly running: readonly StartSpec[];
+  /** For how long nothing has been driven. */
+  readonly restedMs: number;
   /** How many places are free, as soon as it is one. @throws the signal's reason */
   freePlaces(signal: AbortSignal): Promise<number>;
   /** Resolves when nothing is driven. */
@@ -41,7 +41,9 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
   const { capacity, log } = deps;
   const driven = new Map<string, { spec: StartSpec; over: Promise<void> }>();
   const stops = { handBack: new AbortController(), detach: new AbortController() };
-  const outbox = createOutbox(deps.sayEndings, stops.detach.signal);
+  const sayEndings: SayEndings = async (endings, signal) => (await deps.work.use()).sayEndings(endings, signal);
+  const outbox = createOutbox(sayEndings, stops.detach.signal);
+  let restsSince = performance.now();
   const lately: Lately = { machine: null };
   let changed = Promise.withResolvers<void>();
 
@@ -55,6 +57,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     } finally {
       outbox.left(spec.attemptId);
       driven.delete(spec.attemptId);
+      restsSince = performance.now();
       changed.resolve();
       changed = Promise.withResolvers();
     }
@@ -72,6 +75,9 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     get running() {
       return [...driven.values()].map(({ spec }) => spec);
     },
+    get restedMs() {
+      return driven.size > 0 ? 0 : performance.now() - restsSince;
+    },
     async freePlaces(signal) {
       while (driven.size >= capacity) await unlessAborted(changed.promise, signal);
       return capacity - driven.size;
@@ -81,7 +87,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     },
     giveBack: async (tasks, signal) => {
       const result: Result = { ...BLANK_RESULT, outcome: 'released', error: 'the disk of the agent is full' };
-      await deps.sayEndings(
+      await sayEndings(
         tasks.map(({ attemptId }) => ({ attemptId, result })),
         signal,
       );
@@ -97,8 +103,8 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
 /** The machine's memory and boot as the last start found them, so that the next one needn't ask before. */
 type Lately = { machine: MachineStore | null };
 
-function runOne(
-  { plane, machine, store, outbox, lately, log }: AttemptsDeps & { outbox: Outbox; lately: Lately },
+async function runOne(
+  { work, store, outbox, lately, log }: AttemptsDeps & { outbox: Outbox; lately: Lately },
   attempt: OpenAttempt,
   spec: StartSpec,
   found: 'new' | 'again',
@@ -106,6 +112,7 @@ function runOne(
 ): Promise<AttemptEnd> {
   const { attemptId } = spec;
   const { machine: known, process, result } = attempt;
+  const { plane, machine, runAttempt } = await work.use();
   return runAttempt({
     plane: { ...plane, complete: outbox.complete },
     machine,

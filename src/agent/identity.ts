@@ -21,6 +21,8 @@ export type Identity = {
 
 /** The agent's own key, made before anybody is told of it; and who it became by it. */
 export type Self = { keys: KeyPair; identity: Identity | null };
+/** The same, once it is somebody. */
+export type Known = Self & { identity: Identity };
 
 const key = z.string().refine(isPublicKey);
 const stored = z.object({

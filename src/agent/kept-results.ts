@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
+import { forgetEmptied } from './store.ts';
 import { inTransaction, openStoreToRead, openStoreToWrite } from './store-file.ts';
 import { type KeptResult, toKeptResult } from './store-rows.ts';
 
@@ -37,11 +38,6 @@ export function deleteKeptResults(stateDir: string, attemptIds: readonly string[
       return found;
     });
   });
-}
-
-/** Of an attempt whose files are gone nothing is left to know; of another one the row goes with them. */
-export function forgetEmptied(database: DatabaseSync): void {
-  database.exec("delete from attempts where cleaned and left_as = 'fenced' and result is null");
 }
 
 function using<T>(database: DatabaseSync, work: (database: DatabaseSync) => T): T {

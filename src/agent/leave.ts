@@ -7,7 +7,7 @@ import { ServerAway, type ServerClient, ServerRefusal } from './http.ts';
 import { readSelf, writeSelf } from './identity.ts';
 import type { Intake } from './intake.ts';
 import type { StoppableMachine } from './stoppable-machine.ts';
-import type { AgentStore } from './store.ts';
+import type { AgentStore, OpenAttempt } from './store.ts';
 
 export type LeaveDeps = {
   config: AgentConfig;
@@ -31,7 +31,7 @@ const REPORT_MS = 10_000;
  */
 export async function leave(deps: LeaveDeps, force: boolean): Promise<Left> {
   const { config, store, intake, attempts, onLeft, signal } = deps;
-  const open = store.open();
+  const open = await store.open();
   if (open.length > 0 && !force) {
     throw new AppError('status_not_allowed', `${countOf(open.length)} on this machine; force stops and reports them.`);
   }
@@ -43,7 +43,7 @@ export async function leave(deps: LeaveDeps, force: boolean): Promise<Left> {
     await signOff(deps);
     // A request for work was under way: of what it brought nobody would hear any more.
     const known = new Set(open.map(({ task }) => task.attemptId));
-    const late = store.open().filter(({ task }) => !known.has(task.attemptId));
+    const late = (await store.open()).filter(({ task }) => !known.has(task.attemptId));
     await Promise.allSettled(late.map((one) => stopOne(deps, one)));
     const self = readSelf(config);
     writeSelf(config, { ...self, identity: null });
@@ -56,7 +56,7 @@ export async function leave(deps: LeaveDeps, force: boolean): Promise<Left> {
 
 const countOf = (attempts: number): string => (attempts === 1 ? 'An attempt is open' : `${attempts} attempts are open`);
 
-async function stopOne({ config, stops, signal }: LeaveDeps, { task, result }: ReturnType<AgentStore['open']>[number]) {
+async function stopOne({ config, stops, signal }: LeaveDeps, { task, result }: OpenAttempt) {
   const { killGraceSeconds } = config;
   if (result === null) await stops.stop({ attemptId: task.attemptId, killGraceSeconds }, signal);
 }

@@ -1,18 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Attempts } from './attempts.ts';
+import type { WorkLoader } from './work-loader.ts';
 
 const EVERY_MS = 10_000;
-const GROWN_BYTES = 4 * 1024 * 1024;
+const GROWN_BYTES = 2 * 1024 * 1024;
+
+export type MemoryDeps = {
+  attempts: Pick<Attempts, 'restedMs'>;
+  work: Pick<WorkLoader, 'unusedMs'>;
+  /** For how long it keeps what work needs when there is none; null: it can't let go of it. */
+  restMs: number | null;
+};
 
 /**
  * Gives back what starting and working took once nothing runs: a process that idles has no reason to collect it, and may
- * idle for days. The launcher gives it the means (`gc`).
+ * idle for days. What was loaded to work it can't give back: resolves when it has rested with that for long.
  */
-export async function memoryLoop(attempts: Pick<Attempts, 'running'>, signal: AbortSignal): Promise<void> {
+export async function memoryLoop({ attempts, work, restMs }: MemoryDeps, signal: AbortSignal): Promise<void> {
   let kept = 0;
   while (!signal.aborted) {
-    await delay(EVERY_MS, undefined, { signal }).catch(() => {});
-    if (signal.aborted || attempts.running.length > 0 || process.memoryUsage.rss() < kept + GROWN_BYTES) continue;
+    await delay(Math.min(EVERY_MS, restMs ?? EVERY_MS), undefined, { signal }).catch(() => {});
+    if (signal.aborted || attempts.restedMs === 0) continue;
+    if (restMs !== null && Math.min(attempts.restedMs, work.unusedMs ?? 0) >= restMs) return;
+    if (process.memoryUsage.rss() < kept + GROWN_BYTES) continue;
     globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' });
     kept = process.memoryUsage.rss();
   }

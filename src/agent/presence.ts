@@ -1,11 +1,14 @@
-import { heartbeatAnswer, type MachineMetrics } from '../contract/agent.ts';
+import type { z } from 'zod';
+import type { heartbeatAnswer, MachineMetrics } from '../contract/agent.ts';
 import { createWake } from '../executor/attempt/wake.ts';
 import { createBackoff } from '../executor/backoff.ts';
 import type { Log } from '../executor/log.ts';
-import { type Enrolled, installationOf } from './enrol.ts';
+import type { Enrolled } from './enrolled.ts';
 import { AgentError, EXIT } from './exit.ts';
+import { fields, isFlag, isText, isWhole } from './fields.ts';
 import { ServerAway, type ServerClient, ServerRefusal } from './http.ts';
 import type { Identity } from './identity.ts';
+import { installationOf } from './installation.ts';
 import type { Intake } from './intake.ts';
 import type { AgentStore } from './store.ts';
 
@@ -27,7 +30,8 @@ export type PresenceDeps = {
   log: Log;
 };
 
-const beatAnswer = heartbeatAnswer.pick({ agent_id: true, draining: true, generation: true });
+type BeatAnswer = Pick<z.output<typeof heartbeatAnswer>, 'agent_id' | 'draining' | 'generation'>;
+const beatAnswer = fields<BeatAnswer>({ agent_id: isText, draining: isFlag, generation: isWhole });
 
 /**
  * Shows the server that the agent is there, until the signal is aborted. Leases are renewed by each attempt itself, with

@@ -1,10 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { z } from 'zod';
-import { leasedAttempt, MAX_TASKS } from '../contract/attempt.ts';
-import { limitsOf } from '../contract/new-task.ts';
-import { task } from '../contract/task.ts';
+import { MAX_TASKS } from '../domain/task.ts';
 import { createBackoff } from '../executor/backoff.ts';
-import { commandEnvironment } from '../executor/command-environment.ts';
 import type { Log } from '../executor/log.ts';
 import type { Attempts } from './attempts.ts';
 import type { AgentConfig } from './config.ts';
@@ -13,40 +9,18 @@ import type { Intake } from './intake.ts';
 import { throwIfAnother } from './presence.ts';
 import type { AgentStore, TakenTask } from './store.ts';
 import { StoreFull } from './store-file.ts';
+import type { Work } from './work.ts';
 
 export type PullDeps = {
   config: AgentConfig;
   client: ServerClient;
+  work: { use(): Promise<Pick<Work, 'dequeued'>> };
   store: AgentStore;
   attempts: Attempts;
   intake: Intake;
   random: () => number;
   log: Log;
 };
-
-/** Of a task only what running it needs: a newer server may say more, and other words elsewhere. */
-const dequeued = z.object({
-  tasks: z.array(
-    task
-      .pick({
-        id: true,
-        command: true,
-        input: true,
-        input_base64: true,
-        limits: true,
-        sandbox: true,
-        timeout_seconds: true,
-        repository: true,
-      })
-      .extend({
-        source: z
-          .object({ ref: z.string().nullable(), sha: z.string().nullable(), number: z.int().nullable() })
-          .nullable(),
-        attempt: leasedAttempt,
-      }),
-  ),
-});
-type Dequeued = z.infer<typeof dequeued>['tasks'][number];
 
 /** An answer without work that comes at once is not asked for again at once. */
 const LEAST_ROUND_MS = 1_000;
@@ -109,38 +83,16 @@ async function keep({ store, attempts }: PullDeps, tasks: readonly TakenTask[], 
 }
 
 async function ask(deps: PullDeps, places: number, waitSeconds: number, signal: AbortSignal): Promise<TakenTask[]> {
-  const { client, store } = deps;
-  const answer = await client(
+  const { client, store, work } = deps;
+  const answer = await client<TakenTask[] | undefined>(
     {
       method: 'POST',
       path: '/api/v1/tasks/dequeue',
       body: { max_tasks: places, wait_seconds: waitSeconds, request_id: store.requestId() },
-      schema: dequeued.optional(),
+      schema: async () => (await work.use()).dequeued,
       waitSeconds,
     },
     signal,
   );
-  return (answer?.tasks ?? []).map((one) => takenTask(deps, one));
+  return answer ?? [];
 }
-
-const takenTask = ({ config }: PullDeps, { attempt, source, ...task }: Dequeued): TakenTask => ({
-  attemptId: attempt.id,
-  taskId: task.id,
-  number: attempt.number,
-  command: task.command,
-  input: task.input ?? '',
-  inputBase64: task.input_base64,
-  environment: commandEnvironment({
-    url: config.server.url,
-    token: attempt.token,
-    repository: task.repository,
-    ref: source?.ref ?? null,
-    sha: source?.sha ?? null,
-    issue: source?.number ?? null,
-    agent: config.environment,
-  }),
-  limits: limitsOf(task.limits),
-  sandbox: task.sandbox,
-  timeoutSeconds: task.timeout_seconds,
-  renewSeconds: attempt.renew_seconds,
-});

@@ -1,39 +1,13 @@
-import { type Register, registered as registeredAnswer } from '../contract/agent.ts';
-import type { AgentConfig } from './config.ts';
+import { registered as registeredAnswer } from '../contract/agent.ts';
 import { signedCredential } from './credential.ts';
 import { AgentError } from './exit.ts';
-import { type ServerClient, ServerRefusal } from './http.ts';
-import type { Identity, Registration, Self } from './identity.ts';
-import type { ServerClock } from './server-clock.ts';
-
-/** What the machine can do, so that the server needn't try. */
-export type Abilities = Pick<Register, 'limits' | 'sandboxes'>;
-
-export type RegisterDeps = {
-  config: AgentConfig;
-  client: ServerClient;
-  clock: ServerClock;
-  version: string;
-  abilities: Abilities;
-};
-
-/** What we say of ourselves. The name is what the server calls us, for good. */
-export function registrationOf({ config, version, abilities }: RegisterDeps, { keys, identity }: Self): Registration {
-  const { allowedCommands, deniedPatterns } = config.policy;
-  return {
-    name: identity?.registered?.name ?? config.name,
-    labels: [...config.labels],
-    capacity: config.capacity,
-    version,
-    public_key: keys.publicKey,
-    ...abilities,
-    policy: { allowed_commands: [...allowedCommands], denied_patterns: [...deniedPatterns] },
-  };
-}
+import { ServerRefusal } from './http.ts';
+import { type Identity, type Self, writeSelf } from './identity.ts';
+import { type RegisterDeps, registrationOf } from './registration.ts';
 
 /**
- * Registers, or tells the server what has changed since: whoever holds the key is the same agent, so that asking again
- * after a lost answer is harmless. @throws {ServerAway} to be tried again, {@link ServerRefusal}
+ * Registers, or tells the server what has changed since, and writes it down: whoever holds the key is the same agent, so
+ * that asking again after a lost answer is harmless. @throws {ServerAway} to be tried again, {@link ServerRefusal}
  */
 export async function register(
   deps: RegisterDeps,
@@ -54,12 +28,14 @@ export async function register(
     },
     signal,
   );
-  return {
+  const identity: Identity = {
     installationId,
     agentId: answer.agent_id,
     heartbeatSeconds: answer.heartbeat_seconds,
     registered: registration,
   };
+  writeSelf(deps.config, { ...self, identity });
+  return identity;
 }
 
 /** Why we could not be registered, as the owner of the machine can mend it. */

@@ -4,10 +4,9 @@ import type { Result } from '../domain/attempt.ts';
 import type { ProcessIdentity } from '../domain/process.ts';
 import type { MachineStore } from '../executor/run-attempt.ts';
 import { AgentError } from './exit.ts';
-import { forgetEmptied } from './kept-results.ts';
 import { createReserve, type Reserve } from './reserve.ts';
 import { inTransaction, openStoreFile, StoreFull, writeWith } from './store-file.ts';
-import { type OpenAttempt, type TakenTask, toOpenAttempt } from './store-rows.ts';
+import type { OpenAttempt, TakenTask } from './store-rows.ts';
 
 export type { OpenAttempt, TakenTask } from './store-rows.ts';
 
@@ -34,7 +33,7 @@ export type AgentStore = {
   /** The request was answered: what it brought is ours, and the next one has another id. @throws {StoreFull} */
   take(tasks: readonly TakenTask[]): void;
   /** In the order in which they ended; then those that have not. */
-  open(): OpenAttempt[];
+  open(): Promise<OpenAttempt[]>;
   setMachine(attemptId: string, machine: MachineStore): void;
   setProcess(attemptId: string, process: ProcessIdentity): void;
   /** The first that is said of an attempt stands. */
@@ -161,7 +160,12 @@ function attempts(database: DatabaseSync, write: Write, path: string): AttemptPa
     "update attempts set result = null where left_as = 'fenced' and left_at <= unixepoch() - ?",
   );
   return {
-    open: () => open.all().map((row) => toOpenAttempt(row, path)),
+    async open() {
+      const rows = open.all();
+      if (rows.length === 0) return []; // and nothing is loaded to read them
+      const { toOpenAttempt } = await import('./store-rows.ts');
+      return rows.map((row) => toOpenAttempt(row, path));
+    },
     setMachine: (attemptId, machine) => write(() => setMachine.run(JSON.stringify(machine), attemptId)),
     setProcess: (attemptId, process) => write(() => setProcess.run(JSON.stringify(process), attemptId)),
     setResult: (attemptId, result) => write(() => setResult.run(JSON.stringify(result), attemptId)),
@@ -178,4 +182,9 @@ function attempts(database: DatabaseSync, write: Write, path: string): AttemptPa
         forgetEmptied(database);
       }),
   };
+}
+
+/** Of an attempt whose files are gone nothing is left to know; of another one the row goes with them. */
+export function forgetEmptied(database: DatabaseSync): void {
+  database.exec("delete from attempts where cleaned and left_as = 'fenced' and result is null");
 }

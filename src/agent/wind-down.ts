@@ -11,7 +11,7 @@ export type WindDownDeps = {
   config: AgentConfig;
   attempts: Attempts;
   intake: Intake;
-  machine: Machine;
+  work: { use(): Promise<{ machine: Machine }> };
   /** Sees to what the last request for work may have brought. */
   settle: (signal: AbortSignal) => Promise<void>;
   random: () => number;
@@ -39,8 +39,9 @@ export async function windDown(deps: WindDownDeps, force: AbortSignal): Promise<
   return force.aborted;
 }
 
-async function stopByForce({ config, attempts, machine, random, log }: WindDownDeps): Promise<void> {
+async function stopByForce({ config, attempts, work, random, log }: WindDownDeps): Promise<void> {
   const { running } = attempts;
+  const { machine } = await work.use();
   log.warn({ running: running.length }, 'stopping by force');
   const patience = { random, signal: AbortSignal.timeout((config.killGraceSeconds + REPORT_SECONDS) * 1000) };
   await Promise.allSettled(running.map((spec) => stopCommand(machine, spec, patience)));

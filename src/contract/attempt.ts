@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AGENT_MODES } from '../domain/task.ts';
+import { AGENT_MODES, MAX_TASKS } from '../domain/task.ts';
 import { id, json, listOf, processIdentity, text } from './common.ts';
 import { failureClass, outcome, status, task } from './task.ts';
 
@@ -41,7 +41,6 @@ export const attempt = z
 export type Attempt = z.infer<typeof attempt>;
 export const attemptList = listOf(attempt);
 
-export const MAX_TASKS = 100;
 const MAX_WAIT_SECONDS = 60;
 export const dequeue = z.strictObject({
   max_tasks: z.int().min(1).max(MAX_TASKS).optional(),

@@ -18,6 +18,9 @@ export type ExecutionMode = (typeof EXECUTION_MODES)[number];
 export const AGENT_MODES = ['ssh_cli', 'http_pull'] as const;
 export type AgentMode = (typeof AGENT_MODES)[number];
 
+/** The most that one request for work brings. */
+export const MAX_TASKS = 100;
+
 export const OUTCOMES = ['completed', 'failed', 'cancelled', 'released', 'lost', 'preempted'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 

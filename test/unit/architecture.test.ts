@@ -52,7 +52,7 @@ const agentCommands = /^cli\/agent\//;
 /** The commands that start a program in this process. */
 const startingCommands: Record<string, string> = {
   'cli/serve.ts': 'server.ts',
-  'cli/agent/agent.ts': 'agent.ts',
+  'cli/agent/run.ts': 'agent.ts',
   'cli/agent/leave.ts': 'agent.ts',
   'cli/demo.ts': 'demo',
 };

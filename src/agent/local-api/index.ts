@@ -32,7 +32,7 @@ function routesOf(agent: LocalAgent): Route[] {
     { method: 'GET', path: '/api/v1/ping', handler: agent.ping },
     { method: 'GET', path: '/api/v1/system/info', handler: agent.info },
     { method: 'GET', path: '/api/v1/queue/status', handler: agent.queue },
-    { method: 'GET', path: '/api/v1/tasks', handler: () => ({ items: agent.tasks() }) },
+    { method: 'GET', path: '/api/v1/tasks', handler: async () => ({ items: await agent.tasks() }) },
     { method: 'GET', path: '/api/v1/tasks/{attempt_id}', handler: ({ attemptId }) => agent.task(attemptId) },
     { method: 'GET', path: '/api/v1/metrics', handler: agent.metrics },
     { method: 'POST', path: '/api/v1/tasks/{attempt_id}/stop', handler: ({ attemptId }) => agent.stop(attemptId) },

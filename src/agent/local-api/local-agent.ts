@@ -18,14 +18,13 @@ import type { Standing } from '../presence.ts';
 import type { StoppableMachine } from '../stoppable-machine.ts';
 import type { AgentStore, OpenAttempt } from '../store.ts';
 import { beganAt } from './began-at.ts';
-import { createCleaner } from './clean-up.ts';
 
 /** What may be asked of an agent on its own machine. All throw {@link AppError}. */
 export type LocalAgent = {
   ping(): LocalPing;
   info(): Promise<SystemInfo>;
   queue(): QueueStatus;
-  tasks(): LocalTask[];
+  tasks(): Promise<LocalTask[]>;
   task(attemptId: string): Promise<LocalTaskDetail>;
   metrics(): Promise<MachineMetrics>;
   /** Answers when the command has ended, or surely never begins. */
@@ -45,18 +44,16 @@ export type LocalAgentDeps = {
   store: AgentStore;
   intake: Intake;
   attempts: Attempts;
-  machine: Machine;
-  stops: StoppableMachine;
+  work: { use(): Promise<StoppableMachine> };
   readMetrics: () => Promise<MachineMetrics>;
   leave: (force: boolean) => Promise<Left>;
   signal: AbortSignal;
 };
 
 export function createLocalAgent(deps: LocalAgentDeps): LocalAgent {
-  const { config, store, intake, attempts, machine, version, signal } = deps;
-  const clean = createCleaner(deps);
-  const find = (attemptId: string): OpenAttempt => {
-    const found = store.open().find(({ task }) => task.attemptId === attemptId);
+  const { config, store, intake, attempts, work, version, signal } = deps;
+  const find = async (attemptId: string): Promise<OpenAttempt> => {
+    const found = (await store.open()).find(({ task }) => task.attemptId === attemptId);
     if (found === undefined) throw notFound('attempt here');
     return found;
   };
@@ -70,27 +67,31 @@ export function createLocalAgent(deps: LocalAgentDeps): LocalAgent {
     ping: () => ({ status: 'ok', version, pid: process.pid }),
     info: async () => infoOf(deps, await deps.readMetrics()),
     queue,
-    tasks: () => store.open().map(localTask),
+    tasks: async () => (await store.open()).map(localTask),
     async task(attemptId) {
-      const found = find(attemptId);
+      const found = await find(attemptId);
+      const { machine } = await work.use();
       return detailOf(found, await machine.status(attemptId, signal));
     },
     metrics: deps.readMetrics,
-    stop: (attemptId) => stop(deps, find(attemptId)),
+    stop: async (attemptId) => stop(deps, await find(attemptId)),
     drain(is) {
       intake.drain(is);
       return queue();
     },
-    cleanup: clean,
+    cleanup: async (dryRun) => {
+      const { createCleaner } = await import('./clean-up.ts');
+      return createCleaner({ ...deps, machine: (await work.use()).machine })(dryRun);
+    },
     leave: deps.leave,
   };
 }
 
-async function stop({ config, store, stops, signal }: LocalAgentDeps, found: OpenAttempt): Promise<LocalTask> {
+async function stop({ config, store, work, signal }: LocalAgentDeps, found: OpenAttempt): Promise<LocalTask> {
   if (found.result !== null) throw new AppError('status_not_allowed', 'The command has ended already.');
   const { attemptId } = found.task;
-  await stops.stop({ attemptId, killGraceSeconds: config.killGraceSeconds }, signal);
-  return localTask(store.open().find(({ task }) => task.attemptId === attemptId) ?? found);
+  await (await work.use()).stop({ attemptId, killGraceSeconds: config.killGraceSeconds }, signal);
+  return localTask((await store.open()).find(({ task }) => task.attemptId === attemptId) ?? found);
 }
 
 const localTask = ({ task, process, result }: OpenAttempt): LocalTask => ({

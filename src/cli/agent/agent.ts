@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import type { Context } from '../connect.ts';
-import { beginAnew } from './begin-anew.ts';
 import { type AgentOptions, asksAgent } from './client.ts';
 import { addAgentConfig } from './config.ts';
 import { addAgentInstall } from './install.ts';
@@ -14,7 +13,6 @@ Exit codes of the agent: 0 stopped, 1 stopped by force, 2 configuration, store o
 Of the commands: 0 done, 1 refused or no agent runs here, 2 the command line or the configuration is wrong.`;
 
 export function addAgent(program: Command, context: Context): void {
-  const { env, terminal } = context;
   const agent = asksAgent(program.command('agent'))
     .description('run the pull agent, on a machine that the server does not reach, or ask the one that runs here')
     .addHelpText('after', EXIT_CODES)
@@ -22,12 +20,8 @@ export function addAgent(program: Command, context: Context): void {
     .enablePositionalOptions()
     .hook('preSubcommand', (own, command) => void command.setOptionValue('config', own.opts<AgentOptions>().config))
     .action(async ({ config: file }: AgentOptions) => {
-      terminal.outliveReaders();
-      const { runAgent } = await import('../../agent.ts');
-      beginAnew(env);
-      const out = (line: string) => terminal.out(`${line}\n`);
-      const err = (line: string) => terminal.err(`${line}\n`);
-      process.exitCode = await runAgent({ file, env, out, err });
+      const { run } = await import('./run.ts');
+      await run(context, file);
     });
   const commands = [addAgentConfig, addAgentStatus, addAgentSteering, addAgentResults, addAgentLeave, addAgentInstall];
   for (const add of commands) add(agent, context);

@@ -74,7 +74,7 @@ test('kept results are deleted one by one or all, while the agent runs or not, a
   expect(await results('--delete-all')).toMatchObject({ code: 0, stdout: 'deleted: 1 result\n', stderr: '' });
   expect(await results()).toMatchObject({ code: 0, stdout: '', stderr: 'no results are kept\n' });
   const again = openStore(stateDir);
-  expect(again.open()).toMatchObject([{ task: taskOf('open'), result: succeeded }]);
+  expect(await again.open()).toMatchObject([{ task: taskOf('open'), result: succeeded }]);
   again.close();
 });
 

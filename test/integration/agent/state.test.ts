@@ -29,7 +29,7 @@ const task = (): TakenTask => ({
 const mode = (path: string) => statSync(path).mode & 0o777;
 
 describe('what an agent must not forget', () => {
-  test('is found again by the next start: what it took, how far that had come', () => {
+  test('is found again by the next start: what it took, how far that had come', async () => {
     const folder = temporaryFolder();
     const store = openStore(folder);
     const [first, second] = [task(), task()];
@@ -38,7 +38,7 @@ describe('what an agent must not forget', () => {
     store.setProcess(first.attemptId, { pid: 7, startedAt: '1', bootId: 'b' });
     store.close();
     const again = openStore(folder);
-    expect(again.open()).toEqual([
+    expect(await again.open()).toEqual([
       {
         task: first,
         machine: { storeId: 's', bootId: 'b' },
@@ -63,18 +63,18 @@ describe('what an agent must not forget', () => {
     again.close();
   });
 
-  test('taken twice is there once', () => {
+  test('taken twice is there once', async () => {
     const store = openStore(temporaryFolder());
     const one = task();
     store.take([one]);
     store.setMachine(one.attemptId, { storeId: 's', bootId: 'b' });
     store.take([one]);
-    expect(store.open()).toHaveLength(1);
-    expect(store.open()[0]?.machine).not.toBeNull();
+    expect(await store.open()).toHaveLength(1);
+    expect((await store.open())[0]?.machine).not.toBeNull();
     store.close();
   });
 
-  test('ends with the report, and takes what the task was given with it', () => {
+  test('ends with the report, and takes what the task was given with it', async () => {
     const folder = temporaryFolder();
     const store = openStore(folder);
     const [reported, fenced] = [task(), task()];
@@ -82,7 +82,7 @@ describe('what an agent must not forget', () => {
     for (const one of [reported, fenced]) store.setResult(one.attemptId, succeeded);
     store.leave(reported.attemptId, 'reported');
     store.leave(fenced.attemptId, 'fenced');
-    expect(store.open()).toEqual([]);
+    expect(await store.open()).toEqual([]);
     expect(store.leftBefore(0).toSorted()).toEqual([reported.attemptId, fenced.attemptId].toSorted());
     expect(store.leftBefore(60)).toEqual([]);
     for (const one of [reported, fenced]) store.forget(one.attemptId);
@@ -92,7 +92,7 @@ describe('what an agent must not forget', () => {
     expect(rows).toMatchObject([{ attempt_id: fenced.attemptId, task: null, result: JSON.stringify(succeeded) }]);
   });
 
-  test('of a result is the first that was said, and results are found in the order in which they came', () => {
+  test('of a result is the first that was said, and results are found in the order in which they came', async () => {
     const folder = temporaryFolder();
     const store = openStore(folder);
     const [first, second, third] = [task(), task(), task()];
@@ -100,7 +100,7 @@ describe('what an agent must not forget', () => {
     store.setResult(third.attemptId, succeeded);
     store.setResult(first.attemptId, failed('exit', 3));
     store.setResult(first.attemptId, succeeded);
-    expect(store.open().map(({ task, result }) => [task.attemptId, result?.outcome])).toEqual([
+    expect((await store.open()).map(({ task, result }) => [task.attemptId, result?.outcome])).toEqual([
       [third.attemptId, 'completed'],
       [first.attemptId, 'failed'],
       [second.attemptId, undefined],
@@ -203,11 +203,11 @@ describe('a store that can not be used', () => {
     expectRefused(folder, /is damaged/);
   });
 
-  test('is one with a task that can not be read', () => {
+  test('is one with a task that can not be read', async () => {
     const folder = usedStore();
     damage(folder, `update attempts set task = '{"attemptId": 1}' where number = 1`);
     const store = openStore(folder);
-    expect(() => store.open()).toThrow(/is damaged \(attempt \S+ can't be read\)/);
+    await expect(store.open()).rejects.toThrow(/is damaged \(attempt \S+ can't be read\)/);
     store.close();
   });
 
@@ -217,7 +217,7 @@ describe('a store that can not be used', () => {
 });
 
 describe('a store of an earlier agent', () => {
-  test('is brought up to date with all that stands in it', () => {
+  test('is brought up to date with all that stands in it', async () => {
     const folder = temporaryFolder();
     const one = task();
     const database = new DatabaseSync(join(folder, 'agent.db'));
@@ -231,7 +231,7 @@ describe('a store of an earlier agent', () => {
     database.prepare('insert into attempts (attempt_id, task) values (?, ?)').run(one.attemptId, JSON.stringify(one));
     database.close();
     const store = openStore(folder);
-    expect(store.open()).toMatchObject([{ task: one, result: null }]);
+    expect(await store.open()).toMatchObject([{ task: one, result: null }]);
     expect(store.requestId()).toBe('under way');
     store.setResult(one.attemptId, succeeded);
     store.leave(one.attemptId, 'fenced');

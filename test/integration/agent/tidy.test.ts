@@ -72,7 +72,8 @@ test('an agent that runs drops what it keeps for people when its time is over', 
   const attemptId = await left(machine, store, 'fenced');
   const log = createLog({ level: 'error', format: 'json' });
   const over = new AbortController();
-  const tidying = tidyLoop({ config: { resultsSeconds: 0 }, store, machine, log }, over.signal);
+  const work = { use: async () => ({ machine }), unusedMs: null };
+  const tidying = tidyLoop({ config: { resultsSeconds: 0 }, store, work, log }, over.signal);
   await waitFor(async () => readKeptResults(root).length === 0);
   over.abort();
   await tidying;

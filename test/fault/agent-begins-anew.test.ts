@@ -1,0 +1,82 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, describe, expect, test } from 'vitest';
+import { beginTask } from '../support/agent-on-way.ts';
+import { type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
+import { expectHealthy } from '../support/examine.ts';
+import { serverOfFile } from '../support/server-of-file.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const { server, tasks } = await serverOfFile({ TASKEJO_LEASES__SECONDS: '120', TASKEJO_LEASES__RENEW_SECONDS: '0.5' });
+afterEach(() => expectHealthy(server));
+
+const ROUNDS = 8;
+const preload = pathToFileURL(join(import.meta.dirname, '../support/as-prepared.ts')).href;
+
+/** A real agent that is begun anew with these changes to what its start has found out. */
+async function startAgentWith(name: string, changes: object): Promise<{ agent: AgentProcess; file: string }> {
+  const file = join(temporaryFolder(), 'changes');
+  writeFileSync(file, JSON.stringify(changes));
+  const env = { PREPARED_FILE: file, NODE_OPTIONS: `--import=${preload}` };
+  return { agent: await startAgentProcess(server, { name, env }), file };
+}
+
+const timesAnew = (agent: AgentProcess): number => agent.log().split('begins anew').length - 1;
+
+/** Children that have ended and that nobody has asked how. */
+function zombiesOf({ pid }: AgentProcess): string[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  return children.filter((child) => / Z /.test(readFileSync(`/proc/${child}/stat`, 'utf8')));
+}
+
+describe('an agent that begins anew whenever it has nothing to do', () => {
+  test('runs each task once, whenever that comes, and stays the process that it was', async () => {
+    const ran = join(temporaryFolder(), 'ran');
+    const { agent } = await startAgentWith('rests', { restMs: 40 });
+    const { pid } = agent;
+    const given: string[] = [];
+    const give = async () => {
+      const { id } = await tasks.create(`echo $TASKEJO_TASK_ID >>${ran}; echo out`, { agent_id: agent.id });
+      given.push(id);
+      return id;
+    };
+    for (let round = 0; round < ROUNDS; round++) {
+      const before = timesAnew(agent);
+      await tasks.ended(await give());
+      // One as it lets go of everything, one as it comes back, and two at any time.
+      await waitFor(() => timesAnew(agent) > before, { intervalMs: 1 });
+      await Promise.all([give(), give()]);
+      if (round % 2 === 0) await tasks.ended(await give());
+    }
+    const ended = await Promise.all(given.map((id) => tasks.ended(id)));
+    expect(ended.map(({ status, attempt }) => [status, attempt?.number])).toEqual(given.map(() => ['completed', 1]));
+    expect(readFileSync(ran, 'utf8').trim().split('\n').toSorted()).toEqual(given.toSorted());
+    for (const { attempt } of ended) expect(await tasks.printed(attempt?.id ?? '')).toBe('out\n');
+    expect(timesAnew(agent)).toBeGreaterThanOrEqual(ROUNDS);
+    expect(agent.pid).toBe(pid);
+    await waitFor(() => zombiesOf(agent).length === 0);
+    expect([0, null]).toContain(await agent.stop()); // null: by the signal, before it could hear it
+  }, 120_000);
+
+  test('does not while something runs', async () => {
+    const { agent } = await startAgentWith('busy', { restMs: 40 });
+    const { id, end } = await beginTask(tasks, 'exit 3', { agent_id: agent.id });
+    const before = timesAnew(agent);
+    const other = await tasks.create('true', { agent_id: agent.id });
+    await tasks.ended(other.id);
+    expect(timesAnew(agent)).toBe(before);
+    await end();
+    expect((await tasks.ended(id)).result).toMatchObject({ exit_code: 3 });
+    await waitFor(() => timesAnew(agent) > before);
+  });
+});
+
+test('an agent in whose place another release was put finds out anew what that needs to know', async () => {
+  const { agent, file } = await startAgentWith('upgraded', { once: true, version: 'another', config: null });
+  expect(existsSync(file)).toBe(false);
+  const { id } = await tasks.create('true', { agent_id: agent.id });
+  expect(await tasks.ended(id)).toMatchObject({ status: 'completed' });
+  expect(await agent.stop()).toBe(0);
+});
