@@ -21,9 +21,9 @@ export async function takers(db: Db): Promise<Taker[]> {
 
 /** Of whom a task with these labels could be, in this mode. */
 export type Wish = Pick<Task, 'requires' | 'executionMode'>;
-const MOST_FREE = 16;
+const MOST_FREE = 2;
 
-/** For each wish some agents that have a free place and the labels now: enough to see that a task needn't wait. */
+/** For each wish a few agents that have a free place and the labels now: mostly enough to see that a task needn't wait. */
 export async function freeTakers(db: Db, wishes: readonly Wish[]): Promise<Taker[]> {
   const { rows } = await sql<TakerRow>`
     select free.* from jsonb_to_recordset(${JSON.stringify(wishes)}::jsonb) as w(requires text[], "executionMode" text)
