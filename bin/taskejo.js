@@ -35,8 +35,9 @@ async function begin() {
   }
   keepCompiledCode();
   // An agent that began anew has no use for the command line.
-  if (process.env.TASKEJO_PREPARED === undefined) await import('../src/cli.ts');
-  else await (await import('../src/cli/agent/run.ts')).goOn();
+  const goesOn = frugal.length > 0 && !process.channel && process.env.TASKEJO_PREPARED !== undefined;
+  if (goesOn) await (await import('../src/cli/agent/run.ts')).goOn();
+  else await import('../src/cli.ts');
 }
 
 // For a start in half the time and with less memory. It stands beside the packages, so that whoever can change it can

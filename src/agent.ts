@@ -8,6 +8,7 @@ import { AgentError, EXIT } from './agent/exit.ts';
 import { createServerClient, type ServerClient } from './agent/http.ts';
 import { instanceOf } from './agent/instance.ts';
 import { createIntake, type Intake, roomLoop } from './agent/intake.ts';
+import { isStillKnown } from './agent/known-here.ts';
 import { startLocalApi } from './agent/local-api/index.ts';
 import { createLocalAgent, type LocalAgentDeps } from './agent/local-api/local-agent.ts';
 import { lockState } from './agent/lock.ts';
@@ -56,7 +57,7 @@ export const runAgent = ({ file, env, ...lines }: RunAgentOptions): Promise<numb
     const found = await withState(config, env, (state) => prepare({ ...state, version: version() }, signals.stop));
     if (found === null) return EXIT.stopped;
     const prepared = { ...found, startedAt: new Date().toISOString(), isSaid: false, restMs: REST_MS };
-    await beginAnew(prepared, signals.stop);
+    await beginAnew(prepared, signals);
     return signals.stop.aborted ? EXIT.stopped : goOn(prepared, env, signals, lines);
   });
 
@@ -64,10 +65,11 @@ export const runAgent = ({ file, env, ...lines }: RunAgentOptions): Promise<numb
 export const goOnAsPrepared = (env: NodeJS.ProcessEnv, lines: Lines): Promise<number> =>
   untilStopped(lines, async (signals) => {
     const prepared = takePrepared(env);
-    if (prepared.version === version()) return goOn(prepared, env, signals, lines);
+    if (prepared?.version === version()) return goOn(prepared, env, signals, lines);
     // Another release has been put in its place: what it needs to know, its own start finds out.
-    await beginAnew(null, signals.stop);
-    return EXIT.stopped;
+    await beginAnew(null, signals);
+    if (signals.stop.aborted) return EXIT.stopped;
+    throw new AgentError('TASKEJO_PREPARED is set, which only the agent itself may do');
   });
 
 /** Leaves the server while no agent runs here. @throws {ConfigError}, {@link AgentError}, {@link AppError} */
@@ -127,18 +129,25 @@ async function withState<T>(config: AgentConfig, env: Environment, work: (state:
 
 /** Works until it is stopped; one that has rested for long with all that work needs begins anew without. */
 async function goOn(prepared: Prepared, env: Environment, signals: StopSignals, lines: Lines): Promise<number> {
-  const ended = await withState(prepared.config, env, (state) => live({ ...prepared, ...state, ...lines, signals }));
+  const onOnline = (line: string) => {
+    if (!prepared.isSaid) lines.out(line);
+    prepared.isSaid = true;
+  };
+  const ended = await withState(prepared.config, env, (state) => live({ ...prepared, ...state, onOnline, signals }));
   if (ended !== 'rested') return ended;
-  const rested = { ...prepared, isSaid: true };
-  await beginAnew(rested, signals.stop);
-  return signals.stop.aborted ? EXIT.stopped : goOn(rested, env, signals, lines);
+  await beginAnew(prepared, signals);
+  return signals.stop.aborted ? EXIT.stopped : goOn(prepared, env, signals, lines);
 }
 
-type Agent = Prepared & State & Lines & { signals: StopSignals };
+type Agent = Prepared & State & { onOnline: (line: string) => void; signals: StopSignals };
 type Ended = number | 'rested';
 
 async function live(agent: Agent): Promise<Ended> {
   const { config, store, known, log } = agent;
+  if (!isStillKnown(config, known)) {
+    log.info({}, 'this agent has left the server');
+    return EXIT.stopped;
+  }
   const { installationId, agentId } = known.identity;
   const { capacity, killGraceSeconds } = config;
   const work = createWorkLoader(() => loadWork({ ...agent, ...enrolled, installationId }));
@@ -164,7 +173,7 @@ async function loadWork(deps: WorkDeps & Agent): Promise<Work> {
     return createWork(deps);
   } catch (error) {
     deps.log.warn({ err: error }, 'what work needs is not to be had: begins anew, from the start');
-    await beginAnew(null, deps.signals.stop);
+    await beginAnew(null, deps.signals);
     throw error;
   }
 }
@@ -180,12 +189,16 @@ async function workUntilEnd(parts: Parts): Promise<Ended> {
   const local = await openLocalApi(parts, () => left.abort(), over.signal);
   for (const attempt of await store.open()) attempts.begin(attempt, 'again');
   const loops = [
-    presenceLoop({ ...parts, onOnline: (id) => sayOnline(parts, id) }, over.signal),
+    presenceLoop(
+      { ...parts, onOnline: (id) => parts.onOnline(`agent ${id} online at ${parts.config.server.url}`) },
+      over.signal,
+    ),
     pullLoop(parts, AbortSignal.any([stop, over.signal])),
     tidyLoop(parts, over.signal),
     roomLoop(intake, over.signal),
   ];
-  const rested = memoryLoop({ ...parts, restMs: canBeginAnew() ? parts.restMs : null }, over.signal);
+  const mayRest = () => canBeginAnew() && canGoOn(parts);
+  const rested = memoryLoop({ ...parts, mayRest }, over.signal);
   try {
     await Promise.race([Promise.all(loops), aborted(stop), rested]);
     if (left.signal.aborted) return EXIT.stopped;
@@ -204,6 +217,18 @@ async function workUntilEnd(parts: Parts): Promise<Ended> {
   }
 }
 
+/** Whether what it lets go of can be had again. */
+function canGoOn({ config, env, intake, log }: Parts): boolean {
+  if (intake.closed === 'store_full') return false;
+  try {
+    machinesNetwork(config, env);
+    return true;
+  } catch (error) {
+    log.debug({ err: error }, 'does not begin anew: what it needs is not to be had');
+    return false;
+  }
+}
+
 const metricsOf = ({ workDir, environment }: AgentConfig) =>
   createMetricsReader({ folder: workDir, path: environment.PATH ?? MACHINE_PATH, nowMs: () => performance.now() });
 
@@ -219,10 +244,6 @@ function openLocalApi(parts: Parts, onLeft: () => void, signal: AbortSignal): Re
     },
   });
   return startLocalApi({ ...parts.config.localApi, agent, log: parts.log });
-}
-
-function sayOnline({ config, isSaid, out }: Agent, agentId: string): void {
-  if (!isSaid) out(`agent ${agentId} online at ${config.server.url}`);
 }
 
 function version(): string {

@@ -2,7 +2,10 @@
 export type StopSignals = {
   stop: AbortSignal;
   force: AbortSignal;
+  /** From here on a signal does what it does to any program. */
   release(): void;
+  /** Hears signals again. */
+  listen(): void;
 };
 
 const NAMES = ['SIGTERM', 'SIGINT'] as const;
@@ -19,10 +22,14 @@ export function stopSignals(process: NodeJS.Process): StopSignals {
     toldAt = Math.min(toldAt, performance.now());
     stop.abort();
   };
-  for (const name of NAMES) process.on(name, onSignal);
+  const listen = () => {
+    for (const name of NAMES) process.on(name, onSignal);
+  };
+  listen();
   return {
     stop: stop.signal,
     force: force.signal,
+    listen,
     release() {
       for (const name of NAMES) process.off(name, onSignal);
     },

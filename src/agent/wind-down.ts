@@ -41,6 +41,7 @@ export async function windDown(deps: WindDownDeps, force: AbortSignal): Promise<
 
 async function stopByForce({ config, attempts, work, random, log }: WindDownDeps): Promise<void> {
   const { running } = attempts;
+  if (running.length === 0) return;
   const { machine } = await work.use();
   log.warn({ running: running.length }, 'stopping by force');
   const patience = { random, signal: AbortSignal.timeout((config.killGraceSeconds + REPORT_SECONDS) * 1000) };

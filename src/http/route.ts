@@ -10,7 +10,7 @@ import type { HttpContext, HttpEnv } from './env.ts';
 
 /** What a request has to pass before it is handled. Throws where it may not. */
 export type Guard = (c: HttpContext) => unknown;
-type Guarded = RouteConfig & { guards?: readonly Guard[] };
+type Guarded = Omit<RouteConfig, 'middleware'> & { guards?: readonly Guard[] };
 export type Endpoint = { route: Guarded; handler: unknown };
 
 /** A route beside what handles it, which knows the route's parameters, body and answers. */
@@ -60,7 +60,7 @@ export const pageOnly = z.strictObject(pageQuery);
 
 export const idInPath = z.object({ id });
 
-type Described = Omit<RouteConfig, 'path' | 'security'> & { path: string };
+type Described = Omit<RouteConfig, 'path' | 'middleware' | 'security'> & { path: string };
 
 /** A route for who is admitted. The document says who, and which problems it answers with. */
 export function apiRoute<const R extends Described>(who: Admitted, codes: readonly ErrorCode[], route: R) {

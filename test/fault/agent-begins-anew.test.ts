@@ -1,9 +1,14 @@
+import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
+import { readSelf, writeSelf } from '../../src/agent/identity.ts';
+import { isStillKnown } from '../../src/agent/known-here.ts';
 import { beginTask } from '../support/agent-on-way.ts';
 import { type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
+import { taskejoFile } from '../support/command-line.ts';
 import { expectHealthy } from '../support/examine.ts';
 import { serverOfFile } from '../support/server-of-file.ts';
 import { temporaryFolder } from '../support/temporary.ts';
@@ -71,6 +76,36 @@ describe('an agent that begins anew whenever it has nothing to do', () => {
     expect((await tasks.ended(id)).result).toMatchObject({ exit_code: 3 });
     await waitFor(() => timesAnew(agent) > before);
   });
+});
+
+test('a signal that comes while an agent begins anew ends it', async () => {
+  for (let round = 0; round < 6; round++) {
+    const { agent } = await startAgentWith(`ended-${round}`, { restMs: 40 });
+    const { id } = await tasks.create('true', { agent_id: agent.id });
+    await tasks.ended(id);
+    await waitFor(() => timesAnew(agent) > 0, { intervalMs: 1 });
+    process.kill(agent.pid, 'SIGTERM');
+    expect([0, null]).toContain(await agent.died());
+  }
+}, 180_000);
+
+test('an agent that has left the server in that moment does not go on', () => {
+  const stateDir = temporaryFolder();
+  const self = readSelf({ stateDir });
+  const registration = { installationId: 'i', agentId: 'a', heartbeatSeconds: 10, registered: null };
+  const known = { ...self, identity: registration };
+  writeSelf({ stateDir }, known);
+  expect(isStillKnown({ stateDir }, known)).toBe(true);
+  writeSelf({ stateDir }, self);
+  expect(isStillKnown({ stateDir }, known)).toBe(false);
+});
+
+test('what somebody else has set in its variable is nothing to an agent, nor to another command', async () => {
+  const { agent } = await startAgentWith('nonsense', { once: true, config: null });
+  expect(await agent.stop()).toBe(0);
+  const env = { ...process.env, TASKEJO_PREPARED: 'nonsense' };
+  const { stdout } = await promisify(execFile)(process.execPath, [taskejoFile, '--version'], { env });
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+/);
 });
 
 test('an agent in whose place another release was put finds out anew what that needs to know', async () => {

@@ -3,6 +3,8 @@ import type { Operation } from './operation.ts';
 
 /** What waits for longer is begun anew: its folder must not look left behind. */
 const FRESH_MS = 3_600_000;
+/** What has begun nothing needs but a moment to end. */
+const END_MS = 5_000;
 
 /**
  * One operation that was begun ahead and waits for its input. It keeps no program alive, and ends when its input does:
@@ -50,8 +52,10 @@ export function createSpare(): Spare {
       const child = take();
       if (child === null) return;
       const over = new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
+      const late = setTimeout(() => child.kill('SIGKILL'), END_MS);
       child.stdin.end();
       await over;
+      clearTimeout(late);
     },
   };
 }
