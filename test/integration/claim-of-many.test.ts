@@ -9,6 +9,7 @@ import { createDequeues } from '../../src/usecases/dequeue/dequeue.ts';
 import { blindConnection } from '../support/blind.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { fewAtOnce } from '../support/few-at-once.ts';
 import { recordStatements } from '../support/recorded-statements.ts';
 import { holderOf } from '../support/running-tasks.ts';
 import { addAgent, alice, newTask, succeeded } from '../support/tasks.ts';
@@ -61,6 +62,29 @@ const locksWaitedFor = async (): Promise<number> => {
     where datname = current_database() and wait_event_type = 'Lock'`.execute(deps.db);
   return rows[0]?.n ?? 0;
 };
+
+it('who asks together is given all there is behind what another claim holds, not only what that leaves in front', async () => {
+  const ids = ['first', 'second', 'third', 'fourth'];
+  for (const id of ids) await addAgent(deps.db, id, { labels: ['in a row'], capacity: 1 });
+  const tasks = await fewAtOnce(45, () => createTask(deps, alice, newTask({ requires: ['in a row'] })));
+  // As many are held in front as a first look takes into account, but for two.
+  const inOrder = tasks.toSorted((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
+  const held = inOrder.slice(0, 34).map(({ id }) => id);
+  const claimed = await deps.db.transaction().execute(async (trx) => {
+    await sql`select from tasks where id = any(${held}::uuid[]) for update`.execute(trx);
+    return claimForAgents(
+      deps,
+      ids.map((agentId) => ({ agentId, maxTasks: 1, requestId: null })),
+    );
+  });
+  const given = claimed.flatMap(({ taken }) => taken.map(({ task }) => task.id));
+  expect(given.toSorted()).toEqual(
+    inOrder
+      .slice(34, 38)
+      .map(({ id }) => id)
+      .toSorted(),
+  );
+});
 
 it('an agent whose labels changed since its last claim is given what it may serve now', async () => {
   const desk = createDequeues(deps);
