@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createAttempts } from './agent/attempts.ts';
 import { beginAnew, canBeginAnew, takePrepared } from './agent/begin-anew.ts';
 import { MACHINE_PATH } from './agent/bounds/find-program.ts';
@@ -8,7 +8,6 @@ import { AgentError, EXIT } from './agent/exit.ts';
 import { createServerClient, type ServerClient } from './agent/http.ts';
 import { instanceOf } from './agent/instance.ts';
 import { createIntake, type Intake, roomLoop } from './agent/intake.ts';
-import { isStillKnown } from './agent/known-here.ts';
 import { startLocalApi } from './agent/local-api/index.ts';
 import { createLocalAgent, type LocalAgentDeps } from './agent/local-api/local-agent.ts';
 import { lockState } from './agent/lock.ts';
@@ -21,6 +20,7 @@ import { ensurePrivateFolder } from './agent/private-files.ts';
 import { pullLoop, settleRequest } from './agent/pull-loop.ts';
 import { createReserve } from './agent/reserve.ts';
 import { createServerClock, type ServerClock } from './agent/server-clock.ts';
+import { isStillKnown } from './agent/still-known.ts';
 import { aborted, type StopSignals, stopSignals } from './agent/stop-signals.ts';
 import { type AgentStore, openStore } from './agent/store.ts';
 import { tidyLoop } from './agent/tidy-loop.ts';
@@ -77,6 +77,8 @@ export async function leaveStopped({ file, env, force }: Pick<RunAgentOptions, '
   const { loadAgentConfig } = await import('./agent/config.ts');
   const { leaveUnused } = await import('./agent/leave-unused.ts');
   const config = await loadAgentConfig({ file, env });
+  // Else it would be made.
+  if (!existsSync(config.stateDir)) throw new AgentError('this agent has joined no server');
   return withState(config, env, (state) => leaveUnused({ ...state, version: version() }, force));
 }
 

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { readSelf, writeSelf } from '../../src/agent/identity.ts';
-import { isStillKnown } from '../../src/agent/known-here.ts';
+import { isStillKnown } from '../../src/agent/still-known.ts';
 import { beginTask } from '../support/agent-on-way.ts';
 import { type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
 import { taskejoFile } from '../support/command-line.ts';

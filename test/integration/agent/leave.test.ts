@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadAgentConfig } from '../../../src/agent/config.ts';
 import { ServerAway, type ServerClient, ServerRefusal } from '../../../src/agent/http.ts';
@@ -6,6 +8,7 @@ import { createIntake } from '../../../src/agent/intake.ts';
 import { leave } from '../../../src/agent/leave.ts';
 import { createReserve } from '../../../src/agent/reserve.ts';
 import { type AgentStore, openStore, type TakenTask } from '../../../src/agent/store.ts';
+import { leaveStopped } from '../../../src/agent.ts';
 import { NO_LIMITS } from '../../../src/domain/task.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
@@ -72,4 +75,11 @@ test('what was taken while an agent left is stopped too, since nobody reports it
   expect(await tried).toEqual({ agent_id: 'me', stopped: 1 });
   expect(stopped).toEqual(['late']);
   expect(standing()).toMatchObject({ hasLeft: true });
+});
+
+test('where no agent has joined, leaving says so and makes nothing', async () => {
+  const stateDir = join(temporaryFolder(), 'state');
+  const env = { TASKEJO_AGENT_SERVER__URL: 'http://127.0.0.1:9', TASKEJO_AGENT_STATE_DIR: stateDir };
+  await expect(leaveStopped({ env, force: false })).rejects.toThrow('this agent has joined no server');
+  expect(existsSync(stateDir)).toBe(false);
 });
