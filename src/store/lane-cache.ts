@@ -28,6 +28,11 @@ export type Lanes = {
 
 /** Sets of labels, and keys of new tasks, remembered at most. */
 const REMEMBERED = 10_000;
+/** Agents at most: more than wait on one process, all of whom are looked for once a second. */
+const MOST_SERVERS = 50_000;
+
+/** What a server may serve besides its own lane, as long as `among` are the lanes that are known. */
+type Served = { labels: readonly string[]; lanes: ReadonlySet<number>; among: unknown };
 
 export function createLanes(db: Kysely<Database>): Lanes {
   let known = 0;
@@ -36,7 +41,7 @@ export function createLanes(db: Kysely<Database>): Lanes {
   let byLabels = new Map<string, Set<number>>();
   const byKey = new Map<string, number>();
   const restricted = new Map<string, Restriction>();
-  const lately = new Map<string, Server>();
+  const lately = new Map<string, Served>();
 
   const add = (lane: Lane) => {
     known = Math.max(known, lane.id);
@@ -63,10 +68,27 @@ export function createLanes(db: Kysely<Database>): Lanes {
     return ids;
   };
 
+  /** Of thousands who wait nothing has changed since the last look. */
+  const remember = (server: Server): Served => {
+    const { id, labels, restriction } = server;
+    const known = lately.get(id);
+    if (known?.labels === labels && known.among === byLabels && restriction === undefined) return known;
+    const served = { labels, lanes: sharedOf(server), among: byLabels };
+    if (lately.size >= MOST_SERVERS) lately.clear();
+    lately.set(id, served);
+    return served;
+  };
+
   const servedBy = (servers: readonly Server[]): number[] => {
-    const named = servers.flatMap(({ id }) => own.get(id) ?? []);
-    const sets = new Set(servers.map(sharedOf));
-    return [...new Set([...named, ...[...sets].flatMap((lanes) => [...lanes])])];
+    const lanes = new Set<number>();
+    const sets = new Set<ReadonlySet<number>>();
+    for (const server of servers) {
+      const named = own.get(server.id);
+      if (named !== undefined) lanes.add(named);
+      sets.add(remember(server).lanes);
+    }
+    for (const set of sets) for (const lane of set) lanes.add(lane);
+    return [...lanes];
   };
 
   return {
@@ -86,14 +108,15 @@ export function createLanes(db: Kysely<Database>): Lanes {
       byLabels = new Map();
     },
     serves: (server, lane) => own.get(server.id) === lane || sharedOf(server).has(lane),
-    servedBy(servers) {
-      if (lately.size >= REMEMBERED) lately.clear();
-      for (const { id, labels } of servers) lately.set(id, { id, labels });
-      return servedBy(servers);
-    },
+    servedBy,
     servedLately(ids) {
-      const servers = ids.flatMap((id) => lately.get(id) ?? []);
-      return servers.length === ids.length ? servedBy(servers) : null;
+      const servers: Server[] = [];
+      for (const id of ids) {
+        const labels = lately.get(id)?.labels;
+        if (labels === undefined) return null;
+        servers.push({ id, labels });
+      }
+      return servedBy(servers);
     },
   };
 }

@@ -230,6 +230,25 @@ describe('an agent that waits', () => {
     expect((await other).status).toBe(200);
   });
 
+  it('is seen to live all the while', async () => {
+    const leases = { seconds: 30, renewSeconds: 1, sweepSeconds: 2 };
+    await using parts = new AsyncDisposableStack();
+    const brisk = parts.adopt(await startTestApp({ settings: { leases } }), (other) => other.stop());
+    const { id, token } = await brisk.agent('patient', []);
+    const hangUp = new AbortController();
+    const body = { wait_seconds: 60 };
+    const waiting = brisk.call('POST', '/api/v1/tasks/dequeue', { token, body, signal: hangUp.signal });
+    const isOnline = async () => (await brisk.call('GET', `/api/v1/agents/${id}`)).json.online;
+    await waitFor(isOnline);
+    const { db } = brisk.database;
+    for (let round = 0; round < 2; round++) {
+      await db.updateTable('agents').set({ online: false }).where('id', '=', id).execute();
+      await waitFor(isOnline);
+    }
+    hangUp.abort();
+    await expect(waiting).rejects.toThrow();
+  });
+
   it('is answered 204 when its time is over', async () => {
     const agent = await newAgent();
     const beganMs = performance.now();

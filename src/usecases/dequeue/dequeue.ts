@@ -59,9 +59,11 @@ export function createDequeues(deps: Deps): Dequeues {
   return {
     dequeue(agentId, { maxTasks, waitSeconds, requestId }) {
       const { promise, resolve, reject } = Promise.withResolvers<Taken[]>();
+      const nowMs = performance.now();
       const waiter: Waiter = {
         ask: { agentId, maxTasks, requestId },
-        untilMs: performance.now() + waitSeconds * 1000,
+        untilMs: nowMs + waitSeconds * 1000,
+        notedMs: nowMs,
         looked: false,
         labels: [],
         passed: false,

@@ -6,6 +6,8 @@ export type Waiter = {
   ask: Ask;
   /** Until when it waits, by the process's own clock. */
   untilMs: number;
+  /** When it was last noted that its agent lives, by the same clock. */
+  notedMs: number;
   /** A claim was made for it that found nothing. */
   looked: boolean;
   /** What the agent may serve, as its last claim found. */
@@ -39,6 +41,8 @@ export type WaitingRoom = {
   /** Everybody has a chance again. */
   forgive(): void;
   agents(): { id: string; labels: readonly string[] }[];
+  /** Of whose agents nobody has noted since then that they live. */
+  unnotedSince(ms: number): Waiter[];
   /** How many tasks all of them together ask for. */
   wanted(): number;
 };
@@ -77,6 +81,7 @@ export function createWaitingRoom(): WaitingRoom {
       for (const waiter of waiting) waiter.passed = false;
     },
     agents: () => [...byAgent].map(([id, waiters]) => ({ id, labels: waiters.values().next().value?.labels ?? [] })),
+    unnotedSince: (ms) => [...waiting].filter(({ notedMs }) => notedMs < ms),
     wanted: () => [...waiting].reduce((sum, { ask }) => sum + ask.maxTasks, 0),
   };
 }
