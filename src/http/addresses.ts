@@ -18,6 +18,7 @@ export function createClientAddress(trustedProxies: readonly string[]): (request
   const trusted = blockList(trustedProxies);
   return ({ env, req }) => {
     let address = plain(env.incoming.socket.remoteAddress ?? '');
+    if (trustedProxies.length === 0) return address;
     const hops = (req.header('x-forwarded-for') ?? '').split(',').map((hop) => plain(hop.trim()));
     // Each proxy adds the one it heard from at the end, so the first stranger from there is the caller.
     for (const hop of hops.reverse()) {
