@@ -4,6 +4,7 @@ import { eventHash, eventText } from '../domain/event.ts';
 import type { Actor } from '../domain/task.ts';
 import { storedRank } from './ranks.ts';
 import type { Database, TaskRow } from './schema.ts';
+import { UNRANKED_COLUMNS } from './task-changes.ts';
 
 export type Created = { row: TaskRow; actor: Actor; data: { readonly [key: string]: Json } };
 
@@ -17,17 +18,11 @@ type Begun = { row: TaskRow; text: string; hash: string };
 export async function insertTasks(db: Kysely<Database>, created: readonly Created[]): Promise<TaskRow[]> {
   const begun = created.map(begin);
   const rows = begun.map(({ row }) => row);
-  const [first] = rows;
-  if (first === undefined) return [];
-  const names = Object.keys(first);
-  const columns = sql.join(names.map((name) => sql.ref(name)));
-  const values = sql.join(
-    names.map((name) => (name === 'rank' ? sql`coalesce(${storedRank()}, rank)` : sql.ref(name))),
-  );
+  if (rows.length === 0) return [];
   await sql`
     with made as (
-      insert into tasks (${columns})
-      select ${values} from json_populate_recordset(null::tasks, ${toJson(rows)}::json)
+      insert into tasks (rank, ${UNRANKED_COLUMNS})
+      select coalesce(${storedRank()}, rank), ${UNRANKED_COLUMNS} from json_populate_recordset(null::tasks, ${toJson(rows)}::json)
       returning id)
     insert into events (task_id, n, type, text, hash)
     select id, 1, 'created', text, hash

@@ -14,7 +14,8 @@ export async function databaseTime(db: Kysely<Database>): Promise<string> {
 }
 
 /** Texts that may be large, and that no change of a task asks for. */
-export type Heavy = 'body' | 'input' | 'input_bytes';
+const HEAVY = ['body', 'input', 'input_bytes'] as const satisfies readonly (keyof TaskRow)[];
+export type Heavy = (typeof HEAVY)[number];
 /** The row as it stands, locked until the transaction ends; `at` is read after the lock was had. */
 export type LockedTask = Omit<TaskRow, Heavy> & { at: string };
 
@@ -83,7 +84,11 @@ const LIGHT = [
 /** The compiler sees that none is missing. */
 const COMPLETE: Exclude<keyof Omit<TaskRow, Heavy>, (typeof LIGHT)[number]> extends never ? typeof LIGHT : never =
   LIGHT;
-export const LIGHT_COLUMNS = sql.join(COMPLETE.map((name) => sql.ref(name)));
+/** Written out once: a statement of so many names would else take longer to put together than to carry out. */
+const list = (names: readonly string[]) => sql.raw(names.map((name) => `"${name}"`).join(', '));
+export const LIGHT_COLUMNS = list(COMPLETE);
+/** All but the rank, which the database computes. */
+export const UNRANKED_COLUMNS = list([...COMPLETE, ...HEAVY].filter((name) => name !== 'rank'));
 
 export async function lockTask(trx: Trx, id: string): Promise<LockedTask | null> {
   const [locked] = await lockTasks(trx, [id]);
