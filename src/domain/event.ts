@@ -47,10 +47,26 @@ const text = JSON.stringify as (value: string | null) => string;
  * The text that is hashed and stored, so that anyone can check the chain without knowing how it was made: the canonical
  * JSON of the event, its keys in their order. Written out here because every change of a task makes one.
  */
-export const eventText = ({ actor, at, attemptId, data, fromStatus, n, taskId, toStatus, type }: TaskEvent): string =>
-  `{"actor":{"id":${text(actor.id)},"kind":"${actor.kind}"},"at":"${at}","attempt_id":${text(attemptId)},` +
-  `"data":${canonicalJson(data)},"from_status":${text(fromStatus)},"n":${n},"task_id":"${taskId}",` +
-  `"to_status":${text(toStatus)},"type":"${type}"}`;
+export function eventText(event: TaskEvent): string {
+  const [before, after] = eventTextAround(event);
+  return before + event.at + after;
+}
+
+/** The same before and after the time, where the database puts in its own as it writes the event. */
+export const eventTextAround = ({
+  actor,
+  attemptId,
+  data,
+  fromStatus,
+  n,
+  taskId,
+  toStatus,
+  type,
+}: Omit<TaskEvent, 'at'>): [before: string, after: string] => [
+  `{"actor":{"id":${text(actor.id)},"kind":"${actor.kind}"},"at":"`,
+  `","attempt_id":${text(attemptId)},"data":${canonicalJson(data)},"from_status":${text(fromStatus)},"n":${n},` +
+    `"task_id":"${taskId}","to_status":${text(toStatus)},"type":"${type}"}`,
+];
 
 /** SHA-256 in lower-case hex over the hash of the event before (empty for the first) and this event's text. */
 export const eventHash = (previousHash: string | null, text: string): string =>

@@ -1,7 +1,8 @@
 import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
+import { eventTextAround } from '../domain/event.ts';
 import type { AgentMode } from '../domain/task.ts';
 import type { AgentRow, Database, TaskRow } from './schema.ts';
-import { type Happening, type Heavy, headOf, LIGHT_COLUMNS, nextEvent } from './task-changes.ts';
+import { eventAfter, type Happening, type Heavy, headOf, LIGHT_COLUMNS, TOLD_NOW } from './task-changes.ts';
 
 type Trx = Transaction<Database>;
 
@@ -119,14 +120,13 @@ export type Take = {
 };
 export type TakeOptions = {
   mode: AgentMode;
-  at: string;
   leaseSeconds: number;
   /** The replica that will drive the attempts, over SSH. */
   holder: string | null;
   happening: (take: Take) => Happening;
 };
 
-type Returned = { attempt_id: string } & Pick<TaskRow, 'lease_expires_at' | Heavy>;
+type Returned = { attempt_id: string; at: string; hash: string } & Pick<TaskRow, 'lease_expires_at' | Heavy>;
 
 /** What a task is once it is taken, whoever took it; the rest follows from the take. */
 const TAKEN = {
@@ -146,48 +146,51 @@ const TAKEN = {
  */
 export async function takeTasks(trx: Trx, takes: readonly Take[], options: TakeOptions): Promise<Map<string, TaskRow>> {
   if (takes.length === 0) return new Map();
-  const { mode, at, leaseSeconds, holder } = options;
-  const events = takes.map((take) => nextEvent(headOf(take.candidate), options.happening(take), at, 'assigned'));
+  const { mode, leaseSeconds, holder } = options;
+  const texts = takes.map((take) =>
+    eventTextAround(eventAfter(headOf(take.candidate), options.happening(take), 'assigned')),
+  );
   const { rows } = await sql<Returned>`
-    with x as (
+    with given as (
       select * from unnest(
         ${takes.map((take) => take.candidate.id)}::uuid[], ${takes.map((take) => take.agentId)}::text[],
         ${takes.map((take) => take.attemptId)}::uuid[], ${takes.map((take) => take.tokenHash)}::bytea[],
         ${takes.map((take) => take.requestId)}::text[], ${takes.map((take) => take.candidate.attempts + 1)}::int[],
-        ${events.map((event) => event.n)}::int[], ${events.map((event) => event.text)}::text[],
-        ${events.map((event) => event.hash)}::text[]
-      ) as x(task_id, agent_id, attempt_id, token_hash, request_id, number, n, text, hash)),
+        ${takes.map((take) => take.candidate.event_n)}::int[], ${takes.map((take) => take.candidate.event_hash)}::text[],
+        ${texts.map(([before]) => before)}::text[], ${texts.map(([, after]) => after)}::text[]
+      ) as g(task_id, agent_id, attempt_id, token_hash, request_id, number, n, previous, before, after)),
+    ${TOLD_NOW},
     taken as (
       update tasks t set
-        status = 'assigned', execution_mode = ${mode}, assigned_agent_id = x.agent_id, assigned_at = ${at},
+        status = 'assigned', execution_mode = ${mode}, assigned_agent_id = x.agent_id, assigned_at = x.at,
         attempt_id = x.attempt_id, attempts = x.number, ready = false,
-        lease_expires_at = ${at}::timestamptz + make_interval(secs => ${leaseSeconds}), holder = ${holder},
+        lease_expires_at = x.at + make_interval(secs => ${leaseSeconds}), holder = ${holder},
         progress = null, stop_reason = null, stop_detail = null, stop_asked_at = null, stop_for = null, has_log = false,
-        event_n = x.n, event_hash = x.hash, updated_at = ${at}
-      from x where t.id = x.task_id and t.status = 'pending' and t.ready and t.event_n = x.n - 1
+        event_n = x.n + 1, event_hash = x.hash, updated_at = x.at
+      from x where t.id = x.task_id and t.status = 'pending' and t.ready and t.event_n = x.n
       returning x.*, t.lease_expires_at, t.body, t.input, t.input_bytes),
     opened as (
       insert into attempts (id, task_id, number, execution_mode, agent_id, request_id, token_hash, leased_at)
-      select attempt_id, task_id, number, ${mode}, agent_id, request_id, token_hash, ${at} from taken),
+      select attempt_id, task_id, number, ${mode}, agent_id, request_id, token_hash, at from taken),
     written as (
       insert into events (task_id, n, attempt_id, type, text, hash)
-      select task_id, n, attempt_id, 'assigned', text, hash from taken)
-    select attempt_id, lease_expires_at, body, input, input_bytes from taken`.execute(trx);
+      select task_id, n + 1, attempt_id, 'assigned', text, hash from taken)
+    select attempt_id, at, hash, lease_expires_at, body, input, input_bytes from taken`.execute(trx);
   const returned = new Map(rows.map((row) => [row.attempt_id, row]));
   return new Map(
-    takes.flatMap(({ candidate, agentId, attemptId }, index) => {
+    takes.flatMap(({ candidate, agentId, attemptId }) => {
       const row = returned.get(attemptId);
-      const event = events[index];
-      if (row === undefined || event === undefined) return [];
+      if (row === undefined) return [];
+      const { at, hash, ...rest } = row;
       // The row is ours: nobody else has seen it.
-      const taken: TaskRow = Object.assign(candidate, TAKEN, row, {
+      const taken: TaskRow = Object.assign(candidate, TAKEN, rest, {
         execution_mode: mode,
         assigned_agent_id: agentId,
         assigned_at: at,
         attempts: candidate.attempts + 1,
         holder,
-        event_n: event.n,
-        event_hash: event.hash,
+        event_n: candidate.event_n + 1,
+        event_hash: hash,
         updated_at: at,
       });
       return [[attemptId, taken] as const];

@@ -1,5 +1,5 @@
 import { type Kysely, type RawBuilder, sql, type Transaction, type Updateable } from 'kysely';
-import { type EventType, eventHash, eventText } from '../domain/event.ts';
+import { type EventType, eventHash, eventText, type TaskEvent } from '../domain/event.ts';
 import type { Actor, Status } from '../domain/task.ts';
 import { onlyRow } from './answers.ts';
 import type { Database, TaskRow } from './schema.ts';
@@ -154,19 +154,35 @@ export function nextEvent(
   at: string,
   toStatus: Status | null,
 ): { n: number; text: string; hash: string } {
+  const event = eventAfter(head, happening, toStatus);
+  const text = eventText({ ...event, at });
+  return { n: event.n, text, hash: eventHash(head.hash, text) };
+}
+
+/**
+ * Of events that are `given` with their text around the time and the hash before them: `x`, the same with the time of the
+ * statement, their whole text and their hash. Whoever has locked what they change needn't ask for the time before.
+ */
+export const TOLD_NOW = sql.raw(`
+    clock as materialized (select clock_timestamp() as at),
+    told as (
+      select given.*, at, before || to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || after as text from given, clock),
+    x as materialized (
+      select told.*, encode(sha256(convert_to(coalesce(previous, '') || text, 'UTF8')), 'hex') as hash from told)`);
+
+/** What happened, in the chain after `head`. */
+export function eventAfter(head: ChainHead, happening: Happening, toStatus: Status | null): Omit<TaskEvent, 'at'> {
   const changed = toStatus !== null && toStatus !== head.status;
-  const text = eventText({
+  return {
     taskId: head.taskId,
     n: head.n + 1,
     attemptId: happening.attemptId ?? null,
-    at,
     type: happening.type,
     actor: happening.actor,
     fromStatus: changed ? head.status : null,
     toStatus: changed ? toStatus : null,
     data: happening.data ?? {},
-  });
-  return { n: head.n + 1, text, hash: eventHash(head.hash, text) };
+  };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type FreshEnding, finishFresh } from '../../store/fresh-endings.ts';
-import { databaseTime, headOf } from '../../store/task-changes.ts';
+import { headOf } from '../../store/task-changes.ts';
 import type { Deps } from '../deps.ts';
 import type { FreshAttempt } from '../dequeue/fresh-attempts.ts';
 import type { Completed, Completion } from './completion.ts';
@@ -17,8 +17,7 @@ export async function completeFresh(deps: Deps, completions: readonly Completion
     return known === null ? [] : [known];
   });
   if (fresh.length === 0) return new Map();
-  const at = await databaseTime(deps.hot);
-  const finished = await finishFresh(deps.hot, fresh, at);
+  const finished = await finishFresh(deps.hot, fresh);
   for (const { attemptId } of fresh) deps.fresh.forget(attemptId);
   return new Map(
     fresh

@@ -104,8 +104,7 @@ async function claimAll(
     takenPlaces(trx, ids),
     look(trx, ids, lately ?? [], most, 0),
   );
-  if (earlier.length > 0 && early.candidates.length > 0)
-    return { claimed: null, online: false, spare: early.candidates };
+  if (earlier.length > 0 && early.length > 0) return { claimed: null, online: false, spare: early };
   const again = await leaseAgain(trx, deps, asks, earlier);
   const agents = new Map(locked.map((agent) => [agent.id, agent]));
   await deps.lanes.upTo(trx, newestLane);
@@ -118,7 +117,7 @@ async function claimAll(
     deps,
     seats,
     free,
-    lately === null ? null : { ...early, lanes: new Set(lately), limit: most },
+    lately === null ? null : { candidates: early, lanes: new Set(lately), limit: most },
   );
   const spareLanes = [...new Set(spare.map(({ lane }) => lane))];
   const sees = (agent: AgentRow) => spareLanes.some((lane) => deps.lanes.serves(agent, lane));

@@ -3,9 +3,7 @@ import type { Transaction } from 'kysely';
 import { newAttemptToken, tokenHash } from '../../domain/token.ts';
 import { type Candidate, lockCandidates, type Take, takeTasks } from '../../store/claims.ts';
 import type { AgentRow, Database, TaskRow } from '../../store/schema.ts';
-import { databaseTime } from '../../store/task-changes.ts';
 import { takenTaskOf } from '../../store/tasks.ts';
-import { inOrder } from '../../store/transact.ts';
 import type { Deps } from '../deps.ts';
 import { isFor } from './is-for.ts';
 import { lookBehind } from './look-behind.ts';
@@ -22,27 +20,16 @@ export const MOST_TASKS = 500;
 /** One who asks, with what it may serve and gets. `agent` is null for one that takes nothing now. */
 export type Seat = { ask: Ask; agent: AgentRow | null; promised: number; taken: Taken[] };
 
-export type Seen = {
-  candidates: readonly Candidate[];
-  /** The time after they were locked. */
-  at: string;
-};
-
 /** Locks what stands in front in these lanes. */
-export async function look(
+export function look(
   trx: Trx,
   agentIds: readonly string[],
   lanes: readonly number[],
   limit: number,
   window: number,
-): Promise<Seen> {
-  if (lanes.length === 0) return { candidates: [], at: '' };
+): Promise<Candidate[]> {
   const { heldByOthers = 0 } = WINDOWS[window] ?? {};
-  const [candidates, at] = await inOrder(
-    lockCandidates(trx, { mode: 'http_pull', agentIds, lanes, limit, heldByOthers }),
-    databaseTime(trx),
-  );
-  return { candidates, at };
+  return lockCandidates(trx, { mode: 'http_pull', agentIds, lanes, limit, heldByOthers });
 }
 
 /**
@@ -55,7 +42,7 @@ const WINDOWS = [
 ];
 
 /** What was looked at before it was known how many places they have. */
-type Early = Seen & { lanes: ReadonlySet<number>; limit: number };
+type Early = { candidates: readonly Candidate[]; lanes: ReadonlySet<number>; limit: number };
 
 /** Gives out tasks until nobody wants more or there is none. Answers those that were locked for nothing. */
 export async function giveOut(
@@ -78,14 +65,14 @@ export async function giveOut(
     const known = window === 0 && early !== null && isEnough(early) ? early : null;
     const limit = known?.limit ?? Math.min(tasks(places), MOST_TASKS);
     const agentIds = [...new Set(asking.map(({ ask }) => ask.agentId))];
-    const { candidates, at } = known ?? (await look(trx, agentIds, lanes, limit, window));
+    const candidates = known?.candidates ?? (await look(trx, agentIds, lanes, limit, window));
     const given = match(candidates, asking, free);
     const satisfied = asking.every((seat) => wants(seat, free) === 0);
     const seenAll = given.length === candidates.length || candidates.length < limit;
     // The first window may be full of what claims hold that run at the same moment, and there is more behind.
     const isLast = satisfied || (seenAll && window > 0);
     if (isLast && given.length > 0) oneMore();
-    await give(trx, deps, given, at);
+    await give(trx, deps, given);
     for (const candidate of candidates) spare.set(candidate.id, candidate);
     for (const { take } of given) spare.delete(take.candidate.id);
     front = isLast ? undefined : candidates.at(-1);
@@ -106,10 +93,10 @@ async function giveBehind(
   const asking = seats.filter((seat) => seat.promised === 0 && wants(seat, free) > 0);
   if (asking.length === 0) return [];
   const agents = asking.flatMap(({ agent }) => agent ?? []);
-  const { candidates, at } = await lookBehind(trx, deps, 'http_pull', agents, front);
+  const candidates = await lookBehind(trx, deps, 'http_pull', agents, front);
   const given = match(candidates, asking, free);
   if (given.length > 0) oneMore();
-  await give(trx, deps, given, at);
+  await give(trx, deps, given);
   const ids = new Set(given.map(({ take }) => take.candidate.id));
   return candidates.filter(({ id }) => !ids.has(id));
 }
@@ -119,14 +106,13 @@ const wants = ({ ask, agent, promised }: Seat, free: ReadonlyMap<string, number>
 
 type Given = { seat: Seat; token: string; take: Take };
 
-async function give(trx: Trx, deps: Deps, given: readonly Given[], at: string): Promise<void> {
+async function give(trx: Trx, deps: Deps, given: readonly Given[]): Promise<void> {
   if (given.length === 0) return;
   const opened = await takeTasks(
     trx,
     given.map(({ take }) => take),
     {
       mode: 'http_pull',
-      at,
       leaseSeconds: deps.settings.leases.seconds,
       holder: null,
       happening: ({ agentId, attemptId }) => ({

@@ -2,8 +2,6 @@ import type { Transaction } from 'kysely';
 import type { Asking, Candidate } from '../../store/claims.ts';
 import { candidatesBehind, type FarCandidate, lockThese, type Spot } from '../../store/far-candidates.ts';
 import type { AgentRow, Database } from '../../store/schema.ts';
-import { databaseTime } from '../../store/task-changes.ts';
-import { inOrder } from '../../store/transact.ts';
 import type { Deps } from '../deps.ts';
 import { isFor } from './is-for.ts';
 
@@ -12,8 +10,6 @@ const PAGE = 500;
 const PAGES = 3;
 /** Of the finds, so many begin anew. */
 const ANEW = 1 / 16;
-
-type Found = { candidates: Candidate[] /** After they were locked. */; at: string };
 
 /**
  * What one of these agents may run of the tasks behind those in front, of which it may run none: what it refuses, or is
@@ -27,7 +23,7 @@ export async function lookBehind(
   mode: Asking['mode'],
   agents: readonly AgentRow[],
   front: Spot,
-): Promise<Found> {
+): Promise<Candidate[]> {
   const agentIds = [...new Set(agents.map(({ id }) => id))];
   const asking = { mode, agentIds, lanes: lanes.servedBy(agents), limit: PAGE };
   const fits = judge(agents);
@@ -35,28 +31,16 @@ export async function lookBehind(
   for (let page = 0; page < PAGES && spot !== null; page++) {
     if (page === 1) spot = farLooks.from(agentIds, spot);
     const seen = await candidatesBehind(trx, asking, spot);
-    const found = await lockFitting(trx, mode, seen.filter(fits));
-    if (found.candidates.length > 0) {
+    const fitting = seen.filter(fits).map(({ id }) => id);
+    const found = fitting.length === 0 ? [] : await lockThese(trx, { mode }, fitting);
+    if (found.length > 0) {
       if (page > 0) farLooks.note(agentIds, random() < ANEW ? null : spot);
       return found;
     }
     spot = seen.length < PAGE ? null : (seen.at(-1) ?? null);
   }
   farLooks.note(agentIds, spot);
-  return NOTHING;
-}
-
-const NOTHING: Found = { candidates: [], at: '' };
-
-async function lockFitting(
-  trx: Transaction<Database>,
-  mode: Asking['mode'],
-  fitting: readonly FarCandidate[],
-): Promise<Found> {
-  if (fitting.length === 0) return NOTHING;
-  const ids = fitting.map(({ id }) => id);
-  const [candidates, at] = await inOrder(lockThese(trx, { mode }, ids), databaseTime(trx));
-  return { candidates, at };
+  return [];
 }
 
 /** Whether one of them may run a task. Many agents are alike, and then it is asked of one of them. */

@@ -65,10 +65,10 @@ async function claimForHosts(session: Session, deps: Deps, options: DispatchOpti
     const free = places.filter(hasPlace);
     if (free.length === 0) return all;
     const lastUsed = all.at(-1)?.hostId ?? options.lastUsed;
-    const { placed, sawAll, at } = await placeBest(trx, deps, free, lastUsed);
+    const { placed, sawAll } = await placeBest(trx, deps, free, lastUsed);
     const isLast = placed.length === 0 || (sawAll && free.every(hasPlace));
     if (isLast && placed.length > 0) session.oneMore();
-    all.push(...(await take(trx, deps, options, placed, at)));
+    all.push(...(await take(trx, deps, options, placed)));
     if (isLast) return all;
   }
 }
@@ -80,7 +80,6 @@ async function take(
   deps: Deps,
   { replicaId, attemptToken }: DispatchOptions,
   placed: readonly Placed[],
-  at: string,
 ): Promise<Dispatched[]> {
   const takes = placed.map((one): Take => {
     const attemptId = randomUUIDv7();
@@ -89,7 +88,6 @@ async function take(
   const leaseSeconds = deps.settings.leases.seconds;
   const opened = await takeTasks(trx, takes, {
     mode: 'ssh_cli',
-    at,
     leaseSeconds,
     holder: replicaId,
     happening: (take) => ({
@@ -119,26 +117,23 @@ async function placeBest(
   deps: Deps,
   places: Counted[],
   lastUsed: string | null,
-): Promise<{ placed: Placed[]; sawAll: boolean /** After they were locked. */; at: string }> {
+): Promise<{ placed: Placed[]; sawAll: boolean }> {
   const hosts = places.map(({ host }) => host);
   const free = places.reduce((sum, place) => sum + place.host.capacity - place.taken, 0);
-  const [first, at] = await inOrder(
-    lockCandidates(trx, {
-      mode: 'ssh_cli',
-      agentIds: hosts.map(({ id }) => id),
-      lanes: deps.lanes.servedBy(hosts),
-      limit: free,
-      heldByOthers: HELD_BY_OTHERS,
-    }),
-    databaseTime(trx),
-  );
+  const first = await lockCandidates(trx, {
+    mode: 'ssh_cli',
+    agentIds: hosts.map(({ id }) => id),
+    lanes: deps.lanes.servedBy(hosts),
+    limit: free,
+    heldByOthers: HELD_BY_OTHERS,
+  });
   const { policy } = deps.settings.dispatch;
   const placed = placeAll(first, places, policy, lastUsed);
   const sawAll = first.length < free;
   const front = first.at(-1);
-  if (placed.length > 0 || sawAll || front === undefined) return { placed, sawAll, at };
+  if (placed.length > 0 || sawAll || front === undefined) return { placed, sawAll };
   const behind = await lookBehind(trx, deps, 'ssh_cli', hosts, front);
-  return { placed: placeAll(behind.candidates, places, policy, lastUsed), sawAll, at: behind.at };
+  return { placed: placeAll(behind, places, policy, lastUsed), sawAll };
 }
 
 const takesWork = (host: AgentRow): boolean =>
