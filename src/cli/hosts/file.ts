@@ -1,4 +1,4 @@
-import { constants, rmSync } from 'node:fs';
+import { closeSync, openSync, rmSync } from 'node:fs';
 import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { findServer } from '../../config/running-server.ts';
 import type { Context } from '../connect.ts';
@@ -29,21 +29,12 @@ export async function changeFile(path: string, { change, check }: FileChange): P
     (found) => found.mode & 0o777,
     () => 0o600,
   );
-  const { O_CREAT, O_EXCL, O_WRONLY } = constants;
-  const handle = await open(draft, O_CREAT | O_EXCL | O_WRONLY, mode).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw new CliError(`cannot write beside the file: ${error.message}`);
-    throw new CliError(`somebody changes ${path} now; if nobody does, remove ${draft}`);
-  });
-  const leave = removeAtEnd(draft);
+  const leave = makeDraft(draft, path, mode);
   try {
-    await handle.chmod(mode);
-    await handle.writeFile(change(await readText(file)));
-    await handle.sync();
-    await handle.close();
+    await write(draft, mode, change(await readText(file)));
     await check(draft);
     await rename(draft, file);
   } catch (error) {
-    await handle.close();
     await rm(draft, { force: true });
     throw error;
   } finally {
@@ -51,7 +42,23 @@ export async function changeFile(path: string, { change, check }: FileChange): P
   }
 }
 
-/** To look at a host takes seconds: who ends it there must not be told next time that somebody changes the file. */
+/**
+ * Makes the draft, empty, and removes it should the program end: to look at a host takes seconds, and who ends it there
+ * must not be told next time that somebody changes the file. Both in one turn, between which no signal is heard.
+ */
+function makeDraft(draft: string, path: string, mode: number): () => void {
+  const leave = removeAtEnd(draft);
+  try {
+    closeSync(openSync(draft, 'wx', mode));
+    return leave;
+  } catch (error) {
+    leave();
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'EEXIST') throw new CliError(`cannot write beside the file: ${message}`);
+    throw new CliError(`somebody changes ${path} now; if nobody does, remove ${draft}`);
+  }
+}
+
 function removeAtEnd(draft: string): () => void {
   const remove = () => rmSync(draft, { force: true });
   const leave = () => void process.off('exit', remove).off('SIGINT', end).off('SIGTERM', end);
@@ -62,6 +69,18 @@ function removeAtEnd(draft: string): () => void {
   };
   process.on('exit', remove).on('SIGINT', end).on('SIGTERM', end);
   return leave;
+}
+
+async function write(draft: string, mode: number, text: string): Promise<void> {
+  // Not made anew: a signal may have removed it by now.
+  const handle = await open(draft, 'r+');
+  try {
+    await handle.chmod(mode);
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 async function readText(file: string): Promise<string> {
