@@ -78,7 +78,7 @@ export async function openStore(
     settings,
     secrets,
     random: Math.random,
-    followers: createFollowers(),
+    followers: createFollowers(wakeups),
   };
   const cut = () => [database, hot].map((one) => one.cut());
   return { deps, pools: { common: database.pool, hot: hot.pool }, cut };

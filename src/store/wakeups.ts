@@ -16,7 +16,9 @@ export type Hint =
   /** A task is final that others depend on. */
   | { kind: 'ended' }
   | { kind: 'task'; taskId: string }
-  | { kind: 'log'; attemptId: string };
+  | { kind: 'log'; attemptId: string }
+  /** Somebody watches its log. */
+  | { kind: 'followed'; attemptId: string };
 
 export type Wakeups = {
   /** Wakes this process at once and the other replicas within some 10 ms. Call it after the commit. */

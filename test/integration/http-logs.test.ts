@@ -122,9 +122,9 @@ describe('following a log', () => {
   });
   afterEach(() => hangUp.abort());
 
-  async function follow(headers: Record<string, string> = {}) {
+  async function follow(headers: Record<string, string> = {}, replica = app) {
     const path = `/api/v1/attempts/${attemptId}/log/stdout?follow=1`;
-    const response = await app.fetch('GET', path, { headers, signal: hangUp.signal });
+    const response = await replica.fetch('GET', path, { headers, signal: hangUp.signal });
     const seen = { headers: response.headers, text: '', ended: false };
     const reading = (async () => {
       const decoder = new TextDecoder();
@@ -169,19 +169,31 @@ describe('following a log', () => {
     expect(seen.text).toContain(base64('two\n'));
   });
 
+  const followed = async () => {
+    const renewed = await app.call('POST', `/api/v1/attempts/${attemptId}/renew`, { token });
+    const beat = { token, body: { attempt_ids: [attemptId] } };
+    const beaten = await app.call('POST', '/api/v1/agents/me/heartbeat', beat);
+    return [renewed.json.followed, beaten.json.followed];
+  };
+
   it('tells the sender, by every call, while somebody watches', async () => {
-    const followed = async () => {
-      const renewed = await app.call('POST', `/api/v1/attempts/${attemptId}/renew`, { token });
-      const beat = { token, body: { attempt_ids: [attemptId] } };
-      const beaten = await app.call('POST', '/api/v1/agents/me/heartbeat', beat);
-      return [renewed.json.followed, beaten.json.followed];
-    };
     expect(await followed()).toEqual([false, []]);
     await follow();
     await waitFor(async () => (await followed())[0] === true);
     expect(await followed()).toEqual([true, [attemptId]]);
     hangUp.abort();
     await waitFor(async () => (await followed())[0] === false);
+  });
+
+  it('tells the sender also where somebody watches on another replica, who gets what is sent here', async () => {
+    await using parts = new AsyncDisposableStack();
+    const other = parts.adopt(await startTestApp({ beside: app }), (one) => one.stop());
+    const seen = await follow({}, other);
+    await waitFor(async () => (await followed())[0] === true);
+    expect(await followed()).toEqual([true, [attemptId]]);
+    expect((await write(0, 'one\n')).json.followed).toBe(true);
+    await waitFor(() => seen.text.includes(base64('one\n')));
+    hangUp.abort();
   });
 
   it('is not found for an attempt that there is not', async () => {

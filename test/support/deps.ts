@@ -45,7 +45,7 @@ export async function createTestDeps(
     settings: { ...testSettings, ...settings },
     secrets: NO_SECRETS,
     random: () => 0.5,
-    followers: createFollowers(),
+    followers: createFollowers(wakeups),
     stop: () => wakeups.stop(),
   };
 }
