@@ -1,5 +1,6 @@
 import { AppError } from '../domain/errors.ts';
 import type { HttpContext } from './env.ts';
+import { answerHeader } from './request-context.ts';
 
 const MiB = 1024 * 1024;
 /** Of a body of JSON. */
@@ -25,7 +26,7 @@ export async function readBytes(c: HttpContext, maxBytes: number): Promise<Uint8
   }
   try {
     if (declared !== undefined) return await readDeclared(c.env.incoming);
-    return await readStream(c.req.raw.body, maxBytes);
+    return await readStream(c, maxBytes);
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw new AppError('malformed', 'The body broke off before its end.', { cause: error });
@@ -70,12 +71,16 @@ async function discard(incoming: HttpContext['env']['incoming']): Promise<void> 
   incoming.off('data', count).off('end', resolve).off('error', resolve).off('close', resolve);
 }
 
-async function readStream(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<Uint8Array> {
+async function readStream(c: HttpContext, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of body ?? []) {
+  for await (const chunk of c.req.raw.body ?? []) {
     size += chunk.byteLength;
-    if (size > maxBytes) throw tooLarge(maxBytes);
+    if (size > maxBytes) {
+      // Nobody knows how much is still to come, so nothing else can come over this connection.
+      answerHeader(c, 'Connection', 'close');
+      throw tooLarge(maxBytes);
+    }
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -58,19 +58,19 @@ describe('a body that can not be read', () => {
     expect(await rows()).toEqual(before);
   });
 
-  it('is refused when it grows too large without saying its length', async () => {
-    const { promise, resolve } = Promise.withResolvers<number | undefined>();
+  it('is refused when it grows too large without saying its length, and its connection isn’t for more', async () => {
+    const { promise, resolve } = Promise.withResolvers<[status: number | undefined, connection: string | undefined]>();
     const outgoing = request(`${app.url}/api/v1/tasks`, {
       method: 'POST',
       headers: { ...json, Authorization: `Bearer ${ADMIN_TOKEN}` },
     });
     outgoing.on('response', (response) => {
       response.resume();
-      resolve(response.statusCode);
+      resolve([response.statusCode, response.headers.connection]);
     });
     outgoing.on('error', () => {});
     for (let sent = 0; sent < 9; sent++) outgoing.write(' '.repeat(MiB));
-    expect(await promise).toBe(413);
+    expect(await promise).toEqual([413, 'close']);
     outgoing.destroy();
   });
 
