@@ -280,6 +280,8 @@ export function machineSuite(title: string, open: () => Promise<MachineSubject>)
 
       test('shows live output of both streams while the command runs, from the offset on', async () => {
         const spec = await start('echo one; echo uno >&2; sleep 0.3; echo two; echo due >&2; sleep 300');
+        // Nobody follows from behind what there is.
+        await waitFor(async () => (await log(spec.attemptId, 'stdout')).bytes.length > 0);
         const got: Record<Stream, string> = { stdout: '', stderr: '' };
         const firstAt: Partial<Record<Stream, number>> = {};
         const take = async (piece: LogPiece) => {
