@@ -1,8 +1,9 @@
 import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import { eventTextAround } from '../domain/event.ts';
 import type { AgentMode } from '../domain/task.ts';
+import { eventAfter, type Happening, headOf, TOLD_NOW } from './event-chain.ts';
 import type { AgentRow, Database, TaskRow } from './schema.ts';
-import { eventAfter, type Happening, type Heavy, headOf, LIGHT_COLUMNS, TOLD_NOW } from './task-changes.ts';
+import { type Heavy, LIGHT_COLUMNS } from './task-columns.ts';
 
 type Trx = Transaction<Database>;
 

@@ -2,8 +2,8 @@ import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import type { EventType } from '../domain/event.ts';
 import type { DependencyReaction, Status } from '../domain/task.ts';
 import { affectedRows } from './answers.ts';
+import { type Happening, headOf, nextEvent } from './event-chain.ts';
 import type { Database, TaskRow } from './schema.ts';
-import { type Happening, headOf, nextEvent } from './task-changes.ts';
 
 type Trx = Transaction<Database>;
 

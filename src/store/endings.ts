@@ -1,6 +1,7 @@
 import { sql, type Transaction } from 'kysely';
+import { type Happening, headOf, nextEvent } from './event-chain.ts';
 import type { AttemptRow, Database, TaskRow } from './schema.ts';
-import { type Happening, headOf, type LockedTask, nextEvent } from './task-changes.ts';
+import type { LockedTask } from './task-changes.ts';
 
 type Trx = Transaction<Database>;
 

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely';
 import { proofOf, type Result } from '../domain/attempt.ts';
 import { eventTextAround } from '../domain/event.ts';
+import { type ChainHead, eventAfter, type Happening, TOLD_NOW } from './event-chain.ts';
 import type { Database } from './schema.ts';
-import { type ChainHead, eventAfter, type Happening, TOLD_NOW } from './task-changes.ts';
 
 export type FreshEnding = {
   attemptId: string;

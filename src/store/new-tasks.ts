@@ -1,10 +1,10 @@
 import { type Kysely, sql } from 'kysely';
 import type { Json } from '../domain/canonical-json.ts';
-import { eventHash, eventText } from '../domain/event.ts';
 import type { Actor } from '../domain/task.ts';
+import { nextEvent } from './event-chain.ts';
 import { storedRank } from './ranks.ts';
 import type { Database, TaskRow } from './schema.ts';
-import { UNRANKED_COLUMNS } from './task-changes.ts';
+import { UNRANKED_COLUMNS } from './task-columns.ts';
 
 export type Created = { row: TaskRow; actor: Actor; data: { readonly [key: string]: Json } };
 
@@ -22,7 +22,8 @@ export async function insertTasks(db: Kysely<Database>, created: readonly Create
   await sql`
     with made as (
       insert into tasks (rank, ${UNRANKED_COLUMNS})
-      select coalesce(${storedRank()}, rank), ${UNRANKED_COLUMNS} from json_populate_recordset(null::tasks, ${toJson(rows)}::json)
+      select coalesce(${storedRank()}, rank), ${UNRANKED_COLUMNS}
+      from json_populate_recordset(null::tasks, ${toJson(rows)}::json)
       returning id)
     insert into events (task_id, n, type, text, hash)
     select id, 1, 'created', text, hash
@@ -33,19 +34,9 @@ export async function insertTasks(db: Kysely<Database>, created: readonly Create
 }
 
 function begin({ row, actor, data }: Created): Begun {
-  const text = eventText({
-    taskId: row.id,
-    n: 1,
-    attemptId: null,
-    at: row.created_at,
-    type: 'created',
-    actor,
-    fromStatus: null,
-    toStatus: 'pending',
-    data,
-  });
-  const hash = eventHash(null, text);
-  return { row: { ...row, event_n: 1, event_hash: hash }, text, hash };
+  const head = { taskId: row.id, n: 0, hash: null, status: null };
+  const { n, text, hash } = nextEvent(head, { type: 'created', actor, data }, row.created_at, 'pending');
+  return { row: { ...row, event_n: n, event_hash: hash }, text, hash };
 }
 
 /** Bytes as PostgreSQL reads them; everything else is JSON as it is. */

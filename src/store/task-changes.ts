@@ -1,8 +1,9 @@
 import { type Kysely, type RawBuilder, sql, type Transaction, type Updateable } from 'kysely';
-import { type EventType, eventHash, eventText, type TaskEvent } from '../domain/event.ts';
-import type { Actor, Status } from '../domain/task.ts';
+import type { EventType } from '../domain/event.ts';
 import { onlyRow } from './answers.ts';
+import { type Happening, headOf, nextEvent } from './event-chain.ts';
 import type { Database, TaskRow } from './schema.ts';
+import { type Heavy, LIGHT_COLUMNS } from './task-columns.ts';
 import { inOrder } from './transact.ts';
 
 type Trx = Transaction<Database>;
@@ -13,82 +14,8 @@ export async function databaseTime(db: Kysely<Database>): Promise<string> {
   return onlyRow(rows).at;
 }
 
-/** Texts that may be large, and that no change of a task asks for. */
-const HEAVY = ['body', 'input', 'input_bytes'] as const satisfies readonly (keyof TaskRow)[];
-export type Heavy = (typeof HEAVY)[number];
 /** The row as it stands, locked until the transaction ends; `at` is read after the lock was had. */
 export type LockedTask = Omit<TaskRow, Heavy> & { at: string };
-
-const LIGHT = [
-  'id',
-  'title',
-  'created_by',
-  'template',
-  'command',
-  'environment',
-  'requires',
-  'repository',
-  'source',
-  'delivery_id',
-  'timeout_seconds',
-  'priority',
-  'rank',
-  'lane',
-  'requested_mode',
-  'execution_mode',
-  'status',
-  'ready',
-  'ready_at',
-  'due_at',
-  'run_after',
-  'named_agent_id',
-  'assigned_agent_id',
-  'assigned_at',
-  'attempt_id',
-  'attempts',
-  'lease_expires_at',
-  'holder',
-  'progress',
-  'stop_reason',
-  'stop_detail',
-  'stop_asked_at',
-  'repeatable',
-  'preemptible',
-  'max_retries',
-  'retries',
-  'max_infra_retries',
-  'infra_retries',
-  'retry_delay_seconds',
-  'version',
-  'event_n',
-  'event_hash',
-  'created_at',
-  'updated_at',
-  'finished_at',
-  'limits',
-  'sandbox',
-  'output_schema',
-  'created_hash',
-  'depends_on',
-  'unmet_dependencies',
-  'on_dependency_failure',
-  'has_dependants',
-  'requires_approval',
-  'approved_at',
-  'concurrency_key',
-  'preemptions',
-  'stop_for',
-  'has_log',
-  'named_at',
-] as const satisfies readonly (keyof Omit<TaskRow, Heavy>)[];
-/** The compiler sees that none is missing. */
-const COMPLETE: Exclude<keyof Omit<TaskRow, Heavy>, (typeof LIGHT)[number]> extends never ? typeof LIGHT : never =
-  LIGHT;
-/** Written out once: a statement of so many names would else take longer to put together than to carry out. */
-const list = (names: readonly string[]) => sql.raw(names.map((name) => `"${name}"`).join(', '));
-export const LIGHT_COLUMNS = list(COMPLETE);
-/** All but the rank, which the database computes. */
-export const UNRANKED_COLUMNS = list([...COMPLETE, ...HEAVY].filter((name) => name !== 'rank'));
 
 export async function lockTask(trx: Trx, id: string): Promise<LockedTask | null> {
   const [locked] = await lockTasks(trx, [id]);
@@ -128,62 +55,7 @@ export async function lockTaskOfAttempt(trx: Trx, attemptId: string): Promise<Lo
   return locked ?? null;
 }
 
-export type Happening = {
-  type: EventType;
-  actor: Actor;
-  attemptId?: string | null;
-  data?: Parameters<typeof eventText>[0]['data'];
-};
-
 export type TaskPatch = Omit<Updateable<Database['tasks']>, 'id' | 'event_n' | 'event_hash' | 'updated_at'>;
-
-/** Where the chain of a task ends, and its status there. */
-export type ChainHead = { taskId: string; n: number; hash: string | null; status: Status | null };
-
-export const headOf = (task: Pick<TaskRow, 'id' | 'event_n' | 'event_hash' | 'status'>): ChainHead => ({
-  taskId: task.id,
-  n: task.event_n,
-  hash: task.event_hash,
-  status: task.status,
-});
-
-/** The event as it will stand in the chain after `head`. */
-export function nextEvent(
-  head: ChainHead,
-  happening: Happening,
-  at: string,
-  toStatus: Status | null,
-): { n: number; text: string; hash: string } {
-  const event = eventAfter(head, happening, toStatus);
-  const text = eventText({ ...event, at });
-  return { n: event.n, text, hash: eventHash(head.hash, text) };
-}
-
-/**
- * Of events that are `given` with their text around the time and the hash before them: `x`, the same with the time of the
- * statement, their whole text and their hash. Whoever has locked what they change needn't ask for the time before.
- */
-export const TOLD_NOW = sql.raw(`
-    clock as materialized (select clock_timestamp() as at),
-    told as (
-      select given.*, at, before || to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || after as text from given, clock),
-    x as materialized (
-      select told.*, encode(sha256(convert_to(coalesce(previous, '') || text, 'UTF8')), 'hex') as hash from told)`);
-
-/** What happened, in the chain after `head`. */
-export function eventAfter(head: ChainHead, happening: Happening, toStatus: Status | null): Omit<TaskEvent, 'at'> {
-  const changed = toStatus !== null && toStatus !== head.status;
-  return {
-    taskId: head.taskId,
-    n: head.n + 1,
-    attemptId: happening.attemptId ?? null,
-    type: happening.type,
-    actor: happening.actor,
-    fromStatus: changed ? head.status : null,
-    toStatus: changed ? toStatus : null,
-    data: happening.data ?? {},
-  };
-}
 
 /**
  * Changes a locked task and writes the event of the change, in one statement. The WHERE names what was read: should

@@ -1,5 +1,5 @@
+import { headOf } from '../../store/event-chain.ts';
 import { type FreshEnding, finishFresh } from '../../store/fresh-endings.ts';
-import { headOf } from '../../store/task-changes.ts';
 import type { Deps } from '../deps.ts';
 import type { FreshAttempt } from '../dequeue/fresh-attempts.ts';
 import type { Completed, Completion } from './completion.ts';

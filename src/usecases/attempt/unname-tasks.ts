@@ -1,8 +1,9 @@
 import type { Transaction } from 'kysely';
 import { isStillThere } from '../../store/agents.ts';
+import type { Happening } from '../../store/event-chain.ts';
 import { laneOf } from '../../store/lanes.ts';
 import type { Database, TaskRow } from '../../store/schema.ts';
-import { changeTask, type Happening, type LockedTask, lockTask } from '../../store/task-changes.ts';
+import { changeTask, type LockedTask, lockTask } from '../../store/task-changes.ts';
 import { pendingTasksNaming } from '../../store/tasks.ts';
 import { SERVER } from '../server-actor.ts';
 

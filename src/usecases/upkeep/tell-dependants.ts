@@ -18,9 +18,9 @@ import {
   whoKnowOfFailure,
 } from '../../store/dependants.ts';
 import { lockDependencies } from '../../store/dependencies.ts';
+import type { Happening } from '../../store/event-chain.ts';
 import { openGates } from '../../store/gates.ts';
 import type { Database } from '../../store/schema.ts';
-import type { Happening } from '../../store/task-changes.ts';
 import type { Deps } from '../deps.ts';
 import { releaseWaiters } from '../dequeue/release-waiters.ts';
 import { SERVER } from '../server-actor.ts';
