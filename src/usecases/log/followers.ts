@@ -11,39 +11,37 @@ export type Followers = {
 const TOLD_EVERY_MS = 5_000;
 const TOLD_FOR_MS = 3 * TOLD_EVERY_MS;
 
-export function createFollowers(wakeups: Pick<Wakeups, 'emit' | 'subscribe'>): Followers {
-  const watching = new Map<string, number>();
-  const elsewhere = new Map<string, number>();
-  let telling: NodeJS.Timeout | null = null;
+/** Each log tells of itself in its own time, as one NOTIFY carries no more than a hundred hints. */
+type Watched = { count: number; telling: NodeJS.Timeout };
 
-  const tell = () =>
-    wakeups.emit(...[...watching.keys()].map((attemptId) => ({ kind: 'followed' as const, attemptId })));
-  const forgetOld = (nowMs: number) => {
-    for (const [attemptId, untilMs] of elsewhere) if (untilMs <= nowMs) elsewhere.delete(attemptId);
-  };
+export function createFollowers(wakeups: Pick<Wakeups, 'emit' | 'subscribe'>): Followers {
+  const here = new Map<string, Watched>();
+  const elsewhere = new Map<string, number>();
   wakeups.subscribe((hint) => {
-    if (hint.kind !== 'followed' || watching.has(hint.attemptId)) return;
+    if (hint.kind !== 'followed' || here.has(hint.attemptId)) return;
     const nowMs = performance.now();
-    forgetOld(nowMs);
+    for (const [attemptId, untilMs] of elsewhere) if (untilMs <= nowMs) elsewhere.delete(attemptId);
     elsewhere.set(hint.attemptId, nowMs + TOLD_FOR_MS);
   });
 
-  const leave = (attemptId: string) => {
-    const left = (watching.get(attemptId) ?? 1) - 1;
-    if (left > 0) watching.set(attemptId, left);
-    else watching.delete(attemptId);
-    if (watching.size > 0 || telling === null) return;
-    clearInterval(telling);
-    telling = null;
+  const begin = (attemptId: string): Watched => {
+    const tell = () => wakeups.emit({ kind: 'followed', attemptId });
+    const watched = { count: 0, telling: setInterval(tell, TOLD_EVERY_MS).unref() };
+    here.set(attemptId, watched);
+    tell();
+    return watched;
   };
   return {
-    has: (attemptId) => watching.has(attemptId) || (elsewhere.get(attemptId) ?? 0) > performance.now(),
+    has: (attemptId) => here.has(attemptId) || (elsewhere.get(attemptId) ?? 0) > performance.now(),
     add(attemptId) {
-      const count = watching.get(attemptId) ?? 0;
-      watching.set(attemptId, count + 1);
-      if (count === 0) wakeups.emit({ kind: 'followed', attemptId });
-      telling ??= setInterval(tell, TOLD_EVERY_MS).unref();
-      return () => leave(attemptId);
+      const watched = here.get(attemptId) ?? begin(attemptId);
+      watched.count += 1;
+      return () => {
+        watched.count -= 1;
+        if (watched.count > 0) return;
+        clearInterval(watched.telling);
+        here.delete(attemptId);
+      };
     },
   };
 }

@@ -35,6 +35,18 @@ it('a log is followed here and on the other replica, and some seconds after nobo
   expect(there.has('a')).toBe(false);
 });
 
+it('hundreds of logs are told of one by one, as a message to other replicas holds only some', () => {
+  const told: number[] = [];
+  const { add } = createFollowers({ emit: (...hints) => void told.push(hints.length), subscribe: () => () => {} });
+  for (let n = 0; n < 300; n++) {
+    add(`${n}`);
+    vi.advanceTimersByTime(20);
+  }
+  vi.advanceTimersByTime(10_000);
+  expect(Math.max(...told)).toBe(1);
+  expect(told.length).toBeGreaterThan(600);
+});
+
 it('of several who follow one log the last one ends it', () => {
   const { here } = twoReplicas();
   const [one, two] = [here.add('a'), here.add('a')];
