@@ -33,9 +33,9 @@ export function createInsistentClient(urls: readonly string[]): InsistentClient 
   const refusals: { code: string; retryAfter: string | null }[] = [];
   const turns = new Map<number, number>();
 
-  const once = async (method: string, path: string, ask: Ask): Promise<Heard | null> => {
-    const { body, token, key, patienceMs, who = 0 } = ask;
-    const url = urls[(turns.get(who) ?? who) % urls.length];
+  const once = async (method: string, path: string, ask: Ask, turn: number): Promise<Heard | null> => {
+    const { body, token, key, patienceMs } = ask;
+    const url = urls[turn % urls.length];
     const headers = {
       authorization: `Bearer ${token ?? ADMIN_TOKEN}`,
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -61,14 +61,17 @@ export function createInsistentClient(urls: readonly string[]): InsistentClient 
     refusals,
     async ask(method, path, ask = {}) {
       const deadline = Date.now() + DEADLINE_MS;
+      const { who = 0 } = ask;
+      const turnNow = () => turns.get(who) ?? who;
       for (;;) {
-        const heard = await once(method, path, ask).catch(() => {
+        const turn = turnNow();
+        const heard = await once(method, path, ask, turn).catch(() => {
           statuses.set(0, (statuses.get(0) ?? 0) + 1);
           return null;
         });
         if (heard !== null) return heard;
-        const { who = 0 } = ask;
-        turns.set(who, (turns.get(who) ?? who) + 1);
+        // Of two that failed together only one goes on to the next replica: two would be back where they were.
+        if (turnNow() === turn) turns.set(who, turn + 1);
         if (Date.now() > deadline) throw new Error(`${method} ${path}: no answer in ${DEADLINE_MS} ms`);
         await delay(AGAIN_MS);
       }
