@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { ERROR_CODES } from '../domain/errors.ts';
 import type { createApp } from './app.ts';
+import { RETRY_AFTER_SECONDS } from './problem.ts';
 
 export type ListenOptions = {
   host: string;
@@ -94,13 +95,19 @@ function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
 
 function broken(code: string | undefined): RawProblem {
   if (code === 'HPE_HEADER_OVERFLOW') return problemOf('too_large', 'The headers are too long.');
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return problemOf('malformed', 'The request did not come in whole in time.');
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return tooLate();
   return problemOf('malformed', 'This is not a request of HTTP.');
+}
+
+/** Nothing is wrong with it: while this process stands still nobody reads it. Its sender shall send it again. */
+function tooLate(): RawProblem {
+  const problem = problemOf('unavailable', 'The request did not come in whole in time.');
+  return { ...problem, headers: { ...problem.headers, 'Retry-After': String(RETRY_AFTER_SECONDS) } };
 }
 
 type RawProblem = { status: number; headers: Record<string, string>; body: string };
 
-function problemOf(code: 'malformed' | 'too_large', detail: string): RawProblem {
+function problemOf(code: 'malformed' | 'too_large' | 'unavailable', detail: string): RawProblem {
   const [status, title] = ERROR_CODES[code];
   const requestId = crypto.randomUUID();
   const headers = { 'Content-Type': 'application/problem+json', 'X-Request-Id': requestId };

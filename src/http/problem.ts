@@ -2,7 +2,8 @@ import type { Problem } from '../contract/problem.ts';
 import { type AppError, ERROR_CODES } from '../domain/errors.ts';
 import type { HttpContext } from './env.ts';
 
-const RETRY_AFTER_SECONDS = 2;
+/** After how long a caller may come again who was told that the service is not available. */
+export const RETRY_AFTER_SECONDS = 2;
 
 /** The one form of an answer that is no success. */
 export function problemResponse(c: HttpContext, error: AppError, headers: Record<string, string> = {}): Response {

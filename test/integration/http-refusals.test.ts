@@ -71,4 +71,13 @@ describe('what is refused', () => {
     expect(problem).toMatchObject({ status, code });
     expect(head.toLowerCase()).toContain(`x-request-id: ${problem.request_id}`);
   });
+
+  it('a request that does not come in whole in time, whose sender is told to come again', async () => {
+    const { hostname, port } = new URL(app.url);
+    const socket = connect(Number(port), hostname, () => socket.write('POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\n'));
+    const [head = '', body = ''] = (await text(socket)).split('\r\n\r\n');
+    expect(head).toMatch(/^HTTP\/1.1 503 /);
+    expect(head).toMatch(/^Retry-After: \d+$/m);
+    expect(JSON.parse(body)).toMatchObject({ status: 503, code: 'unavailable' });
+  });
 });

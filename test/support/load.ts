@@ -83,7 +83,9 @@ export async function startLoad({
 
   const tokens: string[] = [];
   for (let n = 0; n < agents; n += 1) {
-    const { json } = await ask('/agents/register', { name: `load-${randomUUID()}`, capacity: 10, labels: requires });
+    // With all patience: whoever registers again, as the answer was lost, is told that there is one of this name.
+    const body = { name: `load-${randomUUID()}`, capacity: 10, labels: requires };
+    const { json } = await client.ask('POST', '/api/v1/agents/register', { body });
     tokens.push(json.token);
   }
   const creations = Promise.all(Array.from({ length: creators }, (_, name) => create(name)));
