@@ -114,8 +114,8 @@ describeIf('sshd', 'a host over SSH', () => {
 
     test('because its sshd is frozen: an operation ends at its deadline, and after the thaw all goes on', async () => {
       const sshd = await sshdWith();
-      const machine = hostOf(sshd, { deadlineMs: 500, connectDeadlineMs: 500 });
-      await machine.ping(signal).catch(() => machine.ping(signal));
+      const machine = hostOf(sshd, { deadlineMs: 3_000, connectDeadlineMs: 3_000 });
+      await waitFor(() => machine.ping(signal).catch(() => false));
       const frozen = [sshd.pid, ...descendants(sshd.pid).map((one) => one.pid)];
       killAll(frozen, 'SIGSTOP');
       expect(await kindOf(machine.ping(signal))).toBe('unreachable');

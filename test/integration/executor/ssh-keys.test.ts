@@ -220,7 +220,7 @@ describeIf('sshd', 'a host over SSH', () => {
         await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
         onTestFinished(() => void server.close());
         const { port } = server.address() as AddressInfo;
-        return hostOf(sshd, { port, hostKeys: [pin], connectDeadlineMs: 3_000 });
+        return hostOf(sshd, { port, hostKeys: [pin], connectDeadlineMs: 8_000 });
       };
 
       test('is told by that also where it hangs up when it is asked for one of another type', async () => {

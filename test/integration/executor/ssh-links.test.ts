@@ -56,7 +56,8 @@ describeIf('sshd', 'a link to a host', () => {
   });
 
   test('over which a start could not be sent tells it from one over which it may have been', async () => {
-    const { sshd, proxy, machine } = await through({ deadlineMs: 1_000, connectDeadlineMs: 1_000 });
+    // Time enough for a slow machine to take the command of which nothing comes.
+    const { sshd, proxy, machine } = await through({ deadlineMs: 3_000, connectDeadlineMs: 5_000 });
     const isSent = () =>
       machine.start(startSpec('true'), signal).then(
         () => true,
