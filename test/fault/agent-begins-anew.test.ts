@@ -63,7 +63,7 @@ describe('an agent that begins anew whenever it has nothing to do', () => {
     expect(agent.pid).toBe(pid);
     await waitFor(() => zombiesOf(agent).length === 0);
     expect([0, null]).toContain(await agent.stop()); // null: by the signal, before it could hear it
-  }, 120_000);
+  }, 300_000);
 
   test('does not while something runs', async () => {
     const { agent } = await startAgentWith('busy', { restMs: 40 });
@@ -87,7 +87,7 @@ test('a signal that comes while an agent begins anew ends it', async () => {
     process.kill(agent.pid, 'SIGTERM');
     expect([0, null]).toContain(await agent.died());
   }
-}, 180_000);
+}, 300_000);
 
 test('an agent that has left the server in that moment does not go on', () => {
   const stateDir = temporaryFolder();
