@@ -10,11 +10,11 @@ import { waitFor } from '../support/wait-for.ts';
 const NOBODY_LISTENS = 1;
 
 describeIf('sshd', 'two replicas that see a host differently', () => {
-  async function hosted() {
+  async function hosted(leases: Parameters<typeof startHosted>[1] = {}) {
     const sshd = await startSshd();
     onTestFinished(() => sshd.stop());
     const link = await startLinkProxy(sshd.port);
-    return { sshd, link, ...(await startHosted([sshd])) };
+    return { sshd, link, ...(await startHosted([sshd], leases)) };
   }
   type Agent = { id: string; online: boolean };
   const hosts = async (url: string) => (await api<{ items: Agent[] }>(url, 'GET', '/api/v1/agents')).items;
@@ -26,7 +26,7 @@ describeIf('sshd', 'two replicas that see a host differently', () => {
   };
 
   test('where the way from one is cut, the host stays online, and what the other drives goes on', async () => {
-    const { sshd, link, start, noted } = await hosted();
+    const { sshd, link, start, noted } = await hosted({ leaseSeconds: 15 });
     const near = await start([{ id: 'box', sshd }]);
     const go = join(sshd.home, 'go');
     const command = `${printing(10)}; until [ -f ${go} ]; do sleep 0.1; done; ${printing(10)}`;

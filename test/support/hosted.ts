@@ -34,9 +34,9 @@ export type Hosted = {
   noted(command: string): string;
 };
 
-const LEASES = { seconds: 6, renew_seconds: 1, sweep_seconds: 1 };
-
-export async function startHosted(sshds: readonly Sshd[]): Promise<Hosted> {
+/** A lease is short, so that others go on soon; longer where nobody is to, however long a slow machine stands still. */
+export async function startHosted(sshds: readonly Sshd[], { leaseSeconds = 6 } = {}): Promise<Hosted> {
+  const leases = { seconds: leaseSeconds, renew_seconds: 1, sweep_seconds: 1 };
   const databaseUrl = await cloneDatabase(inject('testServer'), false);
   const { db, close } = openDatabase({ connectionString: databaseUrl, max: 2 });
   onTestFinished(async () => {
@@ -56,7 +56,7 @@ export async function startHosted(sshds: readonly Sshd[]): Promise<Hosted> {
       const entries = hosts.map(({ sshd, port = sshd.port, ...entry }) =>
         hostEntryOf({ ...sshd, port }, { labels: ['linux'], ...entry }),
       );
-      const settings = { hosts: entries, leases: LEASES, dispatch: { tick_seconds: 1 }, ssh: { probe_seconds: 1 } };
+      const settings = { hosts: entries, leases, dispatch: { tick_seconds: 1 }, ssh: { probe_seconds: 1 } };
       writeFileSync(file, JSON.stringify(settings), { mode: 0o600 });
       const replica = await startReplica({ databaseUrl, env: { TASKEJO_CONFIG: file }, ...more });
       return { ...replica, client: clientOf(replica) };
