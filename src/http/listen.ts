@@ -33,6 +33,7 @@ const LIMITS = {
   // A request without it is refused below, in the form that all problems have.
   requireHostHeader: false,
 };
+const TOO_LATE = 'ERR_HTTP_REQUEST_TIMEOUT';
 const MAX_CONNECTIONS = 20_000;
 const IDLE_LOOK_MS = 50;
 
@@ -90,12 +91,14 @@ function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
   const { status, headers, body } = broken(error.code);
   const all = { ...headers, 'Content-Length': String(Buffer.byteLength(body)), Connection: 'close' };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`);
+  const text = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`;
+  // What is still to come would be carried out, though its sender was told that it isn't.
+  socket.end(text, () => error.code === TOO_LATE && socket.destroy());
 }
 
 function broken(code: string | undefined): RawProblem {
   if (code === 'HPE_HEADER_OVERFLOW') return problemOf('too_large', 'The headers are too long.');
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return tooLate();
+  if (code === TOO_LATE) return tooLate();
   return problemOf('malformed', 'This is not a request of HTTP.');
 }
 

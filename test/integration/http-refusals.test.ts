@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestApp, type TestApp } from '../support/app.ts';
+import { ADMIN_TOKEN, startTestApp, type TestApp } from '../support/app.ts';
 
 describe('what is refused', () => {
   let app: TestApp;
@@ -72,12 +72,18 @@ describe('what is refused', () => {
     expect(head.toLowerCase()).toContain(`x-request-id: ${problem.request_id}`);
   });
 
-  it('a request that does not come in whole in time, whose sender is told to come again', async () => {
+  it('a request that does not come in whole in time, whose sender is told to come again, and then it is not done', async () => {
     const { hostname, port } = new URL(app.url);
-    const socket = connect(Number(port), hostname, () => socket.write('POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\n'));
-    const [head = '', body = ''] = (await text(socket)).split('\r\n\r\n');
-    expect(head).toMatch(/^HTTP\/1.1 503 /);
-    expect(head).toMatch(/^Retry-After: \d+$/m);
+    const head = ['POST /api/v1/tasks HTTP/1.1', 'Host: x', `Authorization: Bearer ${ADMIN_TOKEN}`];
+    const late = '{"title":"late","command":["true"]}';
+    const rest = ['Content-Type: application/json', `Content-Length: ${late.length}`, '', late].join('\r\n');
+    const socket = connect(Number(port), hostname, () => socket.write(`${head.join('\r\n')}\r\n`));
+    socket.once('data', () => socket.write(rest)).on('error', () => {});
+    const [answer = '', body = ''] = (await text(socket)).split('\r\n\r\n');
+    expect(answer).toMatch(/^HTTP\/1.1 503 /);
+    expect(answer).toMatch(/^Retry-After: \d+$/m);
     expect(JSON.parse(body)).toMatchObject({ status: 503, code: 'unavailable' });
+    await task(); // and the one before it, were it done
+    expect((await app.call('GET', '/api/v1/tasks?q=late')).json).toMatchObject({ items: [] });
   });
 });
