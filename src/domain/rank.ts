@@ -5,10 +5,3 @@
  */
 export const rankOf = (waitsSinceMicros: number, priority: number, ageingSecondsPerLevel: number): number =>
   waitsSinceMicros - Math.round(priority * ageingSecondsPerLevel * 1_000_000);
-
-/** Microseconds since the epoch of an RFC 3339 time, whose seconds have up to six digits. */
-export function microsOf(time: string): number {
-  const fraction = /\.(\d+)/.exec(time)?.[1] ?? '';
-  const wholeSeconds = Math.floor(Date.parse(time) / 1000);
-  return wholeSeconds * 1_000_000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
-}

@@ -47,13 +47,18 @@ export function nextEvent(
   return { n: event.n, text, hash: eventHash(head.hash, text) };
 }
 
-/**
- * Of events that are `given` with their text around the time and the hash before them: `x`, the same with the time of the
- * statement, their whole text and their hash. Whoever has locked what they change needn't ask for the time before.
- */
-export const TOLD_NOW = sql.raw(`
-    clock as materialized (select clock_timestamp() as at),
+const told = `
     told as (
       select given.*, at, before || to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || after as text from given, clock),
     x as materialized (
-      select told.*, encode(sha256(convert_to(coalesce(previous, '') || text, 'UTF8')), 'hex') as hash from told)`);
+      select told.*, encode(sha256(convert_to(coalesce(previous, '') || text, 'UTF8')), 'hex') as hash from told)`;
+
+/**
+ * Of events that are `given` with their text around the time and the hash before them: `x`, the same with the time that
+ * the `clock` shows, their whole text and their hash.
+ */
+export const TOLD = sql.raw(told);
+
+/** The same at the time of the statement: whoever has locked what changes needn't ask for it before. */
+export const TOLD_NOW = sql.raw(`
+    clock as materialized (select clock_timestamp() as at),${told}`);

@@ -1,48 +1,86 @@
 import { type Kysely, sql } from 'kysely';
 import type { Json } from '../domain/canonical-json.ts';
+import { eventTextAround } from '../domain/event.ts';
 import type { Actor } from '../domain/task.ts';
-import { nextEvent } from './event-chain.ts';
+import { onlyRow } from './answers.ts';
+import { eventAfter, TOLD } from './event-chain.ts';
 import { storedRank } from './ranks.ts';
 import type { Database, TaskRow } from './schema.ts';
-import { UNRANKED_COLUMNS } from './task-columns.ts';
+import { GIVEN_COLUMNS, type Made } from './task-columns.ts';
 
-export type Created = { row: TaskRow; actor: Actor; data: { readonly [key: string]: Json } };
+export type NewRow = Omit<TaskRow, Made>;
+export type Created = { row: NewRow; actor: Actor; data: { readonly [key: string]: Json } };
+/** A row as it was written, as far as anybody asks for it. */
+export type WrittenRow = Omit<TaskRow, 'rank' | 'event_n' | 'event_hash'>;
 
-/** The row as it stands with the first event of its chain. */
-type Begun = { row: TaskRow; text: string; hash: string };
+export type InsertOptions = {
+  /** When they are created: null for the moment of the statement. */
+  at: string | null;
+  /** Counts while the database has stored none. */
+  ageingSecondsPerLevel: number;
+};
 
 /**
  * Writes new tasks, each with the first event of its chain, in one statement; answers the rows as they stand. A task is
  * written before any event has its number: who reads the feed goes by the order of the transactions that wrote something.
+ * Rows are sent as far as they differ from the first: most of their columns don't, and reading those was half the work.
  */
-export async function insertTasks(db: Kysely<Database>, created: readonly Created[]): Promise<TaskRow[]> {
-  const begun = created.map(begin);
-  const rows = begun.map(({ row }) => row);
-  if (rows.length === 0) return [];
-  await sql`
-    with made as (
-      insert into tasks (rank, ${UNRANKED_COLUMNS})
-      select coalesce(${storedRank()}, rank), ${UNRANKED_COLUMNS}
-      from json_populate_recordset(null::tasks, ${toJson(rows)}::json)
-      returning id)
-    insert into events (task_id, n, type, text, hash)
-    select id, 1, 'created', text, hash
-    from unnest(${rows.map((row) => row.id)}::uuid[], ${begun.map(({ text }) => text)}::text[],
-      ${rows.map((row) => row.event_hash)}::text[]) as e(id, text, hash)
-    where exists (select from made)`.execute(db);
-  return rows;
+export async function insertTasks(
+  db: Kysely<Database>,
+  created: readonly Created[],
+  { at: fixed, ageingSecondsPerLevel }: InsertOptions,
+): Promise<WrittenRow[]> {
+  const sent = created.map(({ row }) => asJson(row));
+  const [first] = sent;
+  if (first === undefined) return [];
+  const { rows } = await sql<{ at: string }>`
+    with given as (
+      select r.*, null::text as previous
+      from rows from (
+        json_populate_recordset(
+          (select json_populate_record(null::tasks, ${JSON.stringify(first)}::json)),
+          ${JSON.stringify(sent.map((row) => differenceTo(first, row)))}::json),
+        json_to_recordset(${JSON.stringify(created.map(textAround))}::json) as (before text, after text)) r),
+    clock as materialized (select coalesce(${fixed}::timestamptz, clock_timestamp()) as at), ${TOLD},
+    made as (
+      insert into tasks (
+        rank, ready_at, assigned_at, named_at, created_at, updated_at, event_n, event_hash, ${GIVEN_COLUMNS})
+      select ${storedRank(ageingSecondsPerLevel, sql`at`)}, case when ready then at end,
+        case when named_agent_id is not null then at end, case when named_agent_id is not null then at end, at, at,
+        1, hash, ${GIVEN_COLUMNS}
+      from x
+      returning id),
+    written as (
+      insert into events (task_id, n, type, text, hash)
+      select id, 1, 'created', text, hash from x where exists (select from made))
+    select at from clock`.execute(db);
+  const { at } = onlyRow(rows);
+  return created.map(({ row }) => {
+    const namedAt = row.named_agent_id === null ? null : at;
+    const readyAt = row.ready ? at : null;
+    return { ...row, ready_at: readyAt, assigned_at: namedAt, named_at: namedAt, created_at: at, updated_at: at };
+  });
 }
 
-function begin({ row, actor, data }: Created): Begun {
+function textAround({ row, actor, data }: Created): { before: string; after: string } {
   const head = { taskId: row.id, n: 0, hash: null, status: null };
-  const { n, text, hash } = nextEvent(head, { type: 'created', actor, data }, row.created_at, 'pending');
-  return { row: { ...row, event_n: n, event_hash: hash }, text, hash };
+  const [before, after] = eventTextAround(eventAfter(head, { type: 'created', actor, data }, 'pending'));
+  return { before, after };
 }
+
+type Sent = { readonly [column: string]: unknown };
 
 /** Bytes as PostgreSQL reads them; everything else is JSON as it is. */
-const toJson = (rows: readonly TaskRow[]): string =>
-  JSON.stringify(
-    rows.map((row) =>
-      row.input_bytes === null ? row : { ...row, input_bytes: `\\x${Buffer.from(row.input_bytes).toString('hex')}` },
-    ),
-  );
+const asJson = (row: NewRow): Sent =>
+  row.input_bytes === null ? row : { ...row, input_bytes: `\\x${Buffer.from(row.input_bytes).toString('hex')}` };
+
+function differenceTo(first: Sent, row: Sent): Sent {
+  const difference: Record<string, unknown> = {};
+  for (const name in row) if (!isSame(first[name], row[name])) difference[name] = row[name];
+  return difference;
+}
+
+const isSame = (a: unknown, b: unknown): boolean =>
+  a === b || (isObject(a) && isObject(b) && JSON.stringify(a) === JSON.stringify(b));
+
+const isObject = (value: unknown) => typeof value === 'object' && value !== null;

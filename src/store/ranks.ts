@@ -8,9 +8,11 @@ type Trx = Transaction<Database>;
  * see docs/adr/0009. domain/rank.ts says the same in the program's words.
  */
 
-/** Rank of the row at hand, by its `created_at`, `run_after` and `priority`; `own` counts while no ageing is stored. */
-export const storedRank = (own: number | null = null) => sql<number>`(
-  extract(epoch from greatest(created_at, run_after)) * 1000000
+/**
+ * Rank of the row at hand, by when it was created, its `run_after` and `priority`; `own` counts while no ageing is stored.
+ */
+export const storedRank = (own: number | null = null, created = sql`created_at`) => sql<number>`(
+  extract(epoch from greatest(${created}, run_after)) * 1000000
   - (priority * coalesce((select ageing_seconds_per_level from installation), ${own}::float8) * 1000000)::bigint)::bigint`;
 
 /** Computes the rank of a task anew; its row is locked by the caller. */

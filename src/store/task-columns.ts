@@ -73,5 +73,18 @@ const COMPLETE: Exclude<keyof Omit<TaskRow, Heavy>, (typeof LIGHT)[number]> exte
 /** Written out once: a statement of so many names would else take longer to put together than to carry out. */
 const list = (names: readonly string[]) => sql.raw(names.map((name) => `"${name}"`).join(', '));
 export const LIGHT_COLUMNS = list(COMPLETE);
-/** All but the rank, which the database computes. */
-export const UNRANKED_COLUMNS = list([...COMPLETE, ...HEAVY].filter((name) => name !== 'rank'));
+
+/** What the database puts into a new row itself: its times, its place in the queue and the head of its chain. */
+const MADE = [
+  'rank',
+  'ready_at',
+  'assigned_at',
+  'named_at',
+  'created_at',
+  'updated_at',
+  'event_n',
+  'event_hash',
+] as const satisfies readonly (keyof TaskRow)[];
+export type Made = (typeof MADE)[number];
+const isMade = (name: string) => (MADE as readonly string[]).includes(name);
+export const GIVEN_COLUMNS = list([...COMPLETE, ...HEAVY].filter((name) => !isMade(name)));

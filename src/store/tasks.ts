@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { Task, TaskAttempt, TaskResult } from '../domain/task.ts';
 import { isFinal, NO_LIMITS } from '../domain/task.ts';
+import type { WrittenRow } from './new-tasks.ts';
 import type { AttemptRow, Database, TaskRow } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -23,7 +24,7 @@ type AttemptPart = {
     | 'output'
   > | null;
 };
-type Row = TaskRow & AttemptPart;
+type Row = WrittenRow & AttemptPart;
 
 const withAttempt = (db: Db) =>
   db
@@ -55,7 +56,7 @@ export async function findTasks(db: Db, ids: readonly string[]): Promise<Task[]>
 }
 
 /** A task that was just written, of which nobody has made an attempt. */
-export const newTaskOf = (row: TaskRow): Task => toTask({ ...row, attempt: null });
+export const newTaskOf = (row: WrittenRow): Task => toTask({ ...row, attempt: null });
 
 /** A task that was just taken: its attempt is open, and nothing is known of it yet. */
 export const takenTaskOf = (row: TaskRow): Task =>

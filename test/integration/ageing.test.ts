@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { microsOf, rankOf } from '../../src/domain/rank.ts';
+import { rankOf } from '../../src/domain/rank.ts';
 import type { Task } from '../../src/domain/task.ts';
 import { laneOf } from '../../src/store/lanes.ts';
 import { createTask, createTasks } from '../../src/usecases/create/create-task.ts';
@@ -34,6 +34,13 @@ const replica = (ageingSecondsPerLevel: number): Deps => ({
 });
 const day = 86_400;
 const keepAgeing = (one: Deps) => keep(one, new AbortController().signal);
+
+/** Microseconds since the epoch of an RFC 3339 time, whose seconds have up to six digits. */
+function microsOf(time: string): number {
+  const fraction = /\.(\d+)/.exec(time)?.[1] ?? '';
+  const wholeSeconds = Math.floor(Date.parse(time) / 1000);
+  return wholeSeconds * 1_000_000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
+}
 
 /** Every pending task has the rank that it would have if it were made with this ageing. */
 async function expectRanks(ageing: number): Promise<void> {

@@ -1,10 +1,12 @@
+import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterAll, expect, it } from 'vitest';
+import { type NewTask, PLAIN } from '../../src/domain/task.ts';
 import { insertTasks } from '../../src/store/new-tasks.ts';
 import { openDatabase } from '../../src/store/pool.ts';
-import { databaseTime } from '../../src/store/task-changes.ts';
 import { createCreate } from '../../src/usecases/create/create-task.ts';
 import { newRow, plan } from '../../src/usecases/create/insert-tasks.ts';
+import { getTask } from '../../src/usecases/task/read-tasks.ts';
 import { blindConnection } from '../support/blind.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
@@ -26,18 +28,59 @@ it('tasks that were made are not made again when what is said of them can not be
   expect(rows.map(({ title }) => title)).toEqual(['a', 'b', 'c']);
 });
 
+const anyTask = fc.record(
+  {
+    title: fc.constantFrom('a', 'b'),
+    body: fc.constantFrom(null, 'text', '\\x00', '{"a":null}'),
+    template: fc.constantFrom(null, 'agent'),
+    command: fc.constantFrom(['make'], ['sh', '-c', 'a "b" \\ {c},']),
+    input: fc.constantFrom(null, 'in', ''),
+    environment: fc.constantFrom({}, { A: '1' }, { A: '2', input_bytes: 'no' }),
+    requires: fc.constantFrom([], ['docker'], ['docker', 'gpu']),
+    limits: fc.constantFrom(PLAIN.limits, { ...PLAIN.limits, processes: 5 }),
+    outputSchema: fc.constantFrom(null, { type: 'object' }, false, 'null'),
+    priority: fc.constantFrom(0, 3, 10),
+    executionMode: fc.constantFrom('undecided', 'http_pull'),
+    timeoutSeconds: fc.constantFrom(300, 1),
+    requiresApproval: fc.boolean(),
+    repeatable: fc.boolean(),
+    repository: fc.constantFrom(null, 'forge:a/b'),
+  } satisfies { [K in keyof NewTask]?: fc.Arbitrary<NewTask[K]> },
+  { requiredKeys: [] },
+);
+const anyBytes = fc.constantFrom(null, Buffer.from([0, 255, 92, 120]), Buffer.alloc(0));
+
+/** Rows are sent as far as they differ from the first. */
+it('each of the tasks that are written together is as it was asked for', async () => {
+  const create = createCreate(deps);
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(anyTask, anyBytes), { minLength: 1, maxLength: 6 }), async (all) => {
+      const wanted = all.map(([changes, bytes]) =>
+        newTask(bytes === null ? changes : { ...changes, input: null, inputBytes: bytes }),
+      );
+      const made = await Promise.all(wanted.map((task) => create(alice, { task, bodyHash: null }, null)));
+      for (const [index, { tasks }] of made.entries()) {
+        const [task] = tasks;
+        expect(task).toMatchObject({ ...wanted[index], id: task?.id, status: 'pending', attempt: null });
+        expect(await getTask(deps, task?.id ?? '')).toEqual(task);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
 /** Else who reads the feed could take the number for one that nobody will use. */
 it('a new task is written before its event has a number', async () => {
   const planned = plan(newTask(), alice, await deps.lanes.idOf({ requires: [], repository: null, agentId: null }));
-  const at = await databaseTime(deps.db);
-  const created = { row: newRow(planned, { at, mode: null, unmet: 0 }, deps.settings), actor: alice, data: {} };
+  const created = { row: newRow(planned, { due: true, mode: null, unmet: 0 }), actor: alice, data: {} };
+  const options = { at: null, ageingSecondsPerLevel: 60 };
   const lastNumber = async () =>
     (await sql<{ n: number }>`select last_value as n from events_sequence_seq`.execute(deps.db)).rows;
   let again: Promise<unknown> = Promise.resolve();
   await deps.db.transaction().execute(async (trx) => {
-    await insertTasks(trx, [created]);
+    await insertTasks(trx, [created], options);
     const before = await lastNumber();
-    again = insertTasks(deps.hot, [created]);
+    again = insertTasks(deps.hot, [created], options);
     again.catch(() => {});
     await waitFor(() => somebodyWaits(deps.db));
     expect(await lastNumber()).toEqual(before);

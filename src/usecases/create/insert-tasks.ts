@@ -3,13 +3,13 @@ import type { Transaction } from 'kysely';
 import { isMet } from '../../domain/dependency.ts';
 import { invalidField, underField } from '../../domain/errors.ts';
 import { normalizeLabels } from '../../domain/match.ts';
-import { microsOf, rankOf } from '../../domain/rank.ts';
+import { rankOf } from '../../domain/rank.ts';
 import { type Actor, type AgentMode, isFinal, type NewTask, type Status } from '../../domain/task.ts';
 import { agentModeForNaming } from '../../store/agents.ts';
 import { announceFinished, insertDependencies, lockDependencies } from '../../store/dependencies.ts';
 import { claimKeys } from '../../store/gates.ts';
-import { insertTasks } from '../../store/new-tasks.ts';
-import type { Database, TaskRow } from '../../store/schema.ts';
+import { insertTasks, type NewRow, type WrittenRow } from '../../store/new-tasks.ts';
+import type { Database } from '../../store/schema.ts';
 import { databaseTime } from '../../store/task-changes.ts';
 import type { Deps } from '../deps.ts';
 import { checkMode } from '../task/assign-task.ts';
@@ -36,7 +36,7 @@ export async function insertNewTasks(
   trx: Trx,
   deps: Pick<Deps, 'settings'>,
   planned: readonly Planned[],
-): Promise<TaskRow[]> {
+): Promise<WrittenRow[]> {
   await requireRoom(
     trx,
     deps,
@@ -47,36 +47,40 @@ export async function insertNewTasks(
   const at = await databaseTime(trx);
   const rows = planned.map((one) => {
     const mode = one.task.namedAgentId === null ? null : (modes.get(one.task.namedAgentId) ?? null);
-    return newRow(one, { at, mode, unmet: dependencies.unmetOf(one.task) }, deps.settings);
+    const due = one.task.runAfter === null || one.task.runAfter <= at;
+    return newRow(one, { due, mode, unmet: dependencies.unmetOf(one.task) });
   });
-  const waiting = await withoutKey(trx, rows);
-  const written = await insertTasks(
-    trx,
-    rows.map((row, index) => ({
-      row: waiting.has(row.id) ? { ...row, ready: false, ready_at: null } : row,
-      ...madeBy(planned[index] as Planned),
-    })),
-  );
+  const { ageingSecondsPerLevel } = deps.settings.dispatch;
+  const waiting = await withoutKey(trx, rows, ageingSecondsPerLevel);
+  const created = rows.map((row, index) => ({
+    row: waiting.has(row.id) ? { ...row, ready: false } : row,
+    ...madeBy(planned[index] as Planned),
+  }));
+  const written = await insertTasks(trx, created, { at, ageingSecondsPerLevel });
   await insertDependencies(trx, dependencies.rows);
   await announceFinished(trx, dependencies.failed);
   return written;
 }
 
-/** Waits for nothing and for nobody, so that nothing needs to be locked to write it. */
+/** Waits for no moment and for nobody, so that nothing needs to be asked or locked to write it. */
 export const isPlain = (task: NewTask): boolean =>
-  task.id === null && task.namedAgentId === null && task.dependsOn.length === 0 && task.concurrencyKey === null;
+  task.id === null &&
+  task.namedAgentId === null &&
+  task.dependsOn.length === 0 &&
+  task.concurrencyKey === null &&
+  task.runAfter === null;
 
 /** Writes plain tasks in one statement. */
 export async function insertPlainTasks(
   deps: Pick<Deps, 'hot' | 'settings'>,
   planned: readonly Planned[],
-): Promise<TaskRow[]> {
-  const at = await databaseTime(deps.hot);
-  const rows = planned.map((one) => ({
-    row: newRow(one, { at, mode: null, unmet: 0 }, deps.settings),
+): Promise<WrittenRow[]> {
+  const created = planned.map((one) => ({
+    row: newRow(one, { due: true, mode: null, unmet: 0 }),
     ...madeBy(one),
   }));
-  return insertTasks(deps.hot, rows);
+  const { ageingSecondsPerLevel } = deps.settings.dispatch;
+  return insertTasks(deps.hot, created, { at: null, ageingSecondsPerLevel });
 }
 
 /** The mode that follows from each agent named; the agents' rows are held, so that they can't be deleted meanwhile. */
@@ -141,10 +145,12 @@ async function dependenciesOf(trx: Trx, planned: readonly Planned[]): Promise<De
 }
 
 /** Of rows that would be ready, those whose concurrency key somebody else holds; the best-ranked of a key gets it. */
-async function withoutKey(trx: Trx, rows: readonly TaskRow[]): Promise<Set<string>> {
+async function withoutKey(trx: Trx, rows: readonly NewRow[], ageingSecondsPerLevel: number): Promise<Set<string>> {
+  // They are as old as each other.
+  const rank = ({ priority }: NewRow) => rankOf(0, priority, ageingSecondsPerLevel);
   const keyed = rows
     .filter((row) => row.ready && row.concurrency_key !== null)
-    .toSorted((a, b) => a.rank - b.rank || (a.id < b.id ? -1 : 1));
+    .toSorted((a, b) => rank(a) - rank(b) || (a.id < b.id ? -1 : 1));
   const holding = await claimKeys(
     trx,
     keyed.map((row) => ({ key: row.concurrency_key ?? '', taskId: row.id })),
@@ -164,11 +170,8 @@ const createdData = (task: NewTask) => ({
 /** The row of a new task as it is written: pending, and ready if nothing but its key can keep it. */
 export function newRow(
   { task, lane, createdHash }: Planned,
-  { at, mode, unmet }: { at: string; mode: AgentMode | null; unmet: number },
-  settings: Deps['settings'],
-): TaskRow {
-  const waitsSince = task.runAfter !== null && task.runAfter > at ? task.runAfter : at;
-  const due = waitsSince === at;
+  { due, mode, unmet }: { due: boolean; mode: AgentMode | null; unmet: number },
+): NewRow {
   const ready = due && unmet === 0 && !task.requiresApproval;
   return {
     ...UNTOUCHED,
@@ -184,18 +187,16 @@ export function newRow(
     requires: normalizeLabels(task.requires),
     limits: Object.values(task.limits).every((limit) => limit === null) ? null : task.limits,
     sandbox: task.sandbox,
-    output_schema: task.outputSchema as TaskRow['output_schema'],
+    output_schema: task.outputSchema as NewRow['output_schema'],
     repository: task.repository,
     source: task.source,
     delivery_id: task.deliveryId,
     timeout_seconds: task.timeoutSeconds,
     priority: task.priority,
-    rank: rankOf(microsOf(waitsSince), task.priority, settings.dispatch.ageingSecondsPerLevel),
     lane,
     requested_mode: task.executionMode,
     execution_mode: mode ?? task.executionMode,
     ready,
-    ready_at: ready ? at : null,
     due_at: due ? null : task.runAfter,
     run_after: task.runAfter,
     depends_on: [...task.dependsOn],
@@ -205,16 +206,12 @@ export function newRow(
     concurrency_key: task.concurrencyKey,
     named_agent_id: task.namedAgentId,
     assigned_agent_id: task.namedAgentId,
-    assigned_at: task.namedAgentId === null ? null : at,
-    named_at: task.namedAgentId === null ? null : at,
     repeatable: task.repeatable,
     preemptible: task.preemptible,
     max_retries: task.maxRetries,
     max_infra_retries: task.maxInfraRetries,
     retry_delay_seconds: task.retryDelaySeconds,
     created_hash: createdHash,
-    created_at: at,
-    updated_at: at,
   };
 }
 
@@ -237,7 +234,5 @@ const UNTOUCHED = {
   has_log: false,
   approved_at: null,
   version: 1,
-  event_n: 0,
-  event_hash: '',
   finished_at: null,
 } as const;
