@@ -38,7 +38,7 @@ export async function insertTasks(
       select r.*, null::text as previous
       from rows from (
         json_populate_recordset(
-          (select json_populate_record(null::tasks, ${JSON.stringify(first)}::json)),
+          json_populate_record(null::tasks, ${JSON.stringify(first)}::json),
           ${JSON.stringify(sent.map((row) => differenceTo(first, row)))}::json),
         json_to_recordset(${JSON.stringify(created.map(textAround))}::json) as (before text, after text)) r),
     clock as materialized (select coalesce(${fixed}::timestamptz, clock_timestamp()) as at), ${TOLD},
@@ -76,7 +76,7 @@ const asJson = (row: NewRow): Sent =>
 
 function differenceTo(first: Sent, row: Sent): Sent {
   const difference: Record<string, unknown> = {};
-  for (const name in row) if (!isSame(first[name], row[name])) difference[name] = row[name];
+  for (const name in row) if (!isSame(first[name], row[name])) difference[name] = row[name] ?? null;
   return difference;
 }
 

@@ -10,6 +10,7 @@ import { getTask } from '../../src/usecases/task/read-tasks.ts';
 import { blindConnection } from '../support/blind.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createTestDeps } from '../support/deps.ts';
+import { expectHealthy } from '../support/examine.ts';
 import { somebodyWaits } from '../support/locks.ts';
 import { alice, newTask } from '../support/tasks.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -30,7 +31,7 @@ it('tasks that were made are not made again when what is said of them can not be
 
 const anyTask = fc.record(
   {
-    title: fc.constantFrom('a', 'b'),
+    title: fc.constantFrom('a', 'b "c" \\ {d},', '\u2028\u0001😀'),
     body: fc.constantFrom(null, 'text', '\\x00', '{"a":null}'),
     template: fc.constantFrom(null, 'agent'),
     command: fc.constantFrom(['make'], ['sh', '-c', 'a "b" \\ {c},']),
@@ -50,6 +51,18 @@ const anyTask = fc.record(
 );
 const anyBytes = fc.constantFrom(null, Buffer.from([0, 255, 92, 120]), Buffer.alloc(0));
 
+/** Those whose place in the queue or whose first event is another than their own time and title say. */
+async function findMisplaced(): Promise<string[]> {
+  const { ageingSecondsPerLevel } = deps.settings.dispatch;
+  const { rows } = await sql<{ id: string }>`
+    select t.id from tasks t left join events e on e.task_id = t.id and e.n = 1
+    where rank is distinct from extract(epoch from created_at) * 1000000 - priority * ${ageingSecondsPerLevel}::int8 * 1000000
+      or ready_at is distinct from case when ready then created_at end or updated_at <> created_at
+      or (e.text::json ->> 'at')::timestamptz is distinct from created_at
+      or e.text::json -> 'data' ->> 'title' is distinct from title`.execute(deps.db);
+  return rows.map(({ id }) => id);
+}
+
 /** Rows are sent as far as they differ from the first. */
 it('each of the tasks that are written together is as it was asked for', async () => {
   const create = createCreate(deps);
@@ -67,6 +80,8 @@ it('each of the tasks that are written together is as it was asked for', async (
     }),
     { numRuns: 60 },
   );
+  expect(await findMisplaced()).toEqual([]);
+  await expectHealthy(deps.db);
 });
 
 /** Else who reads the feed could take the number for one that nobody will use. */

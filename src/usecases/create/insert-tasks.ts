@@ -167,7 +167,7 @@ const createdData = (task: NewTask) => ({
   ...(task.namedAgentId === null ? {} : { agent_id: task.namedAgentId }),
 });
 
-/** The row of a new task as it is written: pending, and ready if nothing but its key can keep it. */
+/** The row of a new task, pending; `ready` unless something but its key keeps it. Times come as it is written. */
 export function newRow(
   { task, lane, createdHash }: Planned,
   { due, mode, unmet }: { due: boolean; mode: AgentMode | null; unmet: number },
