@@ -8,7 +8,8 @@ import { storedRank } from './ranks.ts';
 import type { Database, TaskRow } from './schema.ts';
 import { GIVEN_COLUMNS, type Made } from './task-columns.ts';
 
-export type NewRow = Omit<TaskRow, Made>;
+/** A row before it is written. `ready` says whether nothing but its time keeps it. */
+export type NewRow = Omit<TaskRow, Made> & Pick<TaskRow, 'ready'>;
 export type Created = { row: NewRow; actor: Actor; data: { readonly [key: string]: Json } };
 /** A row as it was written, as far as anybody asks for it. */
 export type WrittenRow = Omit<TaskRow, 'rank' | 'event_n' | 'event_hash'>;
@@ -44,22 +45,40 @@ export async function insertTasks(
     clock as materialized (select coalesce(${fixed}::timestamptz, clock_timestamp()) as at), ${TOLD},
     made as (
       insert into tasks (
-        rank, ready_at, assigned_at, named_at, created_at, updated_at, event_n, event_hash, ${GIVEN_COLUMNS})
-      select ${storedRank(ageingSecondsPerLevel, sql`at`)}, case when ready then at end,
-        case when named_agent_id is not null then at end, case when named_agent_id is not null then at end, at, at,
-        1, hash, ${GIVEN_COLUMNS}
-      from x
+        rank, ready, ready_at, due_at, assigned_at, named_at, created_at, updated_at, event_n, event_hash,
+        ${GIVEN_COLUMNS})
+      select ${storedRank(ageingSecondsPerLevel, sql`at`)}, ready and due, case when ready and due then at end,
+        case when not due then run_after end, case when named_agent_id is not null then at end,
+        case when named_agent_id is not null then at end, at, at, 1, hash,
+        ${GIVEN_COLUMNS}
+      from x cross join lateral (select coalesce(run_after <= at, true) as due) d
       returning id),
     written as (
       insert into events (task_id, n, type, text, hash)
       select id, 1, 'created', text, hash from x where exists (select from made))
     select at from clock`.execute(db);
   const { at } = onlyRow(rows);
-  return created.map(({ row }) => {
-    const namedAt = row.named_agent_id === null ? null : at;
-    const readyAt = row.ready ? at : null;
-    return { ...row, ready_at: readyAt, assigned_at: namedAt, named_at: namedAt, created_at: at, updated_at: at };
-  });
+  return created.map(({ row }) => asWritten(row, at));
+}
+
+/** Whether its time has come. */
+export const isDue = ({ run_after: runAfter }: Pick<NewRow, 'run_after'>, at: string): boolean =>
+  runAfter === null || runAfter <= at;
+
+function asWritten(row: NewRow, at: string): WrittenRow {
+  const due = isDue(row, at);
+  const ready = row.ready && due;
+  const namedAt = row.named_agent_id === null ? null : at;
+  return {
+    ...row,
+    ready,
+    ready_at: ready ? at : null,
+    due_at: due ? null : row.run_after,
+    assigned_at: namedAt,
+    named_at: namedAt,
+    created_at: at,
+    updated_at: at,
+  };
 }
 
 function textAround({ row, actor, data }: Created): { before: string; after: string } {

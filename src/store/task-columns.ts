@@ -77,7 +77,9 @@ export const LIGHT_COLUMNS = list(COMPLETE);
 /** What the database puts into a new row itself: its times, its place in the queue and the head of its chain. */
 const MADE = [
   'rank',
+  'ready',
   'ready_at',
+  'due_at',
   'assigned_at',
   'named_at',
   'created_at',

@@ -43,6 +43,7 @@ const anyTask = fc.record(
     priority: fc.constantFrom(0, 3, 10),
     executionMode: fc.constantFrom('undecided', 'http_pull'),
     timeoutSeconds: fc.constantFrom(300, 1),
+    runAfter: fc.constantFrom(null, '2020-01-01T00:00:00.000000Z', '2099-01-01T00:00:00.000000Z'),
     requiresApproval: fc.boolean(),
     repeatable: fc.boolean(),
     repository: fc.constantFrom(null, 'forge:a/b'),
@@ -56,8 +57,10 @@ async function findMisplaced(): Promise<string[]> {
   const { ageingSecondsPerLevel } = deps.settings.dispatch;
   const { rows } = await sql<{ id: string }>`
     select t.id from tasks t left join events e on e.task_id = t.id and e.n = 1
-    where rank is distinct from extract(epoch from created_at) * 1000000 - priority * ${ageingSecondsPerLevel}::int8 * 1000000
+    where rank is distinct from extract(epoch from greatest(created_at, run_after)) * 1000000 - priority * ${ageingSecondsPerLevel}::int8 * 1000000
       or ready_at is distinct from case when ready then created_at end or updated_at <> created_at
+      or due_at is distinct from case when run_after > created_at then run_after end
+      or ready <> (due_at is null and not requires_approval)
       or (e.text::json ->> 'at')::timestamptz is distinct from created_at
       or e.text::json -> 'data' ->> 'title' is distinct from title`.execute(deps.db);
   return rows.map(({ id }) => id);
@@ -87,7 +90,7 @@ it('each of the tasks that are written together is as it was asked for', async (
 /** Else who reads the feed could take the number for one that nobody will use. */
 it('a new task is written before its event has a number', async () => {
   const planned = plan(newTask(), alice, await deps.lanes.idOf({ requires: [], repository: null, agentId: null }));
-  const created = { row: newRow(planned, { due: true, mode: null, unmet: 0 }), actor: alice, data: {} };
+  const created = { row: newRow(planned, { mode: null, unmet: 0 }), actor: alice, data: {} };
   const options = { at: null, ageingSecondsPerLevel: 60 };
   const lastNumber = async () =>
     (await sql<{ n: number }>`select last_value as n from events_sequence_seq`.execute(deps.db)).rows;

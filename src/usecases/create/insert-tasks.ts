@@ -8,7 +8,7 @@ import { type Actor, type AgentMode, isFinal, type NewTask, type Status } from '
 import { agentModeForNaming } from '../../store/agents.ts';
 import { announceFinished, insertDependencies, lockDependencies } from '../../store/dependencies.ts';
 import { claimKeys } from '../../store/gates.ts';
-import { insertTasks, type NewRow, type WrittenRow } from '../../store/new-tasks.ts';
+import { insertTasks, isDue, type NewRow, type WrittenRow } from '../../store/new-tasks.ts';
 import type { Database } from '../../store/schema.ts';
 import { databaseTime } from '../../store/task-changes.ts';
 import type { Deps } from '../deps.ts';
@@ -47,11 +47,14 @@ export async function insertNewTasks(
   const at = await databaseTime(trx);
   const rows = planned.map((one) => {
     const mode = one.task.namedAgentId === null ? null : (modes.get(one.task.namedAgentId) ?? null);
-    const due = one.task.runAfter === null || one.task.runAfter <= at;
-    return newRow(one, { due, mode, unmet: dependencies.unmetOf(one.task) });
+    return newRow(one, { mode, unmet: dependencies.unmetOf(one.task) });
   });
   const { ageingSecondsPerLevel } = deps.settings.dispatch;
-  const waiting = await withoutKey(trx, rows, ageingSecondsPerLevel);
+  const waiting = await withoutKey(
+    trx,
+    rows.filter((row) => isDue(row, at)),
+    ageingSecondsPerLevel,
+  );
   const created = rows.map((row, index) => ({
     row: waiting.has(row.id) ? { ...row, ready: false } : row,
     ...madeBy(planned[index] as Planned),
@@ -62,13 +65,9 @@ export async function insertNewTasks(
   return written;
 }
 
-/** Waits for no moment and for nobody, so that nothing needs to be asked or locked to write it. */
+/** Waits for no other task and names nobody, so that nothing needs to be asked or locked to write it. */
 export const isPlain = (task: NewTask): boolean =>
-  task.id === null &&
-  task.namedAgentId === null &&
-  task.dependsOn.length === 0 &&
-  task.concurrencyKey === null &&
-  task.runAfter === null;
+  task.id === null && task.namedAgentId === null && task.dependsOn.length === 0 && task.concurrencyKey === null;
 
 /** Writes plain tasks in one statement. */
 export async function insertPlainTasks(
@@ -76,7 +75,7 @@ export async function insertPlainTasks(
   planned: readonly Planned[],
 ): Promise<WrittenRow[]> {
   const created = planned.map((one) => ({
-    row: newRow(one, { due: true, mode: null, unmet: 0 }),
+    row: newRow(one, { mode: null, unmet: 0 }),
     ...madeBy(one),
   }));
   const { ageingSecondsPerLevel } = deps.settings.dispatch;
@@ -167,12 +166,12 @@ const createdData = (task: NewTask) => ({
   ...(task.namedAgentId === null ? {} : { agent_id: task.namedAgentId }),
 });
 
-/** The row of a new task, pending; `ready` unless something but its key keeps it. Times come as it is written. */
+/** The row of a new task, pending; `ready` unless something but its time or its key keeps it. */
 export function newRow(
   { task, lane, createdHash }: Planned,
-  { due, mode, unmet }: { due: boolean; mode: AgentMode | null; unmet: number },
+  { mode, unmet }: { mode: AgentMode | null; unmet: number },
 ): NewRow {
-  const ready = due && unmet === 0 && !task.requiresApproval;
+  const ready = unmet === 0 && !task.requiresApproval;
   return {
     ...UNTOUCHED,
     id: task.id,
@@ -197,7 +196,6 @@ export function newRow(
     requested_mode: task.executionMode,
     execution_mode: mode ?? task.executionMode,
     ready,
-    due_at: due ? null : task.runAfter,
     run_after: task.runAfter,
     depends_on: [...task.dependsOn],
     unmet_dependencies: unmet,
