@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
@@ -157,7 +158,7 @@ describeIf('sshd', 'a task on a host that goes out of reach', () => {
       const command = `${again}; ${printing(5)}; exec sleep 602`;
       const { id } = await client.create(noted(command), { requires: ['linux'], repeatable });
       await underWay(client, id);
-      rmSync(join(sshd.home, '.taskejo'), { recursive: true, force: true });
+      await wipe(join(sshd.home, '.taskejo'));
       const task = await client.ended(id);
       expect(task.status).toBe(repeatable ? 'completed' : 'failed');
       const all = await client.attempts(id);
@@ -169,3 +170,13 @@ describeIf('sshd', 'a task on a host that goes out of reach', () => {
     },
   );
 });
+
+/**
+ * Removes a folder in which others write and remove: from its place at once, then whole. `rmSync` of Node 26 leaves it
+ * as it is, and is silent about it, if a file vanishes meanwhile.
+ */
+async function wipe(folder: string): Promise<void> {
+  const away = `${folder}-wiped`;
+  renameSync(folder, away);
+  await rm(away, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+}

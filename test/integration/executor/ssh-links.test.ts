@@ -122,7 +122,8 @@ describeIf('sshd', 'a link to a host', () => {
     const { machine } = kept(sshHostOf(sshd));
     const asked = await Promise.all(Array.from({ length: 100 }, () => kindOf(machine.ping(signal))));
     expect(asked).toEqual(Array(100).fill('none'));
-    expect(connections(sshd)).toBeLessThanOrEqual(16);
+    // How many it takes exactly is up to sshd, which refuses channels while it hasn't freed those that ended before.
+    expect(connections(sshd)).toBeLessThan(50);
   });
 
   test('over which a host sends more than we have taken, past its window, is cut off', async () => {
