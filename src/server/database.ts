@@ -10,6 +10,7 @@ import { createWakeups } from '../store/wakeups.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { createFarLooks } from '../usecases/dequeue/far-looks.ts';
 import { createFreshAttempts } from '../usecases/dequeue/fresh-attempts.ts';
+import { createFronts } from '../usecases/dequeue/fronts.ts';
 import { createFollowers } from '../usecases/log/followers.ts';
 import { StartError } from './start-error.ts';
 
@@ -74,6 +75,7 @@ export async function openStore(
     fresh: createFreshAttempts(),
     wakeups,
     lanes: createLanes(database.db),
+    fronts: createFronts({ db: database.db, wakeups }),
     farLooks: createFarLooks(),
     settings,
     secrets,

@@ -3,6 +3,7 @@ import type { Agent, HostDefinition } from '../domain/agent.ts';
 import type { Abilities } from '../domain/may-run.ts';
 import type { AgentMode } from '../domain/task.ts';
 import { affectedRows } from './answers.ts';
+import { placesTaken } from './places.ts';
 import type { AgentRow, Database } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -11,14 +12,7 @@ type Row = AgentRow & { running: number };
 
 /** Agents that aren't deleted, with the places taken: attempts that are open or that the machine may still run. */
 const liveAgents = (db: Db) =>
-  db
-    .selectFrom('agents')
-    .selectAll('agents')
-    .select(
-      sql<number>`(
-        select count(*)::int from attempts where attempts.agent_id = agents.id and not attempts.settled)`.as('running'),
-    )
-    .where('agents.deleted_at', 'is', null);
+  db.selectFrom('agents').selectAll('agents').select(placesTaken.as('running')).where('agents.deleted_at', 'is', null);
 
 export async function findAgent(db: Db, id: string): Promise<Agent | null> {
   const row = await liveAgents(db).where('agents.id', '=', id).executeTakeFirst();

@@ -22,22 +22,6 @@ export async function lockAgents(trx: Trx, ids: readonly string[]): Promise<Agen
   return rows;
 }
 
-/**
- * Places taken by agent: attempts that are open, or that the machine may still run. And the newest lane there is, so
- * that none is overlooked.
- */
-export async function takenPlaces(
-  trx: Trx,
-  agentIds: readonly string[],
-): Promise<{ taken: Map<string, number>; newestLane: number }> {
-  const { rows } = await sql<{ agent_id: string; taken: number; newest: number }>`
-    select a.id as agent_id, (
-        select count(*)::int from attempts where attempts.agent_id = a.id and not attempts.settled) as taken,
-      (select coalesce(max(id), 0) from lanes) as newest
-    from unnest(${agentIds}::text[]) a(id)`.execute(trx);
-  return { taken: new Map(rows.map((row) => [row.agent_id, row.taken])), newestLane: rows[0]?.newest ?? 0 };
-}
-
 /** A task that may be taken, as it is locked, without the large texts: most of hundreds may be for somebody else. */
 export type Candidate = Omit<TaskRow, Heavy> & { avoided: string[] };
 
@@ -68,6 +52,8 @@ export type Asking = {
   /** Who asks: a task that is kept from all of them is not looked at, or it would stand before what they may take. */
   agentIds: readonly string[];
   lanes: readonly number[];
+  /** Of each of the lanes: nothing that waits there has a lower rank. */
+  fronts: readonly number[];
   limit: number;
   /** So many tasks ahead may be held by claims that run at the same moment, and be skipped. */
   heldByOthers: number;
@@ -81,16 +67,16 @@ export type Asking = {
  */
 export async function lockCandidates(
   trx: Trx,
-  { mode, agentIds, lanes, limit, heldByOthers }: Asking,
+  { mode, agentIds, lanes, fronts, limit, heldByOthers }: Asking,
 ): Promise<Candidate[]> {
   if (lanes.length === 0 || limit <= 0) return [];
   const window = limit + heldByOthers;
   const best = sql`array(
         select t.id
-        from unnest(${lanes}::int[]) l(id)
+        from unnest(${lanes}::int[], ${fronts}::bigint[]) l(id, front)
         cross join lateral (
           select id, rank from tasks
-          where lane = l.id and ${mayBeHad(mode, agentIds)}
+          where lane = l.id and rank >= l.front and ${mayBeHad(mode, agentIds)}
           order by rank, id limit ${window}) t
         order by t.rank, t.id limit ${window})`;
   return lockAnyOf(trx, mode, best, limit);
@@ -143,7 +129,7 @@ const TAKEN = {
 
 /**
  * Gives each task to its agent. Answers the rows as they stand now, by the attempts that were opened: one that changed
- * meanwhile is left out.
+ * meanwhile is left out. (The coalesce is as in `lockCandidates`: it leads to the rows by their key.)
  */
 export async function takeTasks(trx: Trx, takes: readonly Take[], options: TakeOptions): Promise<Map<string, TaskRow>> {
   if (takes.length === 0) return new Map();
@@ -168,7 +154,7 @@ export async function takeTasks(trx: Trx, takes: readonly Take[], options: TakeO
         lease_expires_at = x.at + make_interval(secs => ${leaseSeconds}), holder = ${holder},
         progress = null, stop_reason = null, stop_detail = null, stop_asked_at = null, stop_for = null, has_log = false,
         event_n = x.n + 1, event_hash = x.hash, updated_at = x.at
-      from x where t.id = x.task_id and t.status = 'pending' and t.ready and t.event_n = x.n
+      from x where t.id = x.task_id and coalesce(t.status = 'pending' and t.ready and t.event_n = x.n, false)
       returning x.*, t.lease_expires_at, t.body, t.input, t.input_bytes),
     opened as (
       insert into attempts (id, task_id, number, execution_mode, agent_id, request_id, token_hash, leased_at)
@@ -199,19 +185,33 @@ export async function takeTasks(trx: Trx, takes: readonly Take[], options: TakeO
   );
 }
 
+/** The lowest rank of what waits in these lanes; those in which nothing waits are left out. */
+export async function lowestRanks(
+  db: Kysely<Database>,
+  { mode, lanes }: Pick<Asking, 'mode' | 'lanes'>,
+): Promise<Map<number, number>> {
+  const { rows } = await sql<{ lane: number; rank: number }>`
+    select l.id as lane, t.rank
+    from unnest(${lanes}::int[]) l(id)
+    cross join lateral (
+      select rank from tasks
+      where lane = l.id and status = 'pending' and ready and ${forMode(mode)}
+      order by rank limit 1) t`.execute(db);
+  return new Map(rows.map(({ lane, rank }) => [lane, rank]));
+}
+
 /** In which of these lanes tasks wait, and how many, counted up to a limit: the look of who was told nothing. */
 export async function waitingInLanes(
   db: Kysely<Database>,
-  lanes: readonly number[],
-  limit: number,
+  { lanes, fronts, limit }: Pick<Asking, 'lanes' | 'fronts' | 'limit'>,
 ): Promise<{ lane: number; tasks: number }[]> {
   const { rows } = await sql<{ lane: number; tasks: number }>`
     select l.id as lane, t.tasks
-    from unnest(${lanes}::int[]) l(id)
+    from unnest(${lanes}::int[], ${fronts}::bigint[]) l(id, front)
     cross join lateral (
       select count(*)::int as tasks from (
         select from tasks
-        where lane = l.id and status = 'pending' and ready and ${forMode('http_pull')}
+        where lane = l.id and rank >= l.front and status = 'pending' and ready and ${forMode('http_pull')}
         limit ${limit}) w) t
     where t.tasks > 0`.execute(db);
   return rows;

@@ -4,6 +4,7 @@ import type { AgentPolicy } from '../domain/may-run.ts';
 import type { Task } from '../domain/task.ts';
 import { onlyRow } from './answers.ts';
 import { keptFrom } from './claims.ts';
+import { takesPlace } from './places.ts';
 import type { AgentRow, Database } from './schema.ts';
 import { isToBeAskedAbout } from './ssh-attempts.ts';
 
@@ -15,7 +16,9 @@ const MOST_TAKERS = 10_000;
 /** All that a claim goes by, of every agent that isn't deleted, by name. */
 export async function takers(db: Db): Promise<Taker[]> {
   const { rows } = await sql<TakerRow>`
-    select ${takerColumns} from agents where deleted_at is null order by name limit ${MOST_TAKERS}`.execute(db);
+    select ${takerColumns} from ${countedAgents} where deleted_at is null order by name limit ${MOST_TAKERS}`.execute(
+    db,
+  );
   return toTakers(rows);
 }
 
@@ -28,21 +31,22 @@ export async function freeTakers(db: Db, wishes: readonly Wish[]): Promise<Taker
   const { rows } = await sql<TakerRow>`
     select free.* from jsonb_to_recordset(${JSON.stringify(wishes)}::jsonb) as w(requires text[], "executionMode" text)
     cross join lateral (
-      select ${takerColumns} from agents
+      select ${takerColumns} from ${countedAgents}
       where deleted_at is null and online and not cordoned and not draining and says_draining is null
-        and labels @> w.requires and w."executionMode" in ('undecided', execution_mode) and ${running} < capacity
+        and labels @> w.requires and w."executionMode" in ('undecided', execution_mode) and running < capacity
         and not ${toAsk}
       limit ${MOST_FREE}) free`.execute(db);
   return toTakers(rows);
 }
 
-const running = sql`(
-  select count(*)::int from attempts where attempts.agent_id = agents.id and not attempts.settled)`;
+/** A join, so that what an agent runs is counted once, however often it is named. */
+const countedAgents = sql`agents cross join lateral (
+  select count(*)::int as running from attempts where ${takesPlace}) of_agent`;
 const toAsk = sql`(execution_mode = 'ssh_cli' and exists (
-  select from attempts where attempts.agent_id = agents.id and not settled and ${isToBeAskedAbout}))`;
+  select from attempts where ${takesPlace} and ${isToBeAskedAbout}))`;
 const takerColumns = sql`id, name, execution_mode, labels, capacity, online, state_reason, cordoned, cordon_reason,
   draining or says_draining is not null as draining, last_seen_at, limits, sandboxes, policy::text as policy, restriction,
-  ${running} as running, ${toAsk} as to_ask`;
+  running, ${toAsk} as to_ask`;
 
 function toTakers(rows: readonly TakerRow[]): Taker[] {
   const policyOf = sharedPolicies();

@@ -16,7 +16,7 @@ export type FarCandidate = Pick<
 /** What stands behind this spot in these lanes, in order and not locked: most of it may be for somebody else. */
 export async function candidatesBehind(
   trx: Trx,
-  { mode, agentIds, lanes, limit }: Omit<Asking, 'heldByOthers'>,
+  { mode, agentIds, lanes, limit }: Omit<Asking, 'fronts' | 'heldByOthers'>,
   { rank, id }: Spot,
 ): Promise<FarCandidate[]> {
   const { rows } = await sql<FarCandidate>`

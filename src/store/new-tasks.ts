@@ -13,6 +13,8 @@ export type NewRow = Omit<TaskRow, Made> & Pick<TaskRow, 'ready'>;
 export type Created = { row: NewRow; actor: Actor; data: { readonly [key: string]: Json } };
 /** A row as it was written, as far as anybody asks for it. */
 export type WrittenRow = Omit<TaskRow, 'rank' | 'event_n' | 'event_hash'>;
+/** With the lowest rank of the ready ones among those that were written with it; null if none is ready. */
+export type RankedRow = WrittenRow & { lowestRank: number | null };
 
 export type InsertOptions = {
   /** When they are created: null for the moment of the statement. */
@@ -30,11 +32,11 @@ export async function insertTasks(
   db: Kysely<Database>,
   created: readonly Created[],
   { at: fixed, ageingSecondsPerLevel }: InsertOptions,
-): Promise<WrittenRow[]> {
+): Promise<RankedRow[]> {
   const sent = created.map(({ row }) => asJson(row));
   const [first] = sent;
   if (first === undefined) return [];
-  const { rows } = await sql<{ at: string }>`
+  const { rows } = await sql<{ at: string; lowest: number | null }>`
     with given as (
       select r.*, null::text as previous
       from rows from (
@@ -52,25 +54,26 @@ export async function insertTasks(
         case when named_agent_id is not null then at end, at, at, 1, hash,
         ${GIVEN_COLUMNS}
       from x cross join lateral (select coalesce(run_after <= at, true) as due) d
-      returning id),
+      returning rank, ready),
     written as (
       insert into events (task_id, n, type, text, hash)
       select id, 1, 'created', text, hash from x where exists (select from made))
-    select at from clock`.execute(db);
-  const { at } = onlyRow(rows);
-  return created.map(({ row }) => asWritten(row, at));
+    select at, (select min(rank) from made where ready) as lowest from clock`.execute(db);
+  const { at, lowest } = onlyRow(rows);
+  return created.map(({ row }) => asWritten(row, at, lowest));
 }
 
 /** Whether its time has come. */
 export const isDue = ({ run_after: runAfter }: Pick<NewRow, 'run_after'>, at: string): boolean =>
   runAfter === null || runAfter <= at;
 
-function asWritten(row: NewRow, at: string): WrittenRow {
+function asWritten(row: NewRow, at: string, lowestRank: number | null): RankedRow {
   const due = isDue(row, at);
   const ready = row.ready && due;
   const namedAt = row.named_agent_id === null ? null : at;
   return {
     ...row,
+    lowestRank,
     ready,
     ready_at: ready ? at : null,
     due_at: due ? null : row.run_after,

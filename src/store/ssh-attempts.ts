@@ -1,6 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { Contact, StopReason } from '../domain/task.ts';
 import { affectedRows } from './answers.ts';
+import { takesPlace } from './places.ts';
 import type { Database, HostStore } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -224,10 +225,11 @@ export const isToBeAskedAbout = sql<boolean>`(
 
 /** Those of these hosts that are to be asked about such attempts before anything starts there. */
 export async function hostsToAsk(trx: Db, hostIds: readonly string[]): Promise<string[]> {
-  const { rows } = await sql<{ agent_id: string }>`
-    select distinct agent_id from attempts
-    where agent_id = any(${hostIds}::text[]) and not settled and ${isToBeAskedAbout}`.execute(trx);
-  return rows.map((row) => row.agent_id);
+  const { rows } = await sql<{ id: string }>`
+    select id from agents
+    where id = any(${hostIds}::text[]) and exists (
+      select from attempts where ${takesPlace} and ${isToBeAskedAbout})`.execute(trx);
+  return rows.map((row) => row.id);
 }
 
 /** Its host has answered about an attempt that ended without its word; answers whether that is the first time. */

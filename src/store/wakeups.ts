@@ -4,8 +4,8 @@ import { openNotifyConnection } from './notify-connection.ts';
 
 /** What may have changed. Only a hint: whoever gets one reads the database, and looks once a second without any. */
 export type Hint =
-  /** Tasks wait; of one lane, if it is said, and how many. */
-  | { kind: 'ready'; lane?: number; tasks?: number }
+  /** Tasks wait; of one lane, if it is said, and how many, none of them with a lower rank than is said. */
+  | { kind: 'ready'; lane?: number; tasks?: number; rank?: number }
   /** An agent has a place more. */
   | { kind: 'place'; agentId: string }
   | { kind: 'agents' }
@@ -29,6 +29,7 @@ export type Wakeups = {
 };
 
 type Logger = { warn(fields: object, message: string): void };
+type ReadyHint = Hint & { kind: 'ready' };
 type Message = { from: string; hints: Hint[] };
 
 const CHANNEL = 'taskejo';
@@ -93,7 +94,7 @@ export async function createWakeups(config: pg.ClientConfig, log: Logger): Promi
   };
 }
 
-/** What is told twice is told once, but of tasks it matters how many there are. */
+/** What is told twice is told once, but of tasks it matters how many there are, and which is the first. */
 function add(hints: Map<string, Hint>, hint: Hint): void {
   if (hint.kind !== 'ready' || hint.lane === undefined) {
     hints.set(Object.values(hint).join(' '), hint);
@@ -101,8 +102,13 @@ function add(hints: Map<string, Hint>, hint: Hint): void {
   }
   const key = `ready ${hint.lane}`;
   const before = hints.get(key);
-  const tasks = (hint.tasks ?? 1) + (before?.kind === 'ready' ? (before.tasks ?? 1) : 0);
-  hints.set(key, { ...hint, tasks });
+  const one = { ...hint, tasks: hint.tasks ?? 1 };
+  hints.set(key, before?.kind === 'ready' ? both(before, one) : one);
+}
+
+function both({ rank: before, ...one }: ReadyHint, { rank, tasks = 1 }: ReadyHint): ReadyHint {
+  const together = { ...one, tasks: (one.tasks ?? 1) + tasks };
+  return before === undefined || rank === undefined ? together : { ...together, rank: Math.min(before, rank) };
 }
 
 /** Anybody who may use the database may notify; what we can't read says only that something may have changed. */

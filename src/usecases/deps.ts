@@ -6,6 +6,7 @@ import type { Database } from '../store/schema.ts';
 import type { Wakeups } from '../store/wakeups.ts';
 import type { FarLooks } from './dequeue/far-looks.ts';
 import type { FreshAttempts } from './dequeue/fresh-attempts.ts';
+import type { Fronts } from './dequeue/fronts.ts';
 import type { Followers } from './log/followers.ts';
 
 /** What every use case is given: the database, the way to wake who waits for a change, settings and randomness. */
@@ -18,6 +19,8 @@ export type Deps = {
   wakeups: Wakeups;
   /** What this process knows of the lanes. */
   lanes: Lanes;
+  /** Where in the lanes tasks begin, while it takes long to find out. */
+  fronts: Fronts;
   /** How far those have looked who find nothing in front. */
   farLooks: FarLooks;
   settings: Settings;

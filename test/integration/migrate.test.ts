@@ -1,5 +1,6 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import { type Migrated, MigrationError, migrate } from '../../src/store/migrate.ts';
@@ -122,6 +123,33 @@ describe('migrate', () => {
     const { applied, version } = await migrate(database);
     expect(applied).toEqual([]);
     expect(version).toBeGreaterThan(0);
+  });
+
+  test('numbers of the attempts that are there those that take a place, and all that come', async () => {
+    const database = await emptyDatabase();
+    const { pool } = database;
+    const ours = fileURLToPath(new URL('../../migrations/', import.meta.url));
+    const before = temporaryFolder();
+    for (const name of readdirSync(ours)) if (name < '0010') symlinkSync(join(ours, name), join(before, name));
+    await run(database, before);
+    const attempt = (id: number, settled: boolean) =>
+      pool.query(
+        `insert into attempts (id, task_id, number, execution_mode, agent_id, token_hash, leased_at, finished_at, outcome, settled)
+        values ($1, $2, $3, 'http_pull', 'a', '', now(), now(), 'lost', $4)`,
+        [idOf(id), idOf(0), id, settled],
+      );
+    const idOf = (n: number) => `0199c000-0000-7000-8000-00000000000${n}`;
+    await pool.query('alter table attempts disable trigger all'); // of no task
+    await attempt(1, true);
+    await attempt(2, false);
+    await run(database, ours);
+    await attempt(3, false);
+    const { rows } = await pool.query('select number, sequence::int from attempts order by number');
+    expect(rows).toEqual([
+      { number: 1, sequence: null },
+      { number: 2, sequence: 1 },
+      { number: 3, sequence: 2 },
+    ]);
   });
 
   test('leaves nothing of what grows with every task to be analyzed by a large sample', async () => {

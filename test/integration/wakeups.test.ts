@@ -55,6 +55,18 @@ it('tasks of one lane that are told of together are counted for other replicas',
   ]);
 });
 
+it('of tasks of one lane the lowest rank is told, if it is known of all', async () => {
+  const one = await replica();
+  const other = await replica();
+  const ranks = [5, 3, 4].map((rank) => ({ kind: 'ready', lane: 7, rank }) as const);
+  one.wakeups.emit(...ranks, { kind: 'ready', lane: 8, rank: 1 }, { kind: 'ready', lane: 8 });
+  await waitFor(() => other.heard.length > 0);
+  expect(other.heard).toEqual([
+    { kind: 'ready', lane: 7, tasks: 3, rank: 3 },
+    { kind: 'ready', lane: 8, tasks: 2 },
+  ]);
+});
+
 it('who no longer listens hears nothing', async () => {
   const { wakeups } = await replica();
   const heard: Hint[] = [];

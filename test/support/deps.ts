@@ -5,6 +5,7 @@ import { createWakeups } from '../../src/store/wakeups.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { createFarLooks } from '../../src/usecases/dequeue/far-looks.ts';
 import { createFreshAttempts } from '../../src/usecases/dequeue/fresh-attempts.ts';
+import { createFronts } from '../../src/usecases/dequeue/fronts.ts';
 import { createFollowers } from '../../src/usecases/log/followers.ts';
 import type { TestDatabase } from './database.ts';
 
@@ -41,6 +42,7 @@ export async function createTestDeps(
     fresh: createFreshAttempts(),
     wakeups,
     lanes: createLanes(database.db),
+    fronts: createFronts({ db: database.db, wakeups }),
     farLooks: createFarLooks(),
     settings: { ...testSettings, ...settings },
     secrets: NO_SECRETS,

@@ -39,6 +39,7 @@ export type AgentsTable = {
   seen_by: string | null;
   restriction: JsonOrNull<Restriction>;
   allowed_networks: Generated<string[]>;
+  counted_from: Generated<number>;
 };
 
 export type TokensTable = {

@@ -6,7 +6,7 @@ import { agentModeForNaming } from '../../store/agents.ts';
 import { violates } from '../../store/database-errors.ts';
 import { createdHashes, findKey, type KeyUse, useKey } from '../../store/idempotency.ts';
 import type { LaneKey } from '../../store/lanes.ts';
-import type { WrittenRow } from '../../store/new-tasks.ts';
+import type { RankedRow } from '../../store/new-tasks.ts';
 import { findTasks, newTaskOf } from '../../store/tasks.ts';
 import { coalesce } from '../coalesce.ts';
 import type { Deps } from '../deps.ts';
@@ -152,5 +152,9 @@ export const laneKeyOf = (task: NewTask): LaneKey => ({
   agentId: task.namedAgentId,
 });
 
-const wakeForNew = (deps: Pick<Deps, 'wakeups'>, { id, lane }: Pick<WrittenRow, 'id' | 'lane'>): void =>
-  deps.wakeups.emit({ kind: 'ready', lane }, { kind: 'task', taskId: id });
+function wakeForNew({ wakeups }: Pick<Deps, 'wakeups'>, { id, lane, lowestRank }: NewPlace): void {
+  const rank = lowestRank === null ? {} : { rank: lowestRank };
+  wakeups.emit({ kind: 'ready', lane, ...rank }, { kind: 'task', taskId: id });
+}
+
+type NewPlace = Pick<RankedRow, 'id' | 'lane' | 'lowestRank'>;

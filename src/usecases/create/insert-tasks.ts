@@ -8,7 +8,7 @@ import { type Actor, type AgentMode, isFinal, type NewTask, type Status } from '
 import { agentModeForNaming } from '../../store/agents.ts';
 import { announceFinished, insertDependencies, lockDependencies } from '../../store/dependencies.ts';
 import { claimKeys } from '../../store/gates.ts';
-import { insertTasks, isDue, type NewRow, type WrittenRow } from '../../store/new-tasks.ts';
+import { insertTasks, isDue, type NewRow, type RankedRow } from '../../store/new-tasks.ts';
 import type { Database } from '../../store/schema.ts';
 import { databaseTime } from '../../store/task-changes.ts';
 import type { Deps } from '../deps.ts';
@@ -36,7 +36,7 @@ export async function insertNewTasks(
   trx: Trx,
   deps: Pick<Deps, 'settings'>,
   planned: readonly Planned[],
-): Promise<WrittenRow[]> {
+): Promise<RankedRow[]> {
   await requireRoom(
     trx,
     deps,
@@ -73,7 +73,7 @@ export const isPlain = (task: NewTask): boolean =>
 export async function insertPlainTasks(
   deps: Pick<Deps, 'hot' | 'settings'>,
   planned: readonly Planned[],
-): Promise<WrittenRow[]> {
+): Promise<RankedRow[]> {
   const created = planned.map((one) => ({
     row: newRow(one, { mode: null, unmet: 0 }),
     ...madeBy(one),

@@ -1,5 +1,6 @@
-import { type Candidate, lockAgents, takenPlaces } from '../../store/claims.ts';
+import { type Candidate, lockAgents } from '../../store/claims.ts';
 import { touchAgents } from '../../store/leases.ts';
+import { countFromHereAtTimes, takenPlaces } from '../../store/places.ts';
 import type { AgentRow } from '../../store/schema.ts';
 import { inOrder, transact } from '../../store/transact.ts';
 import type { Deps } from '../deps.ts';
@@ -61,8 +62,9 @@ function withoutRepeats(asked: readonly Ask[]): { asks: Ask[]; places: number[] 
 
 /** What was locked and not taken other claims have skipped meanwhile, and whoever they were for waits again. */
 function tellOfSpare({ wakeups }: Deps, spare: readonly Candidate[]): void {
-  for (const [lane, { length: tasks }] of Map.groupBy(spare, (task) => task.lane)) {
-    wakeups.emit({ kind: 'ready', lane, tasks });
+  for (const [lane, tasks] of Map.groupBy(spare, (task) => task.lane)) {
+    const rank = Math.min(...tasks.map((task) => task.rank));
+    wakeups.emit({ kind: 'ready', lane, tasks: tasks.length, rank });
   }
 }
 
@@ -102,12 +104,13 @@ async function claimAll(
     lockAgents(trx, ids),
     takenEarlier(trx, asks),
     takenPlaces(trx, ids),
-    look(trx, ids, lately ?? [], most, 0),
+    look(session, deps, ids, lately ?? [], most, 0),
   );
   if (earlier.length > 0 && early.length > 0) return { claimed: null, online: false, spare: early };
   const again = await leaseAgain(trx, deps, asks, earlier);
   const agents = new Map(locked.map((agent) => [agent.id, agent]));
   await deps.lanes.upTo(trx, newestLane);
+  await countFromHereAtTimes(trx, ids, deps.random);
   const offline = locked.filter((agent) => !agent.online && agent.deleted_at === null).map(({ id }) => id);
   if (offline.length > 0) await touchAgents(trx, offline);
   const seats = asks.map((ask, index) => seatOf(ask, agents.get(ask.agentId), again.has(index)));

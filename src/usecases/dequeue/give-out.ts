@@ -22,14 +22,16 @@ export type Seat = { ask: Ask; agent: AgentRow | null; promised: number; taken: 
 
 /** Locks what stands in front in these lanes. */
 export function look(
-  trx: Trx,
+  { trx }: Pick<Session, 'trx'>,
+  { fronts }: Pick<Deps, 'fronts'>,
   agentIds: readonly string[],
   lanes: readonly number[],
   limit: number,
   window: number,
 ): Promise<Candidate[]> {
   const { heldByOthers = 0 } = WINDOWS[window] ?? {};
-  return lockCandidates(trx, { mode: 'http_pull', agentIds, lanes, limit, heldByOthers });
+  const mode = 'http_pull';
+  return lockCandidates(trx, { mode, agentIds, lanes, fronts: fronts.of(mode, lanes), limit, heldByOthers });
 }
 
 /**
@@ -65,7 +67,7 @@ export async function giveOut(
     const known = window === 0 && early !== null && isEnough(early) ? early : null;
     const limit = known?.limit ?? Math.min(tasks(places), MOST_TASKS);
     const agentIds = [...new Set(asking.map(({ ask }) => ask.agentId))];
-    const candidates = known?.candidates ?? (await look(trx, agentIds, lanes, limit, window));
+    const candidates = known?.candidates ?? (await look(session, deps, agentIds, lanes, limit, window));
     const given = match(candidates, asking, free);
     const satisfied = asking.every((seat) => wants(seat, free) === 0);
     const seenAll = given.length === candidates.length || candidates.length < limit;

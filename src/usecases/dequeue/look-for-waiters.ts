@@ -17,7 +17,8 @@ export async function lookFor(
   await deps.lanes.upTo(deps.db, await newestLane(deps.db));
   const lanes = deps.lanes.servedBy(agents);
   if (lanes.length === 0) return new Map();
-  const found = await waitingInLanes(deps.db, lanes, Math.min(wanted, COUNTED));
+  const fronts = deps.fronts.of('http_pull', lanes);
+  const found = await waitingInLanes(deps.db, { lanes, fronts, limit: Math.min(wanted, COUNTED) });
   return new Map(found.map(({ lane, tasks }) => [lane, tasks]));
 }
 

@@ -2,7 +2,8 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import { chooseHost, type Place } from '../../domain/match.ts';
 import { tokenHash } from '../../domain/token.ts';
-import { type Candidate, lockAgents, lockCandidates, type Take, takenPlaces, takeTasks } from '../../store/claims.ts';
+import { type Candidate, lockAgents, lockCandidates, type Take, takeTasks } from '../../store/claims.ts';
+import { countFromHereAtTimes, takenPlaces } from '../../store/places.ts';
 import type { AgentRow, Database } from '../../store/schema.ts';
 import { hostsToAsk } from '../../store/ssh-attempts.ts';
 import { databaseTime } from '../../store/task-changes.ts';
@@ -58,6 +59,7 @@ async function claimForHosts(session: Session, deps: Deps, options: DispatchOpti
   const hosts = hostIds.flatMap((id) => takers.find((host) => host.id === id) ?? []);
   if (hosts.length === 0) return [];
   await deps.lanes.upTo(trx, newestLane);
+  await countFromHereAtTimes(trx, hostIds, deps.random);
   const places = hosts.map((host) => ({ host, taken: taken.get(host.id) ?? 0 }));
   const all: Dispatched[] = [];
   // Again while it fills hosts: tasks of those that became full stood before those of the hosts that are left.
@@ -120,10 +122,12 @@ async function placeBest(
 ): Promise<{ placed: Placed[]; sawAll: boolean }> {
   const hosts = places.map(({ host }) => host);
   const free = places.reduce((sum, place) => sum + place.host.capacity - place.taken, 0);
+  const lanes = deps.lanes.servedBy(hosts);
   const first = await lockCandidates(trx, {
     mode: 'ssh_cli',
     agentIds: hosts.map(({ id }) => id),
-    lanes: deps.lanes.servedBy(hosts),
+    lanes,
+    fronts: deps.fronts.of('ssh_cli', lanes),
     limit: free,
     heldByOthers: HELD_BY_OTHERS,
   });

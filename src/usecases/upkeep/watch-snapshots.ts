@@ -4,7 +4,7 @@ import type { Deps } from '../deps.ts';
 export type SnapshotAlarm = { began: OldSnapshot } | { ended: OldSnapshot } | null;
 export type SnapshotLook = { seconds: number; alarm: SnapshotAlarm };
 
-/** From then on claims become slower, because what they leave behind can't be cleaned up. */
+/** From then on claims would become slower, because what they leave behind can't be cleaned up. */
 const TOO_OLD_SECONDS = 60;
 
 /** Looks at the oldest open transaction; tells once when one has become too old, and once when it is over. */
