@@ -37,11 +37,13 @@ export async function countFromHereAtTimes(trx: Trx, agentIds: readonly string[]
 
 /**
  * From now on the places of these agents are counted from their first unsettled attempt on, or from the next one. Their
- * rows are locked: nobody gives them anything meanwhile, and what they are given later gets a higher number.
+ * rows are locked: nobody gives them anything meanwhile, and what they are given later gets a higher number. (Who may use
+ * a sequence may call this function, but not select from it.)
  */
 export async function countFromHere(trx: Trx, agentIds: readonly string[]): Promise<void> {
   await sql`
     update agents set counted_from = coalesce(
-      (select min(attempts.sequence) from attempts where ${takesPlace}), (select last_value from attempts_sequence))
+      (select min(attempts.sequence) from attempts where ${takesPlace}),
+      pg_sequence_last_value('attempts_sequence'::regclass), 0)
     where id = any(${agentIds}::text[])`.execute(trx);
 }

@@ -1,4 +1,5 @@
-import { expect, it } from 'vitest';
+import { sql } from 'kysely';
+import { expect, it, onTestFinished } from 'vitest';
 import { lockAgents } from '../../src/store/claims.ts';
 import { countFromHere, takenPlaces } from '../../src/store/places.ts';
 import { completeAttempt } from '../../src/usecases/attempt/complete-attempt.ts';
@@ -48,4 +49,18 @@ it('places are counted right from wherever they are counted', async () => {
   await complete('a', second);
   expect(await countAnew()).toEqual({ a: 2, b: 1 });
   await deps.stop();
+});
+
+it('a role that may use the sequence, and not read it, can say from where they are counted', async () => {
+  const { db } = await createTestDatabase();
+  const trx = await db.startTransaction().execute();
+  onTestFinished(() => void trx.rollback().execute());
+  await sql`create role only_uses`.execute(trx);
+  await sql`grant usage on schema public to only_uses`.execute(trx);
+  await sql`grant select, insert, update, delete on all tables in schema public to only_uses`.execute(trx);
+  await sql`grant usage on all sequences in schema public to only_uses`.execute(trx);
+  await addAgent(trx, 'a', { capacity: 3 });
+  await sql`set local role only_uses`.execute(trx);
+  await countFromHere(trx, ['a']);
+  expect((await takenPlaces(trx, ['a'])).taken).toEqual(new Map([['a', 0]]));
 });
