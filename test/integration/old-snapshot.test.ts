@@ -165,7 +165,8 @@ it('where tasks begin in a lane is known after a look, and follows what is told 
     tell = listener;
     return () => {};
   };
-  const fronts = createFronts({ db: deps.db, wakeups: { subscribe } });
+  const said: Hint[] = [];
+  const fronts = createFronts({ db: deps.db, wakeups: { subscribe, emit: (...hints) => void said.push(...hints) } });
   const id = await create();
   const { lane, rank } = await deps.db
     .selectFrom('tasks')
@@ -204,6 +205,19 @@ it('where tasks begin in a lane is known after a look, and follows what is told 
   }
   tell({ kind: 'agents' });
   expect(of()).toEqual([rank, HIGHEST]);
+  expect(said).toEqual([]);
+  const untold = await deps.db
+    .updateTable('tasks')
+    .set({ rank: rank - 2 })
+    .where('id', '=', id)
+    .returning('rank')
+    .execute();
+  await look();
+  expect(of()).toEqual([rank - 2, HIGHEST]);
+  expect(said).toEqual(untold.map((row) => ({ kind: 'ready', lane, rank: row.rank })));
+  await deps.db.updateTable('tasks').set({ rank }).where('id', '=', id).execute();
+  await look();
+  expect(said).toHaveLength(1);
   fronts.forget();
   expect(of()).toEqual([LOWEST, LOWEST]);
   await look();

@@ -11,7 +11,7 @@ import type { Hint, Wakeups } from '../../store/wakeups.ts';
 export type Fronts = {
   /** Of each of these lanes a rank below which nothing waits; the lowest of all while that isn't known. */
   of(mode: AgentMode, lanes: readonly number[]): number[];
-  /** Finds out how it stands in the lanes that were asked for since the last time. */
+  /** Finds out how it stands in the lanes that were asked for since the last time, and tells of what nobody has told of. */
   look(): Promise<void>;
   /** Knows nothing any more, until the next look. */
   forget(): void;
@@ -24,7 +24,9 @@ const HIGHEST = Number.MAX_SAFE_INTEGER;
 type ByMode<T> = Record<AgentMode, T>;
 const forEachMode = <T>(make: () => T): ByMode<T> => ({ http_pull: make(), ssh_cli: make() });
 
-export function createFronts({ db, wakeups }: { db: Kysely<Database>; wakeups: Pick<Wakeups, 'subscribe'> }): Fronts {
+type FrontsDeps = { db: Kysely<Database>; wakeups: Pick<Wakeups, 'subscribe' | 'emit'> };
+
+export function createFronts({ db, wakeups }: FrontsDeps): Fronts {
   /** The lanes that are asked for; null while nobody looks. */
   let asked: ByMode<Set<number>> | null = null;
   let known = forEachMode(() => new Map<number, number>());
@@ -51,6 +53,14 @@ export function createFronts({ db, wakeups }: { db: Kysely<Database>; wakeups: P
     }
   }
 
+  /** Whoever waits was told that there was nothing: a hint was lost, or is late. */
+  function tellOfUntold(mode: AgentMode, before: ByMode<ReadonlyMap<number, number>>): void {
+    for (const [lane, rank] of known[mode]) {
+      const was = before[mode].get(lane);
+      if (was !== undefined && rank < was) wakeups.emit({ kind: 'ready', lane, rank });
+    }
+  }
+
   wakeups.subscribe(hear);
   return {
     of(mode, lanes) {
@@ -64,8 +74,11 @@ export function createFronts({ db, wakeups }: { db: Kysely<Database>; wakeups: P
       try {
         const [http_pull, ssh_cli] = [await frontsOf('http_pull', lanes), await frontsOf('ssh_cli', lanes)];
         if (told === null) return;
+        const before = known;
         known = { http_pull, ssh_cli };
         for (const [lane, rank] of told) lower(lane, rank);
+        tellOfUntold('http_pull', before);
+        tellOfUntold('ssh_cli', before);
       } catch (error) {
         forgetAll();
         throw error;
