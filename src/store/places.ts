@@ -44,6 +44,6 @@ export async function countFromHere(trx: Trx, agentIds: readonly string[]): Prom
   await sql`
     update agents set counted_from = coalesce(
       (select min(attempts.sequence) from attempts where ${takesPlace}),
-      pg_sequence_last_value('attempts_sequence'::regclass), 0)
+      pg_sequence_last_value('attempts_sequence_seq'::regclass), 0)
     where id = any(${agentIds}::text[])`.execute(trx);
 }

@@ -146,7 +146,7 @@ describe('migrate', () => {
     await attempt(3, false);
     const { rows } = await pool.query('select number, sequence::int from attempts order by number');
     expect(rows).toEqual([
-      { number: 1, sequence: null },
+      { number: 1, sequence: 0 },
       { number: 2, sequence: 1 },
       { number: 3, sequence: 2 },
     ]);

@@ -38,8 +38,7 @@ export type AttemptsTable = {
   left_processes: JsonOrNull<LeftProcess[]>;
   said_hash: string | null;
   late_results: Generated<unknown>;
-  /** Null of those that were settled before there was one. */
-  sequence: Generated<number | null>;
+  sequence: Generated<number>;
 };
 
 export type AttemptStreamsTable = {

@@ -152,9 +152,9 @@ export const laneKeyOf = (task: NewTask): LaneKey => ({
   agentId: task.namedAgentId,
 });
 
-function wakeForNew({ wakeups }: Pick<Deps, 'wakeups'>, { id, lane, lowestRank }: NewPlace): void {
-  const rank = lowestRank === null ? {} : { rank: lowestRank };
-  wakeups.emit({ kind: 'ready', lane, ...rank }, { kind: 'task', taskId: id });
+function wakeForNew({ wakeups }: Pick<Deps, 'wakeups'>, { id, lane, lowestRank: rank }: NewPlace): void {
+  if (rank !== null) wakeups.emit({ kind: 'ready', lane, rank });
+  wakeups.emit({ kind: 'task', taskId: id });
 }
 
 type NewPlace = Pick<RankedRow, 'id' | 'lane' | 'lowestRank'>;

@@ -3,7 +3,7 @@ import type { Spot } from '../../store/far-candidates.ts';
 /** How far those have looked who found nothing in front, so that the next look goes on there. */
 export type FarLooks = {
   /** Up to where all of these, agents mostly, have looked; at least to the end of what is in front. */
-  from(lookers: readonly string[], front: Spot): Spot;
+  from(lookers: readonly string[], lastSeen: Spot): Spot;
   /** They have seen everything up to there; null: up to the end, and begin anew. */
   note(lookers: readonly string[], spot: Spot | null): void;
 };
@@ -14,10 +14,10 @@ const REMEMBERED = 10_000;
 export function createFarLooks(): FarLooks {
   const spots = new Map<string, Spot>();
   return {
-    from(lookers, front) {
-      const own = lookers.map((id) => spots.get(id) ?? front);
-      const nearest = own.reduce((near, spot) => (isBehind(near, spot) ? spot : near), own[0] ?? front);
-      return isBehind(front, nearest) ? front : nearest;
+    from(lookers, lastSeen) {
+      const own = lookers.map((id) => spots.get(id) ?? lastSeen);
+      const nearest = own.reduce((near, spot) => (isBehind(near, spot) ? spot : near), own[0] ?? lastSeen);
+      return isBehind(lastSeen, nearest) ? lastSeen : nearest;
     },
     note(lookers, spot) {
       if (spots.size >= REMEMBERED) spots.clear();

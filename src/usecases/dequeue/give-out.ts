@@ -56,7 +56,7 @@ export async function giveOut(
 ): Promise<Candidate[]> {
   const { trx, oneMore } = session;
   const spare = new Map((early?.candidates ?? []).map((candidate) => [candidate.id, candidate]));
-  let front: Candidate | undefined;
+  let lastSeen: Candidate | undefined;
   // Tasks in front that none of them may take, or that other claims hold, may fill a window: again then with a larger.
   for (const [window, { tasks }] of WINDOWS.entries()) {
     const asking = seats.filter((seat) => wants(seat, free) > 0);
@@ -77,10 +77,10 @@ export async function giveOut(
     await give(trx, deps, given);
     for (const candidate of candidates) spare.set(candidate.id, candidate);
     for (const { take } of given) spare.delete(take.candidate.id);
-    front = isLast ? undefined : candidates.at(-1);
+    lastSeen = isLast ? undefined : candidates.at(-1);
     if (isLast) break;
   }
-  const left = front === undefined ? [] : await giveBehind(session, deps, seats, free, front);
+  const left = lastSeen === undefined ? [] : await giveBehind(session, deps, seats, free, lastSeen);
   return [...spare.values(), ...left];
 }
 
@@ -90,12 +90,12 @@ async function giveBehind(
   deps: Deps,
   seats: readonly Seat[],
   free: Map<string, number>,
-  front: Candidate,
+  lastSeen: Candidate,
 ): Promise<Candidate[]> {
   const asking = seats.filter((seat) => seat.promised === 0 && wants(seat, free) > 0);
   if (asking.length === 0) return [];
   const agents = asking.flatMap(({ agent }) => agent ?? []);
-  const candidates = await lookBehind(trx, deps, 'http_pull', agents, front);
+  const candidates = await lookBehind(trx, deps, 'http_pull', agents, lastSeen);
   const given = match(candidates, asking, free);
   if (given.length > 0) oneMore();
   await give(trx, deps, given);

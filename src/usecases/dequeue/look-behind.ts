@@ -22,12 +22,12 @@ export async function lookBehind(
   { lanes, farLooks, random }: Pick<Deps, 'lanes' | 'farLooks' | 'random'>,
   mode: Asking['mode'],
   agents: readonly AgentRow[],
-  front: Spot,
+  lastSeen: Spot,
 ): Promise<Candidate[]> {
   const agentIds = [...new Set(agents.map(({ id }) => id))];
   const asking = { mode, agentIds, lanes: lanes.servedBy(agents), limit: PAGE };
   const fits = judge(agents);
-  let spot: Spot | null = front;
+  let spot: Spot | null = lastSeen;
   for (let page = 0; page < PAGES && spot !== null; page++) {
     if (page === 1) spot = farLooks.from(agentIds, spot);
     const seen = await candidatesBehind(trx, asking, spot);

@@ -134,9 +134,9 @@ async function placeBest(
   const { policy } = deps.settings.dispatch;
   const placed = placeAll(first, places, policy, lastUsed);
   const sawAll = first.length < free;
-  const front = first.at(-1);
-  if (placed.length > 0 || sawAll || front === undefined) return { placed, sawAll };
-  const behind = await lookBehind(trx, deps, 'ssh_cli', hosts, front);
+  const lastSeen = first.at(-1);
+  if (placed.length > 0 || sawAll || lastSeen === undefined) return { placed, sawAll };
+  const behind = await lookBehind(trx, deps, 'ssh_cli', hosts, lastSeen);
   return { placed: placeAll(behind, places, policy, lastUsed), sawAll };
 }
 
