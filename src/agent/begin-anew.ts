@@ -19,7 +19,9 @@ export async function beginAnew(prepared: Prepared | null, signals: StopSignals)
   module.flushCompileCache();
   const [program = '', ...words] = process.argv;
   const env = prepared === null ? process.env : { ...process.env, [PREPARED]: JSON.stringify(prepared) };
-  await turn(); // a signal that has come is heard
+  // A signal that has come is heard: not before the next turn, if this one is under way since before it came.
+  await turn();
+  await turn();
   // One that comes now ends the program, as at any start: what is heard by nobody any more would be lost.
   signals.release();
   try {

@@ -18,6 +18,7 @@ const { server, tasks } = await serverOfFile({ TASKEJO_LEASES__SECONDS: '120', T
 afterEach(() => expectHealthy(server));
 
 const ROUNDS = 8;
+const sourceOf = (name: string): string => pathToFileURL(join(import.meta.dirname, '../../src/agent', name)).href;
 const preload = pathToFileURL(join(import.meta.dirname, '../support/as-prepared.ts')).href;
 
 /** A real agent that is begun anew with these changes to what its start has found out. */
@@ -88,6 +89,24 @@ test('a signal that comes while an agent begins anew ends it', async () => {
     expect([0, null]).toContain(await agent.died());
   }
 }, 300_000);
+
+test('a signal that comes while an agent does the last before it begins anew is heard', async () => {
+  const script = `
+    import { stat } from 'node:fs';
+    import { beginAnew } from ${JSON.stringify(sourceOf('begin-anew.ts'))};
+    import { stopSignals } from ${JSON.stringify(sourceOf('stop-signals.ts'))};
+    const signals = stopSignals(process);
+    let begun = false;
+    process.execve = () => { begun = true; };
+    stat('/', async () => {
+      process.kill(process.pid, 'SIGTERM');
+      await beginAnew(null, signals);
+      console.log(JSON.stringify({ begun, stopped: signals.stop.aborted }));
+      signals.release();
+    });`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
+  expect(JSON.parse(stdout)).toEqual({ begun: false, stopped: true });
+});
 
 test('an agent that has left the server in that moment does not go on', () => {
   const stateDir = temporaryFolder();
