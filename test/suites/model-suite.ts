@@ -244,8 +244,9 @@ async function cut(world: World, { which, saying }: Step): Promise<void> {
       where wait_event_type = 'Lock' and datname = current_database()`.execute(trx);
     expect(await failing).not.toBeNull();
   });
-  // Its pool may not have noticed yet that the connection is gone, and lends it once more.
-  await waitFor(async () => (await sql`select 1`.execute(second.db)).rows);
+  // Its pools may not have noticed yet that the connection is gone, and lend it once more: all of theirs are asked at once.
+  const askAll = (db: typeof first.db) => Array.from({ length: 12 }, () => sql`select 1`.execute(db));
+  await waitFor(() => Promise.all([...askAll(second.db), ...askAll(second.hot)]));
 }
 
 async function makeDue(world: World, { which, replica }: Step): Promise<void> {
