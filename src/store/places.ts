@@ -9,9 +9,11 @@ type Trx = Transaction<Database>;
  * from a number on below which all are settled: see docs/adr/0019.
  */
 
-/** Of an attempt beside the row of an agent: it takes a place of that. */
-export const takesPlace = sql<boolean>`(
-  attempts.agent_id = agents.id and not attempts.settled and attempts.sequence >= agents.counted_from)`;
+/** Of an attempt beside the row of an agent, by what they are called: it takes a place of that. */
+export const takesPlaceOf = (attempt: string, agent: string) => sql<boolean>`(
+  ${sql.ref(`${attempt}.agent_id`)} = ${sql.ref(`${agent}.id`)} and not ${sql.ref(`${attempt}.settled`)}
+  and ${sql.ref(`${attempt}.sequence`)} >= ${sql.ref(`${agent}.counted_from`)})`;
+export const takesPlace = takesPlaceOf('attempts', 'agents');
 
 /** How many places of the agent in the row at hand are taken. */
 export const placesTaken = sql<number>`(select count(*)::int from attempts where ${takesPlace})`;

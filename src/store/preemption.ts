@@ -4,6 +4,7 @@ import type { ContestedPlace, PreemptionLimits, RunningTask } from '../domain/pr
 import type { AgentMode } from '../domain/task.ts';
 import { forMode, keptFrom } from './claims.ts';
 import type { Spot } from './far-candidates.ts';
+import { takesPlaceOf } from './places.ts';
 import type { Database, TaskRow } from './schema.ts';
 
 type Db = Kysely<Database>;
@@ -106,7 +107,7 @@ export async function matchingPlaces(db: Db, task: WaitingTask): Promise<(Contes
     select g.id as "agentId", g.capacity, g.limits, g.sandboxes, g.policy, g.restriction, count(a.id)::int as taken,
       (count(*) filter (where t.stop_reason is not null and a.finished_at is null))::int as stopping
     from agents g
-    left join attempts a on a.agent_id = g.id and not a.settled and a.sequence >= g.counted_from
+    left join attempts a on ${takesPlaceOf('a', 'g')}
     left join tasks t on t.id = a.task_id
     where ${takesWork} and ${task.execution_mode} in ('undecided', g.execution_mode)
       and case when ${task.named_agent_id}::text is null
