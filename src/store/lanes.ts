@@ -65,7 +65,10 @@ export async function hostLabelSets(db: Kysely<Database>): Promise<string[][]> {
   return rows.map((row) => row.labels);
 }
 
-/** Ready undecided tasks for whose lane no host was online for so long, and which a pass before had seen. */
+/**
+ * Ready undecided tasks for whose lane no host was online for so long, and which a pass before had seen; those that have
+ * been ready longest first.
+ */
 export async function tasksWithoutHost(
   db: Kysely<Database>,
   seconds: number,
@@ -74,13 +77,13 @@ export async function tasksWithoutHost(
 ): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     select t.id from lanes l cross join lateral (
-      select id, rank from tasks
+      select id, ready_at from tasks
       where lane = l.id and status = 'pending' and ready and execution_mode = 'undecided'
-        and ready_at <= least(clock_timestamp() - make_interval(secs => ${seconds}), ${seenBefore}::timestamptz)
-      order by rank, id limit ${limit}) t
+        and ready_at <= least(now() - make_interval(secs => ${seconds}), ${seenBefore}::timestamptz)
+      order by ready_at limit ${limit}) t
     where l.agent_id is null
-      and (l.host_matched_at is null or l.host_matched_at <= clock_timestamp() - make_interval(secs => ${seconds}))
-    order by t.rank limit ${limit}`.execute(db);
+      and (l.host_matched_at is null or l.host_matched_at <= now() - make_interval(secs => ${seconds}))
+    order by t.ready_at limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
 }
 

@@ -34,12 +34,15 @@ beforeAll(async () => {
     where status = 'pending' and title <> 'Build it'`.execute(deps.db);
   await copies('undecided');
   await copies('http_pull');
+  // What nobody has the labels for, and that has only just become ready.
+  await createTask(deps, alice, newTask({ requires: ['z'], title: 'For nobody' }));
+  await copies('undecided', 'For nobody');
   await sql`vacuum analyze`.execute(deps.db);
 });
 afterAll(() => deps.stop());
 
-/** Many tasks like the pending one. */
-const copies = (mode: ExecutionMode) =>
+/** Many tasks like the pending one of this title. */
+const copies = (mode: ExecutionMode, title = 'Build it') =>
   sql`
     insert into tasks (id, requested_mode, execution_mode, title, status, ready, ready_at, created_by, command,
       environment, requires, timeout_seconds, priority, rank, lane, repeatable, preemptible, max_retries,
@@ -47,7 +50,7 @@ const copies = (mode: ExecutionMode) =>
     select gen_random_uuid(), ${mode}, ${mode}, 'copy', status, ready, ready_at, created_by, command,
       environment, requires, timeout_seconds, priority, rank + n, lane, repeatable, preemptible, max_retries,
       max_infra_retries, retry_delay_seconds, event_n, event_hash, created_at, updated_at
-    from (select * from tasks where status = 'pending' and title = 'Build it') one,
+    from (select * from tasks where status = 'pending' and title = ${title}) one,
       generate_series(1, ${TASKS}::int) n`.execute(deps.db);
 
 const dispatch = () =>
