@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { ExecutionMode } from '../../src/domain/task.ts';
 import { createTask } from '../../src/usecases/create/create-task.ts';
 import type { Deps } from '../../src/usecases/deps.ts';
 import { findFreeAttempts } from '../../src/usecases/hosts/adopt-attempts.ts';
@@ -29,29 +28,29 @@ beforeAll(async () => {
   await createTask(deps, alice, newTask({ requires: ['x'] }));
   await dispatch();
   await createTask(deps, alice, newTask({ requires: ['x'] }));
-  await copies('undecided');
+  const built = { title: 'Build it', mode: 'undecided' };
+  await copies(built);
   await sql`update tasks set status = 'cancelled', ready = false, finished_at = now()
     where status = 'pending' and title <> 'Build it'`.execute(deps.db);
-  await copies('undecided');
-  await copies('http_pull');
+  await copies(built);
+  await copies({ ...built, mode: 'http_pull' });
   // What nobody has the labels for, and that has only just become ready.
   await createTask(deps, alice, newTask({ requires: ['z'], title: 'For nobody' }));
-  await copies('undecided', 'For nobody');
+  await copies({ title: 'For nobody', mode: 'undecided' });
+  await createTask(deps, alice, newTask({ requires: ['z'], title: 'Later', runAfter: '2099-01-01T00:00:00Z' }));
+  await copies({ title: 'Later', mode: 'undecided' });
   await sql`vacuum analyze`.execute(deps.db);
 });
 afterAll(() => deps.stop());
 
 /** Many tasks like the pending one of this title. */
-const copies = (mode: ExecutionMode, title = 'Build it') =>
+const copies = ({ title, mode }: { title: string; mode: string }) =>
   sql`
-    insert into tasks (id, requested_mode, execution_mode, title, status, ready, ready_at, created_by, command,
-      environment, requires, timeout_seconds, priority, rank, lane, repeatable, preemptible, max_retries,
-      max_infra_retries, retry_delay_seconds, event_n, event_hash, created_at, updated_at)
-    select gen_random_uuid(), ${mode}, ${mode}, 'copy', status, ready, ready_at, created_by, command,
-      environment, requires, timeout_seconds, priority, rank + n, lane, repeatable, preemptible, max_retries,
-      max_infra_retries, retry_delay_seconds, event_n, event_hash, created_at, updated_at
-    from (select * from tasks where status = 'pending' and title = ${title}) one,
-      generate_series(1, ${TASKS}::int) n`.execute(deps.db);
+    insert into tasks
+    select c.* from tasks t, generate_series(1, ${TASKS}::int) n, jsonb_populate_record(t, jsonb_build_object(
+      'id', gen_random_uuid(), 'title', 'copy', 'requested_mode', ${mode}::text, 'execution_mode', ${mode}::text,
+      'rank', t.rank + n)) c
+    where t.status = 'pending' and t.title = ${title}`.execute(deps.db);
 
 const dispatch = () =>
   dispatchToHosts(deps, { replicaId: randomUUID(), hostIds: ['h1'], lastUsed: null, attemptToken: (text) => text });

@@ -94,7 +94,7 @@ it('a task is ready when all its gates open at once', async () => {
 it('opening gates leaves everything as it must be', () => expectHealthy(deps.db));
 
 describe('the gate of time', () => {
-  it('opens for a task that goes on waiting for something else, and then for the next', async () => {
+  it('opens for all that are due, those that go on waiting for something else among them', async () => {
     const blocked = await create({ requiresApproval: true, runAfter: later() });
     const free = await create({ runAfter: later() });
     await sql`
@@ -102,7 +102,6 @@ describe('the gate of time', () => {
       from tasks t, generate_series(1, 600) where t.id = ${blocked.id}`.execute(deps.db);
     await sql`update tasks set due_at = now() - interval '1 minute' where due_at is not null`.execute(deps.db);
     await letTimePass(deps.db, [free.id]);
-    await sweep(deps);
     await sweep(deps);
     expect(await isReady(free.id)).toBe(true);
     expect(await isReady(blocked.id)).toBe(false);

@@ -16,6 +16,8 @@ const SILENT_BEATS = 3;
 /** How long after its timeout an attempt that hasn't ended by itself is asked to stop. */
 const OVERDUE_SECONDS = 30;
 const BATCH = 500;
+/** Of tasks that are due at the same moment, so many batches in one sweep: others have leases that lapse. */
+const DUE_BATCHES = 20;
 
 export type Swept = { outage: boolean; lost: number };
 
@@ -37,31 +39,34 @@ export async function sweep(deps: Deps, signal?: AbortSignal): Promise<Swept> {
   });
   let lost = 0;
   for (const attemptId of lapsed) if (!signal?.aborted && (await loseLapsed(deps, attemptId, lapsedBy))) lost++;
-  const ready = signal?.aborted ? 0 : await lookAtWhatIsDue(deps, signal);
-  if (lost + ready > 0) deps.wakeups.emit({ kind: 'ready' });
-  if (lost > 0) deps.wakeups.emit({ kind: 'ended' });
+  if (lost > 0) deps.wakeups.emit({ kind: 'ready' }, { kind: 'ended' });
+  if (!signal?.aborted) await lookAtWhatIsDue(deps, signal);
   return { outage, lost };
 }
 
-/** Beside leases. Answers how many tasks became ready. */
-async function lookAtWhatIsDue(deps: Deps, signal?: AbortSignal): Promise<number> {
-  const ready = await readyDueTasks(deps);
+/** Beside leases. */
+async function lookAtWhatIsDue(deps: Deps, signal?: AbortSignal): Promise<void> {
+  await readyDueTasks(deps, signal);
   for (const taskId of await overdueTasks(deps.db, OVERDUE_SECONDS, BATCH)) {
-    if (signal?.aborted) return ready;
+    if (signal?.aborted) return;
     await askTimeout(deps, taskId);
   }
   await endIsolation(deps);
   const silent = await markSilentAgents(deps.db, SILENT_BEATS * deps.settings.leases.renewSeconds);
   if (silent > 0) deps.wakeups.emit({ kind: 'agents' });
-  return ready;
 }
 
-/** Answers how many may be taken now that could not before. Those with a key take it while their rows are locked. */
-const readyDueTasks = ({ db }: Pick<Deps, 'db'>): Promise<number> =>
-  db.transaction().execute(async (trx) => {
-    const { ready, needKey } = await openDueTasks(trx, BATCH);
-    return ready + (await openGates(trx, needKey)).length;
-  });
+/** Those with a key take it while their rows are locked. */
+async function readyDueTasks({ db, wakeups }: Pick<Deps, 'db' | 'wakeups'>, signal?: AbortSignal): Promise<void> {
+  for (let batch = 0; batch < DUE_BATCHES && !signal?.aborted; batch++) {
+    const { found, ready } = await db.transaction().execute(async (trx) => {
+      const due = await openDueTasks(trx, BATCH);
+      return { found: due.found, ready: due.ready + (await openGates(trx, due.needKey)).length };
+    });
+    if (ready > 0) wakeups.emit({ kind: 'ready' });
+    if (found < BATCH) return;
+  }
+}
 
 /** Ends an attempt whose lease lapsed, unless it was renewed or ended between the look and the lock. */
 async function loseLapsed(deps: Deps, attemptId: string, lapsedBy: string): Promise<boolean> {
