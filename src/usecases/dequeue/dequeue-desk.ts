@@ -6,8 +6,6 @@ import type { TasksByLane, Waiter, WaitingRoom } from './waiting-room.ts';
 
 /** Whoever waits is looked after this often even when no hint comes: a hint may be lost. */
 const LOOK_MS = 1_000;
-/** Whoever waits lives: noted with each of its beats, at most so long after the last time. */
-const NOTED_MS = 5_000;
 /** What was told while a claim was under way, which may have looked before it was there. */
 export type Flight = {
   tasks: TasksByLane;
@@ -102,9 +100,10 @@ export function watch(desk: Desk): void {
   }, LOOK_MS);
 }
 
+/** Whoever waits lives, as if it said so with a beat. */
 async function noteWaiting({ room, deps }: Desk): Promise<void> {
   const nowMs = performance.now();
-  const unnoted = room.unnotedSince(nowMs - Math.min(NOTED_MS, deps.settings.leases.renewSeconds * 1000));
+  const unnoted = room.unnotedSince(nowMs - deps.settings.leases.renewSeconds * 1000);
   try {
     await touchWaiting(deps, [...new Set(unnoted.map(({ ask }) => ask.agentId))]);
     for (const waiter of unnoted) waiter.notedMs = nowMs;
