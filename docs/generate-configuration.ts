@@ -28,7 +28,8 @@ const MEANINGS: Record<string, string> = {
   'templates[].max_retries': 'Tries after the command has failed; 0 unless said',
   'templates[].max_infra_retries': 'Tries after the machinery has failed; 3 unless said',
   'templates[].retry_delay_seconds': 'Before the first of these tries, doubling; 60 unless said',
-  'templates[].variables': 'Further names that the template may use, each with `default` and `description`',
+  'templates[].variables':
+    'Further names that the template may use, each with `default` (without, it is empty where nobody gives it) and `description`',
   'templates[].execution_mode': '`undecided` unless said: whichever machine takes it first',
   'templates[].body': 'What people read of a task, where nothing else says it',
   'templates[].input_base64': 'Input that is no text, in place of `input`',
