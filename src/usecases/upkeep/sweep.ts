@@ -17,7 +17,7 @@ const SILENT_BEATS = 3;
 const OVERDUE_SECONDS = 30;
 const BATCH = 500;
 /** Of tasks that are due at the same moment, so many batches in one sweep: others have leases that lapse. */
-const DUE_BATCHES = 20;
+const DUE_BATCHES = 5;
 
 export type Swept = { outage: boolean; lost: number };
 
