@@ -45,7 +45,7 @@ export async function openGates(trx: Trx, taskIds: readonly string[]): Promise<s
   if (taskIds.length === 0) return [];
   const { rows } = await sql<{ id: string; concurrency_key: string | null }>`
     select id, concurrency_key from tasks
-    where id = any(${taskIds}::uuid[]) and status = 'pending' and not ready and ${otherGatesOpen}
+    where id = any(${taskIds}::uuid[]) and coalesce(status = 'pending' and not ready and ${otherGatesOpen}, false)
     order by rank, id`.execute(trx);
   const keyed = rows.flatMap(({ id, concurrency_key: key }) => (key === null ? [] : [{ key, taskId: id }]));
   const holding = await claimKeys(trx, keyed);
