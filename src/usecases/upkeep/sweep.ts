@@ -16,8 +16,6 @@ const SILENT_BEATS = 3;
 /** How long after its timeout an attempt that hasn't ended by itself is asked to stop. */
 const OVERDUE_SECONDS = 30;
 const BATCH = 500;
-/** Of tasks that are due at the same moment, so many batches in one sweep: others have leases that lapse. */
-const DUE_BATCHES = 5;
 
 export type Swept = { outage: boolean; lost: number };
 
@@ -56,16 +54,20 @@ async function lookAtWhatIsDue(deps: Deps, signal?: AbortSignal): Promise<void> 
   if (silent > 0) deps.wakeups.emit({ kind: 'agents' });
 }
 
-/** Those with a key take it while their rows are locked. */
-async function readyDueTasks({ db, wakeups }: Pick<Deps, 'db' | 'wakeups'>, signal?: AbortSignal): Promise<void> {
-  for (let batch = 0; batch < DUE_BATCHES && !signal?.aborted; batch++) {
-    const { found, ready } = await db.transaction().execute(async (trx) => {
+/**
+ * Those with a key take it while their rows are locked. Batches follow each other for half the time to the next sweep at
+ * most: leases lapse meanwhile, and a beat that comes late looks like an outage.
+ */
+async function readyDueTasks(deps: Pick<Deps, 'db' | 'wakeups' | 'settings'>, signal?: AbortSignal): Promise<void> {
+  const untilMs = performance.now() + deps.settings.leases.sweepSeconds * 500;
+  do {
+    const { found, ready } = await deps.db.transaction().execute(async (trx) => {
       const due = await openDueTasks(trx, BATCH);
       return { found: due.found, ready: due.ready + (await openGates(trx, due.needKey)).length };
     });
-    if (ready > 0) wakeups.emit({ kind: 'ready' });
+    if (ready > 0) deps.wakeups.emit({ kind: 'ready' });
     if (found < BATCH) return;
-  }
+  } while (performance.now() < untilMs && !signal?.aborted);
 }
 
 /** Ends an attempt whose lease lapsed, unless it was renewed or ended between the look and the lock. */
