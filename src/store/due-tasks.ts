@@ -21,7 +21,8 @@ export async function openDueTasks(trx: Transaction<Database>, limit: number): P
     update tasks set due_at = null, ready = ${becomesReady},
       ready_at = case when ${becomesReady} then clock_timestamp() end
     where id = any(array(
-      select id from tasks where status = 'pending' and not ready and due_at <= statement_timestamp()
+      select id from tasks
+      where due_at <= statement_timestamp() and finished_at is null and coalesce(status = 'pending' and not ready, false)
       order by due_at limit ${sql.lit(limit)} for no key update skip locked))
     returning id, ready, concurrency_key is not null and ${otherGatesOpen} as needs_key`.execute(trx);
   return {

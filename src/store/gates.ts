@@ -38,6 +38,13 @@ export const metAndApproved = sql<boolean>`unmet_dependencies = 0
 export const otherGatesOpen = sql<boolean>`due_at is null and ${metAndApproved}`;
 
 /**
+ * Found by `tasks_waiting_for_key`, which has the holder of a key too while that runs. The status stands in a coalesce so
+ * that the planner takes no other index for it.
+ */
+export const waitsForKey = sql<boolean>`concurrency_key is not null and finished_at is null and not ready
+  and ${otherGatesOpen} and coalesce(status = 'pending', false)`;
+
+/**
  * Makes ready those of these pending tasks, whose rows the caller has locked, whose gates are all open now. Answers
  * their ids.
  */
@@ -83,7 +90,7 @@ export async function passOnKey(trx: Trx, key: string, taskId: string): Promise<
 export async function lockBestWaiter(trx: Trx, key: string): Promise<string | null> {
   const { rows } = await sql<{ id: string }>`
     select id from tasks
-    where concurrency_key = ${key} and status = 'pending' and not ready and ${otherGatesOpen}
+    where concurrency_key = ${key} and ${waitsForKey}
     order by rank, id limit 1
     for no key update skip locked`.execute(trx);
   return rows[0]?.id ?? null;

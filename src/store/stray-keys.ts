@@ -1,8 +1,6 @@
 import { type Kysely, sql } from 'kysely';
-import { otherGatesOpen } from './gates.ts';
+import { waitsForKey } from './gates.ts';
 import type { Database } from './schema.ts';
-
-const waits = sql<boolean>`status = 'pending' and not ready and concurrency_key is not null and ${otherGatesOpen}`;
 
 /** Keys in their order, of which those that need help are told, and the last one looked at; null: there was no more. */
 export type KeyWalk<T> = { stray: T[]; last: string | null };
@@ -14,15 +12,15 @@ export type KeyWalk<T> = { stray: T[]; last: string | null };
 export async function walkFreeKeys(db: Kysely<Database>, after: string, limit: number): Promise<KeyWalk<string>> {
   const { rows } = await sql<{ key: string; stray: boolean }>`
     with recursive walk as (
-      (select concurrency_key as key, 1 as n from tasks where ${waits} and concurrency_key > ${after}
+      (select concurrency_key as key, 1 as n from tasks where ${waitsForKey} and concurrency_key > ${after}
         order by concurrency_key limit 1)
       union all
       select next.key, walk.n + 1 from walk cross join lateral (
-        select concurrency_key as key from tasks where ${waits} and concurrency_key > walk.key
+        select concurrency_key as key from tasks where ${waitsForKey} and concurrency_key > walk.key
         order by concurrency_key limit 1) next
       where walk.n < ${sql.lit(limit)})
     select key, not exists (select from concurrency c where c.key = walk.key)
-      and exists (select from tasks where ${waits} and concurrency_key = walk.key) as stray
+      and exists (select from tasks where ${waitsForKey} and concurrency_key = walk.key) as stray
     from walk`.execute(db);
   return {
     stray: rows.filter((row) => row.stray).map(({ key }) => key),

@@ -45,7 +45,7 @@ export async function sweep(deps: Deps, signal?: AbortSignal): Promise<Swept> {
 /** Beside leases. */
 async function lookAtWhatIsDue(deps: Deps, signal?: AbortSignal): Promise<void> {
   await readyDueTasks(deps, signal);
-  for (const taskId of await overdueTasks(deps.db, OVERDUE_SECONDS, BATCH)) {
+  for (const taskId of await overdueTasks(deps.hot, OVERDUE_SECONDS, BATCH)) {
     if (signal?.aborted) return;
     await askTimeout(deps, taskId);
   }
