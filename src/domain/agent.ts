@@ -27,6 +27,11 @@ export type Agent = {
   createdAt: string;
 };
 
+/** A pull agent that wasn't heard of for so many of its beats is offline, and another process may be let in for it. */
+export const SILENT_BEATS = 3;
+/** A sign of life is not noted again before this part of a beat is over. */
+export const SEEN_BEATS = 0.5;
+
 /** Why a host isn't used: nobody answers there, or who answers isn't it, doesn't let us in, or can't take work. */
 export const HOST_REASONS = [
   'unreachable',

@@ -13,15 +13,15 @@ export type AgentKey = {
   networks: string[];
   restriction: Restriction | null;
   offline: boolean;
-  /** It counts as offline, or was last seen more than a second ago. */
+  /** It counts as offline, or was not seen for as long as asked. */
   unseen: boolean;
 };
 
 /** The keys of these agents, but of those that are deleted or have none. */
-export async function findAgentKeys(db: Db, agentIds: readonly string[]): Promise<AgentKey[]> {
+export async function findAgentKeys(db: Db, agentIds: readonly string[], seenSeconds: number): Promise<AgentKey[]> {
   const { rows } = await sql<AgentKey>`
     select id as agent_id, public_key, allowed_networks as networks, restriction, not online as offline,
-      coalesce(not online or last_seen_at < now() - interval '1 second', true) as unseen
+      coalesce(not online or last_seen_at < now() - make_interval(secs => ${seenSeconds}), true) as unseen
     from agents
     where id = any(${agentIds}::text[]) and public_key is not null and deleted_at is null`.execute(db);
   return rows;

@@ -81,18 +81,18 @@ export type TokenUse = Pick<TokenRow, 'id' | 'name' | 'scope' | 'agent_id' | 'ha
   unnoted: boolean;
   /** Of an agent that counts as offline. */
   offline: boolean;
-  /** Of an agent that counts as offline, or was last seen more than a second ago. */
+  /** Of an agent that counts as offline, or was not seen for as long as asked. */
   unseen: boolean;
 };
 
 /** The tokens of these hashes but those that are revoked or expired, or whose agent is deleted. */
-export async function findValidTokens(db: Db, hashes: readonly Buffer[]): Promise<TokenUse[]> {
+export async function findValidTokens(db: Db, hashes: readonly Buffer[], seenSeconds: number): Promise<TokenUse[]> {
   const { rows } = await sql<TokenUse>`
     select t.id, t.name, t.scope, t.agent_id, t.hash, case when a.id is null then t.restriction else a.restriction end as restriction,
       coalesce(a.allowed_networks, '{}') as networks,
       coalesce(t.last_used_at < now() - interval '1 minute', true) as unnoted,
       a.id is not null and not a.online as offline,
-      a.id is not null and coalesce(not a.online or a.last_seen_at < now() - interval '1 second', true) as unseen
+      a.id is not null and coalesce(not a.online or a.last_seen_at < now() - make_interval(secs => ${seenSeconds}), true) as unseen
     from tokens t left join agents a on a.id = t.agent_id
     where t.hash = any(${hashes}::bytea[]) and t.revoked_at is null
       and (t.expires_at is null or t.expires_at > now())

@@ -109,6 +109,39 @@ describe('the gate of time', () => {
     expect(await isReady(blocked.id)).toBe(true);
   });
 
+  const dueAtOnce = async (tasks: number) => {
+    const { id } = await create({ runAfter: later() });
+    await sql`
+      insert into tasks select (jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid()))).*
+      from tasks t, generate_series(2, ${tasks}::int) where t.id = ${id}`.execute(deps.db);
+    await sql`update tasks set due_at = now() - interval '1 minute' where due_at is not null`.execute(deps.db);
+  };
+  const stillDue = async () => {
+    const { count } = deps.db.fn;
+    const { due } = await deps.db.selectFrom('tasks').select(count('due_at').as('due')).executeTakeFirstOrThrow();
+    return Number(due);
+  };
+
+  it('leaves what is due to the next sweep where this one is told to stop, after a word about what is ready', async () => {
+    await dueAtOnce(600);
+    const stop = new AbortController();
+    const unsubscribe = deps.wakeups.subscribe((hint) => hint.kind === 'ready' && stop.abort());
+    await sweep(deps, stop.signal);
+    unsubscribe();
+    expect(await stillDue()).toBe(100);
+    await sweep(deps);
+    expect(await stillDue()).toBe(0);
+  });
+
+  it('takes no time that leases need: the next sweep goes on', async () => {
+    await dueAtOnce(600);
+    const leases = { ...deps.settings.leases, sweepSeconds: 0 };
+    await sweep({ ...deps, settings: { ...deps.settings, leases } });
+    expect(await stillDue()).toBe(100);
+    await sweep(deps);
+    expect(await stillDue()).toBe(0);
+  });
+
   it('leaves a key to who holds it, and the task ready when it is free', async () => {
     const holder = await create({ concurrencyKey: 'due' });
     const waiter = await create({ concurrencyKey: 'due', runAfter: later() });

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { attempt as attemptShape, dequeued } from '../../src/contract/attempt.ts';
@@ -200,6 +201,20 @@ it('an agent that has seen a later generation of the database is believed no fur
   expect(alarms()).toMatchObject([{ fields: { agentId: agent.id, generation: 1, generationSeen: 2 } }]);
 });
 
+it('an agent is seen to live by any call that comes half a beat after the last', async () => {
+  const leases = { seconds: 30, renewSeconds: 1, sweepSeconds: 2 };
+  await using parts = new AsyncDisposableStack();
+  const brisk = parts.adopt(await startTestApp({ settings: { leases } }), (other) => other.stop());
+  const { id, token } = await brisk.agent('brisk', []);
+  const seenAt = async () => (await brisk.call('GET', `/api/v1/agents/${id}`)).json.last_seen_at;
+  await sql`update agents set last_seen_at = now() - interval '0.6 seconds' where id = ${id}`.execute(
+    brisk.database.db,
+  );
+  const before = await seenAt();
+  expect((await brisk.call('POST', '/api/v1/tasks/dequeue', { token })).status).toBe(204);
+  expect(await seenAt()).not.toBe(before);
+});
+
 describe('an agent that waits', () => {
   it('is answered as soon as there is a task', async () => {
     const agent = await newAgent();
@@ -238,12 +253,13 @@ describe('an agent that waits', () => {
     const hangUp = new AbortController();
     const body = { wait_seconds: 60 };
     const waiting = brisk.call('POST', '/api/v1/tasks/dequeue', { token, body, signal: hangUp.signal });
-    const isOnline = async () => (await brisk.call('GET', `/api/v1/agents/${id}`)).json.online;
-    await waitFor(isOnline);
+    const agent = async () => (await brisk.call('GET', `/api/v1/agents/${id}`)).json;
+    await waitFor(async () => (await agent()).online);
     const { db } = brisk.database;
+    // Whenever it was seen last, each beat is noted.
     for (let round = 0; round < 2; round++) {
-      await db.updateTable('agents').set({ online: false }).where('id', '=', id).execute();
-      await waitFor(isOnline);
+      await db.updateTable('agents').set({ last_seen_at: '2099-01-01T00:00:00Z' }).where('id', '=', id).execute();
+      await waitFor(async () => !(await agent()).last_seen_at.startsWith('2099'));
     }
     hangUp.abort();
     await expect(waiting).rejects.toThrow();

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Holder } from '../../src/domain/holder.ts';
+import type { Hint } from '../../src/store/wakeups.ts';
 import { completeAttempt } from '../../src/usecases/attempt/complete-attempt.ts';
 import { renewAttempt } from '../../src/usecases/attempt/renew-attempt.ts';
 import { startAttempt } from '../../src/usecases/attempt/start-attempt.ts';
@@ -60,6 +61,18 @@ it('a lease that had lapsed at the beat before ends its attempt, and the task is
   });
   const error = 'agent laptop was not heard of until its lease had lapsed';
   expect(await getAttempt(deps, attemptId)).toMatchObject({ outcome: 'lost', exitCode: null, error });
+});
+
+it('whoever waits for a task or its holder is told at once that an attempt was lost', async () => {
+  const { taskId, attemptId } = await taken();
+  await lapse(taskId, 10);
+  await beatAgo(2);
+  const told: Hint[] = [];
+  const unsubscribe = deps.wakeups.subscribe((hint) => told.push(hint));
+  await sweep(deps);
+  unsubscribe();
+  const hints: Hint[] = [{ kind: 'task', taskId }, { kind: 'log', attemptId }, { kind: 'ready' }, { kind: 'ended' }];
+  expect(told).toEqual(expect.arrayContaining(hints));
 });
 
 it('a sweep that is told to stop leaves what is due to the next one', async () => {

@@ -43,7 +43,7 @@ type Remembered = { principal: Principal; untilMs: number };
  * use counts as a sign of life.
  */
 export function createAuthenticate(
-  deps: Pick<Deps, 'hot' | 'wakeups'>,
+  deps: Pick<Deps, 'hot' | 'wakeups' | 'settings'>,
   { adminToken, isInNetworks, installationId, clockMs }: AuthenticateOptions,
 ): Authenticate {
   const adminHash = adminToken === null ? null : tokenHash(adminToken);

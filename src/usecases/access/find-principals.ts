@@ -1,3 +1,4 @@
+import { SEEN_BEATS } from '../../domain/agent.ts';
 import type { SignedToken } from '../../domain/signed-token.ts';
 import type { Principal } from '../../domain/token.ts';
 import type { AgentKey } from '../../store/agent-keys.ts';
@@ -18,7 +19,7 @@ export type Asked = { hash: Buffer; attemptId: string | null; signed: SignedToke
 
 /** Whose tokens these are, each kind by one statement; the use of them is noted. */
 export async function findPrincipals(
-  deps: Pick<Deps, 'hot' | 'wakeups'>,
+  deps: Pick<Deps, 'hot' | 'wakeups' | 'settings'>,
   isInNetworks: IsInNetworks,
   asked: readonly Asked[],
 ): Promise<Settled<Principal | null>[]> {
@@ -39,7 +40,7 @@ export async function findPrincipals(
 }
 
 async function addTokens(
-  deps: Pick<Deps, 'hot' | 'wakeups'>,
+  deps: Pick<Deps, 'hot' | 'wakeups' | 'settings'>,
   isInNetworks: IsInNetworks,
   asked: readonly Asked[],
   byHash: Map<string, Principal>,
@@ -48,6 +49,7 @@ async function addTokens(
   const tokens = await findValidTokens(
     deps.hot,
     asked.map(({ hash }) => hash),
+    SEEN_BEATS * deps.settings.leases.renewSeconds,
   );
   // Who shows it from elsewhere is no sign of its agent's life.
   const isElsewhere = ({ hash, networks }: TokenUse) =>
@@ -63,7 +65,7 @@ async function addTokens(
 }
 
 async function addSigned(
-  deps: Pick<Deps, 'hot' | 'wakeups'>,
+  deps: Pick<Deps, 'hot' | 'wakeups' | 'settings'>,
   isInNetworks: IsInNetworks,
   asked: readonly Asked[],
   byHash: Map<string, Principal>,

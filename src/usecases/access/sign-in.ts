@@ -32,7 +32,7 @@ export type SignInOptions = AuthenticateOptions & {
 };
 
 /** Counts only what fails, by address and minute: a good token is never limited by the bad ones beside it. */
-export function createSignIn(deps: Pick<Deps, 'hot' | 'wakeups'>, options: SignInOptions): SignIn {
+export function createSignIn(deps: Pick<Deps, 'hot' | 'wakeups' | 'settings'>, options: SignInOptions): SignIn {
   const authenticate = createAuthenticate(deps, options);
   const failures = createFailures(options);
   let revocations = 0;

@@ -1,3 +1,4 @@
+import { SILENT_BEATS } from '../../domain/agent.ts';
 import { AppError } from '../../domain/errors.ts';
 import { readInstance } from '../../domain/instance.ts';
 import { letInstanceIn } from '../../store/instances.ts';
@@ -13,8 +14,6 @@ export type LetInstanceIn = (agentId: string, instance: string) => Promise<void>
 /** One that was let in is not asked about again for so long. */
 const REMEMBERED_MS = 1_000;
 const MOST_REMEMBERED = 50_000;
-/** Who wasn't heard from for so many beats is gone. */
-const SILENT_BEATS = 3;
 
 export function createLetInstanceIn(deps: Deps): LetInstanceIn {
   const remembered = new Map<string, { instance: string; untilMs: number }>();

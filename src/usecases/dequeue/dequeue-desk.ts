@@ -4,7 +4,7 @@ import { lookFor, touchWaiting } from './look-for-waiters.ts';
 import type { Taken } from './taken.ts';
 import type { TasksByLane, Waiter, WaitingRoom } from './waiting-room.ts';
 
-/** Whoever waits is looked after this often even when no hint comes: a hint may be lost. */
+/** Whoever waits is looked after this often, and once a beat, even when no hint comes: a hint may be lost. */
 const LOOK_MS = 1_000;
 /** What was told while a claim was under way, which may have looked before it was there. */
 export type Flight = {
@@ -90,14 +90,16 @@ export function note(desk: Desk, tasks: TasksByLane): void {
 /** While anybody waits: a look once a second, and a sign of life of those who wait. */
 export function watch(desk: Desk): void {
   if (desk.looking !== null || desk.stopped) return;
-  desk.looking = setTimeout(async () => {
-    desk.room.forgive();
-    askUnsure(desk);
-    await look(desk);
-    await noteWaiting(desk);
-    desk.looking = null;
-    if (desk.room.size > 0) watch(desk);
-  }, LOOK_MS);
+  desk.looking = setTimeout(
+    async () => {
+      desk.room.forgive();
+      askUnsure(desk);
+      await Promise.all([look(desk), noteWaiting(desk)]);
+      desk.looking = null;
+      if (desk.room.size > 0) watch(desk);
+    },
+    Math.min(LOOK_MS, desk.deps.settings.leases.renewSeconds * 1000),
+  );
 }
 
 /** Whoever waits lives, as if it said so with a beat. */

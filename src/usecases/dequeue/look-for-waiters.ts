@@ -22,7 +22,7 @@ export async function lookFor(
   return new Map(found.map(({ lane, tasks }) => [lane, tasks]));
 }
 
-/** Notes that these live; those that were seen a moment ago are left out. */
+/** Notes that these live. */
 export async function touchWaiting(deps: Deps, agentIds: readonly string[]): Promise<void> {
   for (let from = 0; from < agentIds.length; from += BATCH) {
     await touchAgents(deps.db, agentIds.slice(from, from + BATCH));

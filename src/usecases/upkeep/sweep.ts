@@ -1,3 +1,4 @@
+import { SILENT_BEATS } from '../../domain/agent.ts';
 import { agentNames } from '../../store/agents.ts';
 import { openDueTasks } from '../../store/due-tasks.ts';
 import { openGates } from '../../store/gates.ts';
@@ -11,8 +12,6 @@ import { SERVER } from '../server-actor.ts';
 
 /** So many beats may be missed before nobody can be blamed for not having renewed. */
 const OUTAGE_BEATS = 3;
-/** An agent that missed so many of its heartbeats is offline. */
-const SILENT_BEATS = 3;
 /** How long after its timeout an attempt that hasn't ended by itself is asked to stop. */
 const OVERDUE_SECONDS = 30;
 const BATCH = 500;
