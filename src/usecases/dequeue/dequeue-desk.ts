@@ -90,16 +90,14 @@ export function note(desk: Desk, tasks: TasksByLane): void {
 /** While anybody waits: a look once a second, and a sign of life of those who wait. */
 export function watch(desk: Desk): void {
   if (desk.looking !== null || desk.stopped) return;
-  desk.looking = setTimeout(
-    async () => {
-      desk.room.forgive();
-      askUnsure(desk);
-      await Promise.all([look(desk), noteWaiting(desk)]);
-      desk.looking = null;
-      if (desk.room.size > 0) watch(desk);
-    },
-    Math.min(LOOK_MS, desk.deps.settings.leases.renewSeconds * 1000),
-  );
+  const afterMs = Math.min(LOOK_MS, desk.deps.settings.leases.renewSeconds * 1000);
+  desk.looking = setTimeout(async () => {
+    desk.room.forgive();
+    askUnsure(desk);
+    await Promise.all([look(desk), noteWaiting(desk)]);
+    desk.looking = null;
+    if (desk.room.size > 0) watch(desk);
+  }, afterMs);
 }
 
 /** Whoever waits lives, as if it said so with a beat. */
