@@ -92,7 +92,8 @@ export async function findValidTokens(db: Db, hashes: readonly Buffer[], seenSec
       coalesce(a.allowed_networks, '{}') as networks,
       coalesce(t.last_used_at < now() - interval '1 minute', true) as unnoted,
       a.id is not null and not a.online as offline,
-      a.id is not null and coalesce(not a.online or a.last_seen_at < now() - make_interval(secs => ${seenSeconds}), true) as unseen
+      a.id is not null
+        and coalesce(not a.online or a.last_seen_at < now() - make_interval(secs => ${seenSeconds}), true) as unseen
     from tokens t left join agents a on a.id = t.agent_id
     where t.hash = any(${hashes}::bytea[]) and t.revoked_at is null
       and (t.expires_at is null or t.expires_at > now())
