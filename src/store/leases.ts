@@ -132,7 +132,7 @@ export async function markSilentAgents(db: Kysely<Database>, seconds: number): P
   return affectedRows(result);
 }
 
-/** Notes that these live, as any call of theirs tells. Locked in the order of their ids, as by everybody who locks many. */
+/** Notes that these live, as any call of theirs tells. Locked in the order of their ids, as whoever locks many does. */
 export async function touchAgents(db: Kysely<Database>, agentIds: readonly string[]): Promise<void> {
   await sql`
     update agents set online = true, last_seen_at = clock_timestamp()
