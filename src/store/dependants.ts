@@ -56,7 +56,7 @@ export async function readFinished(trx: Trx, dependency: string): Promise<Finish
 export async function pendingDependants(trx: Trx, ids: readonly string[]): Promise<Dependant[]> {
   const { rows } = await sql<Dependant>`
     select id, status, event_n, event_hash, has_dependants, concurrency_key, on_dependency_failure
-    from tasks where id = any(${ids}::uuid[]) and status = 'pending' order by id`.execute(trx);
+    from tasks where id = any(${ids}::uuid[]) and coalesce(status = 'pending', false) order by id`.execute(trx);
   return rows;
 }
 
@@ -110,7 +110,8 @@ export async function changeDependants(
         ${heads.map((e) => e.n)}::int[], ${heads.map((e) => e.hash)}::text[]) as h(id, before_n, n, hash)),
     changed as (
       update tasks set event_n = head.n, event_hash = head.hash, updated_at = ${at}::timestamptz${change}
-      from head where tasks.id = head.id and tasks.event_n = head.before_n and tasks.status = 'pending'
+      from head
+      where tasks.id = head.id and coalesce(tasks.event_n = head.before_n and tasks.status = 'pending', false)
       returning tasks.id)
     insert into events (task_id, n, type, text, hash)
     select e.task_id, e.n, e.type, e.text, e.hash

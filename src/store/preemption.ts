@@ -94,7 +94,7 @@ export async function findWaitingTask(db: Db, id: string): Promise<WaitingTask |
     select id, requires, execution_mode, named_agent_id, priority, rank, command, limits, sandbox, repository,
       ${keptFrom} as avoided,
       ${isBeingServed(sql.ref('tasks.id'))} as "hasStopped"
-    from tasks where id = ${id} and status = 'pending' and ready`.execute(db);
+    from tasks where id = ${id} and coalesce(status = 'pending' and ready, false)`.execute(db);
   return rows[0] ?? null;
 }
 

@@ -73,6 +73,13 @@ async function rowsRead(): Promise<number> {
   return rows[0]?.read ?? 0;
 }
 
+async function endDependency(): Promise<void> {
+  const { id } = await createTask(deps, alice, newTask({ requires: ['z'] }));
+  await createTask(deps, alice, newTask({ requires: ['z'], dependsOn: [id], onDependencyFailure: 'run' }));
+  await cancelTask(deps, alice, id, null);
+  await tellDependants(deps);
+}
+
 async function sweepWhatIsDue(): Promise<void> {
   const task = await createTask(deps, alice, newTask({ concurrencyKey: 'k', runAfter: '2099-01-01T00:00:00Z' }));
   await letTimePass(deps.db, [task.id]);
@@ -102,6 +109,7 @@ describe.each<Statistics>(['of now', 'of before these came', 'none'])('with stat
     ['the look for attempts held', () => attemptsHeldBy(deps, replica.id)],
     ['the look for hopeless attempts', () => loseHopeless(deps, [{ hostId: 'h1', seconds: 600 }])],
     ['the sweep that finds a task due which then wants its key', sweepWhatIsDue],
+    ['the end of a task that another depends on', endDependency],
     ['the end of a task that holds a key', endHolder],
     ['the word of a replica', () => keepReplica(deps, replica, ['h1'])],
     [
