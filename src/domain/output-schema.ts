@@ -4,10 +4,10 @@ import { canonicalJson, type Json } from './canonical-json.ts';
 
 /** What a schema, or a check by one, may take. A schema can be made to take for ever: by its patterns, or by its size. */
 const COMPILE_MS = 1_000;
-const CHECK_MS = 500;
+const CHECK_MS = 200;
 /** So much longer a loaded machine may take for the same. */
 const MOST_TURNS = 8;
-const MAX_KEPT = 200;
+const MAX_KEPT = 100;
 const OPTIONS = { strict: false, validateFormats: false, addUsedSchema: false, logger: false } as const;
 
 /** A schema that can't be used. The message ends a sentence about it. */

@@ -9,6 +9,7 @@ import type { NewTask } from '../domain/task.ts';
 import { tasksWithin } from '../usecases/access/within.ts';
 import { createTasks } from '../usecases/create/create-task.ts';
 import { taskOf } from '../usecases/create/task-request.ts';
+import { refuseSchemas } from '../usecases/schemas/refuse-schemas.ts';
 import { getTask, listTasks } from '../usecases/task/read-tasks.ts';
 import { actorOf, creatorOf, requireReadable } from './auth.ts';
 import type { HttpContext } from './env.ts';
@@ -65,10 +66,9 @@ const create = endpoint(
       task: inList(body, at, () => taskOf(defaults, taskRequest(one), creatorOf(c))),
       bodyHash: one.id === undefined ? null : bodyHash(one),
     }));
-    await requireAllWithin(
-      c,
-      wanted.map(({ task }) => task),
-    );
+    const asked = wanted.map(({ task }) => task);
+    await requireAllWithin(c, asked);
+    await refuseSchemas(deps.schemas, asked, (error, at) => (Array.isArray(body) ? underField(error, at) : error));
     const key = c.req.valid('header')['idempotency-key'];
     const request = key === undefined ? null : { principal: actorOf(c).id, key, bodyHash: bodyHash(body) };
     const [only] = wanted;

@@ -12,6 +12,7 @@ import { createFarLooks } from '../usecases/dequeue/far-looks.ts';
 import { createFreshAttempts } from '../usecases/dequeue/fresh-attempts.ts';
 import { createFronts } from '../usecases/dequeue/fronts.ts';
 import { createFollowers } from '../usecases/log/followers.ts';
+import { createSchemaJudge } from '../usecases/schemas/judge.ts';
 import { StartError } from './start-error.ts';
 
 export type Pools = MetricsSources['pools'];
@@ -66,6 +67,8 @@ export async function openStore(
   await checkDurability(database.db);
   const wakeups = await createWakeups(address, log);
   parts.defer(() => wakeups.stop());
+  const schemas = createSchemaJudge();
+  parts.defer(() => schemas.stop());
   const { leases, dispatch, execution, preemption, retention } = config;
   const settings = { leases, dispatch, execution, preemption, retention, limits: config.limits };
   const { secrets } = config;
@@ -80,6 +83,7 @@ export async function openStore(
     settings,
     secrets,
     random: Math.random,
+    schemas,
     followers: createFollowers(wakeups),
   };
   const cut = () => [database, hot].map((one) => one.cut());

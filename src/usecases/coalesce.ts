@@ -1,8 +1,8 @@
 import { isDatabaseAway, isFromServer } from '../store/database-errors.ts';
 import { createTurns } from './turns.ts';
 
-/** What became of one item: its answer, or the error that only it gets. */
-export type Settled<O> = { value: O } | { error: unknown };
+/** What became of one item: its answer, which may come later than those of the others, or the error that only it gets. */
+export type Settled<O> = { value: O | Promise<O> } | { error: unknown };
 
 export type CoalesceOptions<I> = {
   /** Items answered together at most. */
@@ -20,7 +20,7 @@ export function coalesce<I, O>(
   run: (items: readonly I[]) => Promise<readonly Settled<O>[]>,
   { most, weigh = () => 0, heaviest = 0 }: CoalesceOptions<I>,
 ): (item: I) => Promise<O> {
-  type Entry = { item: I; resolve: (value: O) => void; reject: (error: unknown) => void };
+  type Entry = { item: I; resolve: (value: O | Promise<O>) => void; reject: (error: unknown) => void };
   const queue: Entry[] = [];
 
   const answer = async (batch: readonly Entry[]): Promise<void> => {

@@ -8,6 +8,7 @@ import type { FarLooks } from './dequeue/far-looks.ts';
 import type { FreshAttempts } from './dequeue/fresh-attempts.ts';
 import type { Fronts } from './dequeue/fronts.ts';
 import type { Followers } from './log/followers.ts';
+import type { SchemaJudge } from './schemas/judge.ts';
 
 /** What every use case is given: the database, the way to wake who waits for a change, settings and randomness. */
 export type Deps = {
@@ -27,6 +28,8 @@ export type Deps = {
   /** Values that tasks may name. Nothing of them is stored. */
   secrets: Secrets;
   random: () => number;
+  /** Judges what the outputs of tasks must be like. */
+  schemas: SchemaJudge;
   /** Who watches a log here. */
   followers: Followers;
 };

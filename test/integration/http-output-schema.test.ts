@@ -58,3 +58,34 @@ it('an output that does not fit is tried again as a command that fails is', asyn
   const again = await endedWith(task, { outcome: 'completed', output: {} });
   expect(again).toMatchObject({ status: 'pending', retries: 1, infra_retries: 0 });
 });
+
+it('outputs that take for ever to judge fail one by one, and keep nobody waiting', async () => {
+  const slow = { output_schema: { type: 'string', pattern: '^(a+)+$' } };
+  const bodies = [...Array(10).keys()].map(() => slow);
+  for (const body of [...bodies, {}]) await create(body);
+  const { json } = await app.call('POST', '/api/v1/tasks/dequeue', { token: agent.token, body: { max_tasks: 11 } });
+  const items = json.tasks.map(({ attempt }: { attempt: { id: string } }) => ({
+    attempt_id: attempt.id,
+    outcome: 'completed',
+    output: `${'a'.repeat(60)}!`,
+  }));
+  const answered: string[] = [];
+  const complete = async (some: { attempt_id: string }[], what: string) => {
+    const body = { items: some };
+    const said = await app.call('POST', '/api/v1/attempts/complete', { token: agent.token, body });
+    answered.push(what);
+    return said.json.items.map((item: { task_status: string }) => item.task_status);
+  };
+  const judged = json.tasks.map((task: { output_schema: unknown }) => task.output_schema !== null);
+  const slowOnes = complete(
+    items.filter((_: unknown, at: number) => judged[at]),
+    'slow',
+  );
+  const plainOne = complete(
+    items.filter((_: unknown, at: number) => !judged[at]),
+    'plain',
+  );
+  expect(await plainOne).toEqual(['completed']);
+  expect(await slowOnes).toEqual(Array(10).fill('failed'));
+  expect(answered).toEqual(['plain', 'slow']);
+});

@@ -7,6 +7,7 @@ import { createFarLooks } from '../../src/usecases/dequeue/far-looks.ts';
 import { createFreshAttempts } from '../../src/usecases/dequeue/fresh-attempts.ts';
 import { createFronts } from '../../src/usecases/dequeue/fronts.ts';
 import { createFollowers } from '../../src/usecases/log/followers.ts';
+import { createSchemaJudge } from '../../src/usecases/schemas/judge.ts';
 import type { TestDatabase } from './database.ts';
 
 export const testSettings: Settings = {
@@ -36,6 +37,7 @@ export async function createTestDeps(
   settings: Partial<Settings> = {},
 ): Promise<Deps & { stop(): Promise<void> }> {
   const wakeups = await createWakeups({ connectionString: database.connectionString }, { warn: () => {} });
+  const schemas = createSchemaJudge();
   return {
     db: database.db,
     hot: database.hot,
@@ -47,7 +49,11 @@ export async function createTestDeps(
     settings: { ...testSettings, ...settings },
     secrets: NO_SECRETS,
     random: () => 0.5,
+    schemas,
     followers: createFollowers(wakeups),
-    stop: () => wakeups.stop(),
+    async stop() {
+      await schemas.stop();
+      await wakeups.stop();
+    },
   };
 }

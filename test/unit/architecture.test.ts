@@ -76,12 +76,12 @@ const packages: Record<string, RegExp> = {
 
 /**
  * Node's own modules in the parts that don't touch the world: hashes and ids, the flag for expressions in linear time,
- * and time limits.
+ * time limits, and a thread.
  */
 const quietModules: Record<string, readonly string[]> = {
   domain: ['node:crypto', 'node:buffer', 'node:v8', 'node:vm'],
   contract: [],
-  usecases: ['node:crypto', 'node:buffer', 'node:timers/promises'],
+  usecases: ['node:crypto', 'node:buffer', 'node:timers/promises', 'node:worker_threads'],
 };
 
 const root = fileURLToPath(new URL('../../src', import.meta.url));

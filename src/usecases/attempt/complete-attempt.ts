@@ -38,14 +38,18 @@ export async function completeAttempts(
   deps: Deps,
   completions: readonly Completion[],
 ): Promise<(Completed | AppError)[]> {
+  const storable = await storableResults(deps, completions);
+  return storeAll(deps, await Promise.all(storable.map(({ said, judge }) => judge?.() ?? said)));
+}
+
+async function storeAll(deps: Deps, storable: readonly Completion[]): Promise<(Completed | AppError)[]> {
   const seen = new Set<string>();
-  const twice = completions.findIndex(({ attemptId }) => seen.size === seen.add(attemptId).size);
+  const twice = storable.findIndex(({ attemptId }) => seen.size === seen.add(attemptId).size);
   if (twice > 0) {
     // What is said later of the same attempt is judged by what was said before.
-    const first = await completeAttempts(deps, completions.slice(0, twice));
-    return [...first, ...(await completeAttempts(deps, completions.slice(twice)))];
+    const first = await storeAll(deps, storable.slice(0, twice));
+    return [...first, ...(await storeAll(deps, storable.slice(twice)))];
   }
-  const storable = await storableResults(deps, completions);
   const fresh = await completeFresh(deps, storable);
   const others = storable.filter(({ attemptId }) => !fresh.has(attemptId));
   const { answers: long, ended, awaited } = await completeLocked(deps, others);
@@ -56,7 +60,7 @@ export async function completeAttempts(
     (one) => fresh.get(one.attemptId) ?? (long[others.indexOf(one)] as Completed | AppError),
   );
   answers.forEach((answer, index) => {
-    if (!(answer instanceof AppError)) wakeAfter(deps, answer, completions[index] as Completion);
+    if (!(answer instanceof AppError)) wakeAfter(deps, answer, storable[index] as Completion);
   });
   return answers;
 }
@@ -64,15 +68,30 @@ export async function completeAttempts(
 /** So many are ended by one transaction at most. */
 const MOST = 100;
 
-/** Completes what comes together in one transaction; whoever is refused alone is answered alone. */
-export const createComplete = (deps: Deps): ((completion: Completion) => Promise<Completed>) =>
-  coalesce(
-    async (completions: readonly Completion[]) =>
-      (await completeAttempts(deps, completions)).map((answer) =>
-        answer instanceof AppError ? { error: answer } : { value: answer },
-      ),
-    { most: MOST, weigh: ({ result }) => weightOf(result), heaviest: HEAVIEST_BYTES },
+/**
+ * Completes what comes together in one transaction; whoever is refused alone is answered alone. What a schema judges is
+ * stored as soon as it is judged, and keeps nobody waiting who came with it.
+ */
+export function createComplete(deps: Deps): (completion: Completion) => Promise<Completed> {
+  type Asked = { completion: Completion; judged: boolean };
+  const complete: (asked: Asked) => Promise<Completed> = coalesce(
+    async (asked: readonly Asked[]) => {
+      const said = asked.map(({ completion }) => completion);
+      const storable = (await storableResults(deps, said)).map(({ said: hidden, judge }, at) =>
+        asked[at]?.judged ? { said: said[at] as Completion, judge: null } : { said: hidden, judge },
+      );
+      const now = storable.flatMap((one) => (one.judge === null ? one.said : []));
+      const stored = (await storeAll(deps, now)).values();
+      return storable.map(({ judge }) => {
+        if (judge !== null) return { value: judge().then((completion) => complete({ completion, judged: true })) };
+        const answer = stored.next().value as Completed | AppError;
+        return answer instanceof AppError ? { error: answer } : { value: answer };
+      });
+    },
+    { most: MOST, weigh: ({ completion: { result } }) => weightOf(result), heaviest: HEAVIEST_BYTES },
   );
+  return (completion) => complete({ completion, judged: false });
+}
 
 /** Of the outputs and summaries of one batch together. */
 const HEAVIEST_BYTES = 4 * 1024 * 1024;

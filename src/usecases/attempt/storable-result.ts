@@ -1,45 +1,54 @@
-import { setImmediate as others } from 'node:timers/promises';
 import type { ProgressReport, Result } from '../../domain/attempt.ts';
-import { checkOutput } from '../../domain/output-schema.ts';
+import type { Json } from '../../domain/canonical-json.ts';
 import { hideInJson, hideInText } from '../../domain/redact.ts';
 import { valuesOf } from '../../domain/secrets.ts';
 import { type ResultTerms, resultTermsOf } from '../../store/attempts.ts';
 import type { TaskRow } from '../../store/schema.ts';
 import type { Deps } from '../deps.ts';
 
+/** What is said of an attempt. `judge`: it is still to be judged by the schema of its task, and so may become another. */
+export type Storable<T> = { said: T; judge: (() => Promise<T>) | null };
+
 /**
  * What a holder said of an attempt as it may be stored: without the secrets that the task was given, and a success whose
  * output doesn't fit the task's schema is none.
  */
-function storableResult(deps: Pick<Deps, 'secrets'>, task: ResultTerms, given: Result): Result {
+function storableResult<T extends { result: Result }>(
+  deps: Pick<Deps, 'secrets' | 'schemas'>,
+  task: ResultTerms,
+  one: T,
+): Storable<T> {
   const secrets = valuesOf(deps.secrets, task.environment);
   const hide = (text: string | null) => text && hideInText(text, secrets);
-  const { error, summary, output } = given;
-  const result = { ...given, error: hide(error), summary: hide(summary), output: hideInJson(output, secrets) };
-  if (result.outcome !== 'completed' || task.output_schema === null) return result;
-  const misfit = checkOutput(task.output_schema as Parameters<typeof checkOutput>[0], output);
-  return misfit === null ? result : { ...result, outcome: 'failed', failureClass: 'output', error: hide(misfit) };
+  const { error, summary, output } = one.result;
+  const result = { ...one.result, error: hide(error), summary: hide(summary), output: hideInJson(output, secrets) };
+  const said = { ...one, result };
+  const schema = task.output_schema as Json;
+  if (result.outcome !== 'completed' || schema === null) return { said, judge: null };
+  const judge = async () => {
+    const misfit = await deps.schemas.misfit(schema, output);
+    if (misfit === null) return said;
+    return { ...one, result: { ...result, outcome: 'failed', failureClass: 'output', error: hide(misfit) } as Result };
+  };
+  return { said, judge };
 }
 
 /**
- * The same for what is said of several attempts. Before anything is locked, because a schema may take long to check; what
- * is said of an attempt that this database doesn't know stays as it is.
+ * The same for what is said of several attempts, before anything is locked. What is said of an attempt that this database
+ * doesn't know stays as it is.
  */
 export async function storableResults<T extends { attemptId: string; result: Result }>(
-  deps: Pick<Deps, 'hot' | 'fresh' | 'secrets'>,
+  deps: Pick<Deps, 'hot' | 'fresh' | 'secrets' | 'schemas'>,
   said: readonly T[],
-): Promise<T[]> {
+): Promise<Storable<T>[]> {
   const terms = await termsOf(
     deps,
     said.map(({ attemptId }) => attemptId),
   );
-  const storable: T[] = [];
-  for (const one of said) {
+  return said.map((one) => {
     const own = terms.get(one.attemptId);
-    storable.push(own === undefined ? one : { ...one, result: storableResult(deps, own, one.result) });
-    if (own && own.output_schema !== null) await others();
-  }
-  return storable;
+    return own === undefined ? { said: one, judge: null } : storableResult(deps, own, one);
+  });
 }
 
 /** Of what this process gave out a moment ago it knows them. */

@@ -1,6 +1,5 @@
 import type { Json } from '../../domain/canonical-json.ts';
 import { AppError, invalidField } from '../../domain/errors.ts';
-import { checkSchema, SchemaError } from '../../domain/output-schema.ts';
 import { refusedSecret, type Secrets } from '../../domain/secrets.ts';
 import type { Settings } from '../../domain/settings.ts';
 import {
@@ -62,7 +61,7 @@ export type TaskDefaults = { settings: Settings; secrets: Secrets; templates: re
 /**
  * The task that is asked for. Labels and environment of a template stay beside those asked for; everything else that
  * was asked stands in place of the template's. Throws `unknown_template`, and `invalid` for variables that don't fit and
- * for secrets that are not for this task.
+ * for secrets that are not for this task. Whether a schema can be used is for `refuseSchemas` to say.
  */
 export function taskOf(
   { settings, templates, secrets }: TaskDefaults,
@@ -71,7 +70,6 @@ export function taskOf(
 ): NewTask {
   const filled = request.template === undefined ? null : fill(templates, request.template, request.variables ?? {});
   const task = taskFrom(settings, filled, request, createdBy);
-  if (task.outputSchema !== null) refuseSchema(task.outputSchema);
   const refused = refusedSecret(secrets, task);
   if (refused === null) return task;
   // A template's own secrets are its to use, as the configuration was checked: there it is the repository.
@@ -123,15 +121,6 @@ function inputOf({ input, inputBytes }: Said, says: Recipe | null) {
   if (inputBytes !== undefined) return { input: null, inputBytes };
   if (input !== undefined) return { input, inputBytes: null };
   return { input: says?.input ?? null, inputBytes: says?.inputBytes ?? null };
-}
-
-function refuseSchema(schema: Json): void {
-  try {
-    checkSchema(schema);
-  } catch (error) {
-    if (error instanceof SchemaError) throw invalidField('output_schema', error.message);
-    throw error;
-  }
 }
 
 function fill(
