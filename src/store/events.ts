@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { TaskEvent } from '../domain/event.ts';
+import type { Status } from '../domain/task.ts';
 import type { Database } from './schema.ts';
 
 /** An event with its place in the whole history and its links in the chain of its task. */
@@ -32,6 +33,16 @@ export async function listEvents(
     where e.task_id = ${taskId} and e.n > ${after}
     order by e.n limit ${limit}`.execute(db);
   return rows.map(toEvent);
+}
+
+/** What a task became by the end of an attempt, as its history tells; null: it tells of no end. */
+export async function statusAfter(db: Kysely<Database>, taskId: string, attemptId: string): Promise<Status | null> {
+  const { rows } = await sql<{ status: Status }>`
+    select text::jsonb ->> 'to_status' as status from events
+    where task_id = ${taskId} and text::jsonb ->> 'attempt_id' = ${attemptId}
+      and text::jsonb ->> 'to_status' in ('pending', 'completed', 'failed', 'cancelled')
+    order by n desc limit 1`.execute(db);
+  return rows[0]?.status ?? null;
 }
 
 export function toEvent(row: EventInTable): StoredEvent {

@@ -139,7 +139,10 @@ describe('a task whose caller chose the id', () => {
     expect(made.json.items.map((one: { unmet_dependencies: number }) => one.unmet_dependencies)).toEqual([2, 1, 0]);
     const again = await create(body, { at: other });
     expect([again.status, replayed(again)]).toEqual([200, 'true']);
-    expect((await create([...body, task()])).json.code).toBe('idempotency_conflict');
+    expect((await create([...body, task()])).json).toMatchObject({
+      code: 'idempotency_conflict',
+      detail: 'Some of these tasks were made before, the others were not.',
+    });
   });
 
   it('may not wait for itself, nor stand twice in a request', async () => {

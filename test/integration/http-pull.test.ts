@@ -103,6 +103,19 @@ describe('an agent that pulls', () => {
     expect((await agent.say(unknown, 'renew')).status).toBe(404);
   });
 
+  it('says the same again and is answered the same, though the task has gone on', async () => {
+    const agent = await newAgent();
+    await agent.create({ max_retries: 1, retry_delay_seconds: 0 });
+    const { attempt } = (await agent.dequeue()).json.tasks[0];
+    const say = async () => (await agent.say(attempt.id, 'complete', { outcome: 'failed', exit_code: 1 })).json;
+    const first = await say();
+    expect(first).toMatchObject({ task_status: 'pending' });
+    const second = (await agent.dequeue()).json.tasks[0].attempt;
+    expect(await say()).toEqual(first);
+    await agent.say(second.id, 'complete', { outcome: 'completed' });
+    expect(await say()).toEqual(first);
+  });
+
   it('is told of each of several results that it says together what it would be told of that alone', async () => {
     const agent = await newAgent();
     for (const _ of [1, 2, 3]) await agent.create();

@@ -75,6 +75,16 @@ it('whoever waits for a task or its holder is told at once that an attempt was l
   expect(told).toEqual(expect.arrayContaining(hints));
 });
 
+it('what was not started is said to be just that', async () => {
+  const { taskId, attemptId } = await taken();
+  await sql`update agents set name = 'laptop' where id = 'a1'`.execute(deps.db);
+  await lapse(taskId, 10);
+  await beatAgo(2);
+  await sweep(deps);
+  const error = 'agent laptop did not start it until its lease had lapsed';
+  expect(await getAttempt(deps, attemptId)).toMatchObject({ outcome: 'lost', error });
+});
+
 it('a sweep that is told to stop leaves what is due to the next one', async () => {
   const { taskId } = await taken();
   await lapse(taskId, 10);
@@ -181,6 +191,11 @@ it('an attempt that outlives its timeout is told to stop, and then not renewed f
   const before = (await getTask(deps, taskId))?.attempt?.leaseExpiresAt;
   await renewAttempt(deps, holder, attemptId, null);
   expect((await getTask(deps, taskId))?.attempt?.leaseExpiresAt).toBe(before);
+  await lapse(taskId, 10);
+  await beatAgo(2);
+  await sweep(deps);
+  const error = 'agent a1 did not end it when its time was over';
+  expect(await getAttempt(deps, attemptId)).toMatchObject({ error });
 });
 
 it('a task whose time has come is made ready', async () => {

@@ -3,6 +3,7 @@ import type { Result } from '../../domain/attempt.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { Holder } from '../../domain/holder.ts';
 import { isFinal } from '../../domain/task.ts';
+import { statusAfter } from '../../store/events.ts';
 import { keepLateResult } from '../../store/late-results.ts';
 import type { Database } from '../../store/schema.ts';
 import { changeTask } from '../../store/task-changes.ts';
@@ -157,7 +158,9 @@ async function afterTheEnd(
   { task, attempt }: Held,
   { holder, hash, result }: Completion,
 ): Promise<Completed | AppError> {
-  if (attempt.said_hash === hash) return { taskId: task.id, taskStatus: task.status };
+  // The task may have gone on since.
+  if (attempt.said_hash === hash)
+    return { taskId: task.id, taskStatus: (await statusAfter(trx, task.id, attempt.id)) ?? task.status };
   if (attempt.said_hash === null && (await keepLateResult(trx, attempt.id, result, hash))) {
     const data = { outcome: result.outcome, exit_code: result.exitCode };
     await changeTask(trx, task, {}, { type: 'late_result', actor: actorOf(holder), attemptId: attempt.id, data });

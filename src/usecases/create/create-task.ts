@@ -140,9 +140,11 @@ async function madeBefore({ db }: Pick<Deps, 'db'>, planned: readonly Planned[])
     chosen.map(({ task }) => task.id),
   );
   if (hashes.size === 0) return false;
-  const same = chosen.every(({ task, createdHash }) => hashes.get(task.id) === createdHash);
-  if (same && chosen.length === planned.length) return true;
-  throw new AppError('idempotency_conflict', 'A task of this id was made with another body before.');
+  const before = chosen.filter(({ task }) => hashes.has(task.id));
+  if (before.some(({ task, createdHash }) => hashes.get(task.id) !== createdHash))
+    throw new AppError('idempotency_conflict', 'A task of this id was made with another body before.');
+  if (before.length === planned.length) return true;
+  throw new AppError('idempotency_conflict', 'Some of these tasks were made before, the others were not.');
 }
 
 /** A named task stands in the lane of its agent, whatever it requires. */

@@ -5,7 +5,7 @@ import { openGates } from '../../store/gates.ts';
 import { lapsedPullAttempts, markSilentAgents, overdueTasks, refreshPullLeases, takeBeat } from '../../store/leases.ts';
 import { changeTask, lockTask } from '../../store/task-changes.ts';
 import { endHeld, lostResult } from '../attempt/end-attempt.ts';
-import { lockOpen } from '../attempt/holding.ts';
+import { type Held, lockOpen } from '../attempt/holding.ts';
 import { endIsolation, judgeAgents } from '../attempt/judge-agent.ts';
 import type { Deps } from '../deps.ts';
 import { SERVER } from '../server-actor.ts';
@@ -76,13 +76,23 @@ async function loseLapsed(deps: Deps, attemptId: string, lapsedBy: string): Prom
     const leaseEnd = held?.task.lease_expires_at ?? null;
     if (held === null || leaseEnd === null || leaseEnd >= lapsedBy) return null;
     const [agent] = await agentNames(trx, [held.attempt.agent_id]);
-    const result = lostResult(`agent ${agent?.name} was not heard of until its lease had lapsed`);
-    return endHeld(trx, deps, held, result, { actor: SERVER, saidHash: null, settled: true });
+    return endHeld(trx, deps, held, lostResult(lostBecause(held, agent?.name ?? '')), {
+      actor: SERVER,
+      saidHash: null,
+      settled: true,
+    });
   });
   if (ended === null) return false;
   await judgeAgents(deps, [ended]);
   deps.wakeups.emit({ kind: 'task', taskId: ended.taskId }, { kind: 'log', attemptId });
   return true;
+}
+
+/** An agent may have renewed all the while: what is not started, or long over its time, is renewed no more. */
+function lostBecause({ task, attempt }: Held, agent: string): string {
+  if (attempt.started_at === null) return `agent ${agent} did not start it until its lease had lapsed`;
+  if (task.stop_reason === 'timeout') return `agent ${agent} did not end it when its time was over`;
+  return `agent ${agent} was not heard of until its lease had lapsed`;
 }
 
 /** The holder should have ended it by itself; the next renewal tells it to. */
