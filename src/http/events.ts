@@ -37,7 +37,8 @@ const list = endpoint(
     description:
       'In the order of `sequence`. With `follow=1` server-sent events: `id` is the sequence, `event` the type, `data` ' +
       'the event. They begin now, or after `Last-Event-ID` or `after`, 0 being before the first; none is left out. ' +
-      'Who reads too slowly is dropped and may come back where it was.',
+      'Who reads too slowly is dropped and may come back where it was. To a token that sees only some tasks a page may be ' +
+      'empty though more follow: as long as `next_cursor` says so.',
     request: { query },
     responses: { 200: { ...ok, content: { ...ok.content, ...streamed } } },
   }),
