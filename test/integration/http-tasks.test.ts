@@ -104,6 +104,15 @@ describe('a new task', () => {
   });
 });
 
+it('several tasks of one request are taken in the order in which they stand there', async () => {
+  const agent = await app.agent('orderly', ['in-order'], 50);
+  const titles = Array.from({ length: 50 }, (_, n) => `${n}`);
+  const body = titles.map((title) => ({ title, command: ['true'], requires: ['in-order'], priority: 10 }));
+  expect((await app.call('POST', '/api/v1/tasks', { body })).status).toBe(201);
+  const taken = await app.call('POST', '/api/v1/tasks/dequeue', { token: agent.token, body: { max_tasks: 50 } });
+  expect(taken.json.tasks.map((one: { title: string }) => one.title)).toEqual(titles);
+});
+
 describe('a list of tasks', () => {
   it('comes newest first in pages without a hole or a double', async () => {
     const made: string[] = [];

@@ -1,3 +1,4 @@
+import { randomUUIDv7 } from 'node:crypto';
 import { findCycle } from '../../domain/cycle.ts';
 import { AppError } from '../../domain/errors.ts';
 import { normalizeLabels } from '../../domain/match.ts';
@@ -93,8 +94,11 @@ const weightOf = ({ body, input, inputBytes, environment }: NewTask): number =>
 async function planAll(deps: Deps, wanted: readonly WantedBy[]): Promise<Planned[]> {
   const planned: Planned[] = [];
   await requireAgents(deps, wanted);
-  for (const { task, actor, bodyHash } of wanted) {
-    planned.push(plan(task, actor, await deps.lanes.idOf(laneKeyOf(task)), bodyHash));
+  // Of those of the same moment the id decides which is first: the one that was asked for first.
+  const ids = wanted.map(() => randomUUIDv7()).sort();
+  for (const [at, { task, actor, bodyHash }] of wanted.entries()) {
+    const id = task.id ?? ids[at] ?? null;
+    planned.push(plan({ ...task, id }, actor, await deps.lanes.idOf(laneKeyOf(task)), bodyHash));
   }
   return planned;
 }
